@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config'
+import { CountReporter } from './test/counts.ts'
+
+// The development machine has two cores, and the tests of the store and of the gateway start real processes.
+const maxWorkers = 2
+
+export default defineConfig({
+  test: {
+    maxWorkers,
+    reporters: ['default', new CountReporter()],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/tidy/*.test.ts', 'test/e2e/*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/real/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+    ],
+  },
+})
