@@ -1,0 +1,39 @@
+/** A deployment with its launches that hold a slot, newest last. */
+export interface DeploymentView {
+  readonly wanted: number
+  readonly paused: boolean
+  /** Launches in a row that failed for good since the last one that got ready, or since it was resumed. */
+  readonly failuresInARow: number
+  readonly stopAfterFailures: number
+  readonly lastFailureAt: number | null
+  readonly holders: readonly { readonly launchId: string; readonly live: boolean; readonly unwanted: boolean }[]
+}
+
+export interface DeploymentDecision {
+  readonly fill: number
+  readonly withdraw: readonly string[]
+  /** True while refilling has stopped by itself, until somebody resumes it. */
+  readonly stopped: boolean
+}
+
+// A guess: long enough that a broken deployment does not burn money in a loop, short enough for a lost machine.
+const refillBackOffMs = 5_000
+
+/** Fills slots that nothing holds and withdraws what is too many: first what does not serve yet, newest first. */
+export function decideDeployment(view: DeploymentView, now: number): DeploymentDecision {
+  const stopped = view.failuresInARow >= view.stopAfterFailures
+  if (view.paused) return { fill: 0, withdraw: [], stopped }
+  const kept = view.holders.filter((holder) => !holder.unwanted)
+  const surplus = Math.max(0, kept.length - view.wanted)
+  const leastUseful = [...kept].reverse().sort((a, b) => Number(a.live) - Number(b.live))
+  const waits =
+    view.lastFailureAt !== null &&
+    view.failuresInARow > 0 &&
+    now < view.lastFailureAt + refillBackOffMs * 2 ** (view.failuresInARow - 1)
+  const missing = Math.max(0, view.wanted - view.holders.length)
+  return {
+    fill: stopped || waits ? 0 : missing,
+    withdraw: leastUseful.slice(0, surplus).map(({ launchId }) => launchId),
+    stopped,
+  }
+}

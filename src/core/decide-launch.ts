@@ -1,0 +1,140 @@
+import { type FailureRecord, failureRecord } from './failure.ts'
+import { isOver, type LaunchFact, type LaunchOutcome, type LaunchState, launchTable } from './launch-table.ts'
+import { stepOf } from './machine-table.ts'
+import type { NodeState } from './node-table.ts'
+import { backOffMs, nextOffer, type RetryPolicy } from './retry.ts'
+
+/** One try at one offer, with its node as it is now. Attempts are ordered; the last one is the current one. */
+export interface AttemptView {
+  readonly closedAt: number | null
+  readonly nodeState: NodeState
+  readonly nodeStateSince: number
+  readonly nodeReadyAt: number | null
+  readonly failure: FailureRecord | null
+}
+
+export interface LaunchView {
+  readonly state: LaunchState
+  readonly stateSince: number
+  readonly outcome: LaunchOutcome | null
+  readonly unwantedAt: number | null
+  /** What a withdrawal means: a person cancelled, or the deployment needs one less. */
+  readonly unwantedOutcome: 'cancelled' | 'ended'
+  readonly deadlineAt: number
+  readonly offerCount: number
+  readonly attempts: readonly AttemptView[]
+  readonly admitted: boolean
+  readonly failure: FailureRecord | null
+}
+
+export interface LaunchDecision {
+  readonly fact: LaunchFact | null
+  readonly state: LaunchState
+  readonly outcome: LaunchOutcome | null
+  readonly failure: FailureRecord | null
+  /** The offer to open a new attempt at, or null. */
+  readonly openAttemptAt: number | null
+  /** The current attempt is over: its end is recorded in the same write. */
+  readonly closeAttempt: boolean
+  /** Every node of the launch that still lives must end. */
+  readonly withdrawNodes: boolean
+  readonly holdsSlot: boolean
+}
+
+const leaving: readonly NodeState[] = ['releasing', 'gone']
+
+/** One step of a launch. It reads rows only; what is asked of the world hangs on the node's state. */
+export function decideLaunch(view: LaunchView, policy: RetryPolicy, now: number): LaunchDecision {
+  const fact = factOf(view, policy, now)
+  const state = (fact && stepOf(launchTable, view.state, fact)) || view.state
+  const entered = state !== view.state ? fact : null
+  const outcome = state === 'ending' ? (view.outcome ?? outcomeOf(fact, view)) : view.outcome
+  const current = view.attempts.at(-1)
+  const opens = entered === 'admitted' || entered === 'retry_due'
+  const tried = view.attempts.map(({ failure }) => failure)
+  return {
+    fact: entered,
+    state,
+    outcome,
+    failure: entered ? failureFor(entered, view) : view.failure,
+    openAttemptAt: opens ? nextOffer(tried, view.offerCount, policy) : null,
+    closeAttempt: current !== undefined && current.closedAt === null && attemptIsOver(state, current),
+    withdrawNodes: state === 'ending' && view.attempts.some((attempt) => !leaving.includes(attempt.nodeState)),
+    holdsSlot: holdsSlot(state, current),
+  }
+}
+
+function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact | null {
+  if (isOver(view.state)) return null
+  const current = view.attempts.at(-1)
+  if (view.state === 'ending') {
+    const clear = view.attempts.every((attempt) => attempt.nodeState === 'gone')
+    return clear && view.outcome ? `cleared_${view.outcome}` : null
+  }
+  if (view.unwantedAt !== null) return 'unwanted'
+  if (view.state === 'live') return current && givenUp(current.nodeState) ? 'node_lost' : null
+  if (now >= view.deadlineAt) return 'expired'
+  if (view.state === 'queued') return view.admitted ? 'admitted' : null
+  if (!current) return null
+  if (view.state === 'attempting') {
+    if (current.nodeState === 'ready') return 'node_ready'
+    if (!givenUp(current.nodeState)) return null
+    const tried = view.attempts.map(({ failure }) => failure)
+    return nextOffer(tried, view.offerCount, policy) === null ? 'exhausted' : 'attempt_failed'
+  }
+  return retryDue(view, current, policy, now) ? 'retry_due' : null
+}
+
+const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.includes(state)
+
+/** A next try waits for the last machine to be gone, but not for ever: a cloud that is silent must not stop the launch. */
+function retryDue(view: LaunchView, current: AttemptView, policy: RetryPolicy, now: number): boolean {
+  if (now < view.stateSince + backOffMs(policy, view.attempts.length)) return false
+  return current.nodeState === 'gone' || now >= view.stateSince + policy.waitForGoneMs
+}
+
+function attemptIsOver(state: LaunchState, attempt: AttemptView): boolean {
+  return leaving.includes(attempt.nodeState) || isOver(state)
+}
+
+function outcomeOf(fact: LaunchFact | null, view: LaunchView): LaunchOutcome {
+  if (fact === 'unwanted') return view.unwantedOutcome
+  if (fact === 'expired') return 'timed_out'
+  return fact === 'node_lost' ? 'ended' : 'failed'
+}
+
+function failureFor(fact: LaunchFact, view: LaunchView): FailureRecord | null {
+  const last = view.attempts.at(-1)?.failure ?? null
+  if (fact === 'unwanted') {
+    return view.unwantedOutcome === 'cancelled' ? failureRecord('cancelled', 'It was cancelled by hand.') : view.failure
+  }
+  if (fact === 'expired') return timeoutFailure(view, last)
+  if (fact === 'attempt_failed' || fact === 'exhausted' || fact === 'node_lost') {
+    return last ?? failureRecord('node_vanished', 'The machine ended without a word.')
+  }
+  return fact === 'node_ready' ? null : view.failure
+}
+
+const openPhase: Readonly<Partial<Record<NodeState, string>>> = {
+  intended: 'before a machine was asked for',
+  requesting: 'while the cloud was asked for a machine: likely no capacity',
+  booting: 'while the machine started: likely a slow image or no way to the public address',
+  loading: 'while the engine started: likely a slow download or an engine that hangs',
+}
+
+function timeoutFailure(view: LaunchView, last: FailureRecord | null): FailureRecord {
+  const node = view.attempts.at(-1)?.nodeState
+  const where = (node && openPhase[node]) ?? 'in the queue'
+  const before = last ? ` The last attempt had failed: ${last.cause}` : ''
+  return failureRecord('launch_timeout', `The time limit ran out ${where}.${before}`)
+}
+
+/**
+ * A slot is held until the launch ended without a node, or its node was given up. A node that never served holds it
+ * until it is gone, so that no second engine starts for the slot while the first may still run.
+ */
+function holdsSlot(state: LaunchState, current: AttemptView | undefined): boolean {
+  if (isOver(state)) return false
+  if (!current || state === 'queued' || state === 'attempting' || state === 'backing_off') return true
+  return current.nodeReadyAt === null ? current.nodeState !== 'gone' : !givenUp(current.nodeState)
+}

@@ -1,0 +1,133 @@
+import { type FailureRecord, failureRecord } from './failure.ts'
+import { stepOf } from './machine-table.ts'
+import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
+import type { Verdict } from './verdict-table.ts'
+
+/** What a cloud is like, as far as deciding needs to know. All in ms. */
+export interface CloudTraits {
+  /** A first "not there" counts only when a second one follows at least this much later. */
+  readonly confirmGoneMs: number
+  /** After an ask the cloud may list the machine this much later; until then "not there" says nothing. */
+  readonly listingLagMs: number
+  /** Time limits of one attempt: until the machine is seen, until its agent joins, until the engine answers. */
+  readonly requestLimitMs: number
+  readonly bootLimitMs: number
+  readonly loadLimitMs: number
+  readonly drainLimitMs: number
+}
+
+/** Everything that is known of a node when it is decided on. Times are epoch ms. */
+export interface NodeView {
+  readonly state: NodeState
+  readonly stateSince: number
+  readonly placed: boolean
+  readonly unwantedAt: number | null
+  readonly drainAskedAt: number | null
+  /** The last ask for the machine: when, whether it is still open, and the cloud's refusal if it refused. */
+  readonly askedAt: number | null
+  readonly askOpen: boolean
+  readonly refusal: FailureRecord | null
+  /** The latest bulk look that covered the node's cloud; null when the cloud has said nothing yet. */
+  readonly sighting: {
+    readonly seen: 'present' | 'absent'
+    readonly at: number
+    readonly absentSince: number | null
+  } | null
+  readonly firstSeenAt: number | null
+  readonly joinedAt: number | null
+  readonly answeredAt: number | null
+  /** The last authenticated word of the agent. */
+  readonly heardAt: number | null
+  readonly drainedAt: number | null
+  readonly failure: FailureRecord | null
+  readonly verdict: Verdict
+  /** False while the guard holds: nothing is then released for being dead. */
+  readonly mayRelease: boolean
+}
+
+export interface NodeDecision {
+  readonly fact: NodeFact | null
+  readonly state: NodeState
+  readonly failure: FailureRecord | null
+}
+
+type Rule = readonly [NodeFact, (view: NodeView, traits: CloudTraits, now: number) => boolean]
+
+// In order of weight: what ends a bill and what the operator wants come before what the node says of itself.
+const rules: readonly Rule[] = [
+  ['vanished', vanished],
+  ['unwanted', (view) => view.unwantedAt !== null],
+  ['refused', (view) => view.refusal !== null],
+  ['failed', (view) => view.failure !== null],
+  ['dead', (view) => view.verdict === 'dead' && view.mayRelease],
+  ['drained', (view) => view.drainedAt !== null],
+  ['drain_asked', (view) => view.drainAskedAt !== null],
+  ['notice_withdrawn', (view) => view.drainAskedAt === null && view.unwantedAt === null],
+  ['answered', (view) => view.answeredAt !== null],
+  ['joined', (view) => view.joinedAt !== null],
+  ['sighted', sighted],
+  ['expired', expired],
+  ['placed', (view) => view.placed],
+]
+
+/** One step of a node towards what is wanted. Facts that the table does not know in this state are passed over. */
+export function decideNode(view: NodeView, traits: CloudTraits, now: number): NodeDecision {
+  for (const [fact, holds] of rules) {
+    const next = stepOf(nodeTable, view.state, fact)
+    if (next === undefined || !holds(view, traits, now)) continue
+    return { fact, state: next, failure: failureOf(fact, view) }
+  }
+  return { fact: null, state: view.state, failure: view.failure }
+}
+
+/** The cloud said "not there" twice, with time between, while no ask was open and the node itself was silent. */
+function vanished(view: NodeView, traits: CloudTraits): boolean {
+  const { sighting } = view
+  if (sighting?.seen !== 'absent' || sighting.absentSince === null || view.askOpen) return false
+  if (view.askedAt !== null && sighting.absentSince < view.askedAt + traits.listingLagMs) return false
+  if (view.heardAt !== null && view.heardAt >= sighting.absentSince) return false
+  return sighting.at - sighting.absentSince >= traits.confirmGoneMs
+}
+
+/** For a node that is gone only a look made after its end counts: an old one is how it was before. */
+function sighted(view: NodeView): boolean {
+  if (view.sighting?.seen !== 'present') return false
+  return view.state !== 'gone' || view.sighting.at > view.stateSince
+}
+
+const limits: Readonly<Partial<Record<NodeState, keyof CloudTraits>>> = {
+  requesting: 'requestLimitMs',
+  booting: 'bootLimitMs',
+  loading: 'loadLimitMs',
+  draining: 'drainLimitMs',
+}
+
+/** When the node's state runs out, or null where it may last for ever. */
+export function stateLimitAt(state: NodeState, stateSince: number, traits: CloudTraits): number | null {
+  const limit = limits[state]
+  return limit === undefined ? null : stateSince + traits[limit]
+}
+
+function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
+  const limitAt = stateLimitAt(view.state, view.stateSince, traits)
+  return limitAt !== null && now >= limitAt
+}
+
+function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
+  if (view.failure) return view.failure
+  if (fact === 'refused') return view.refusal
+  if (fact === 'dead') return failureRecord('node_dead', 'All three witnesses called the node dead.')
+  if (fact === 'vanished' && view.state !== 'releasing') {
+    return failureRecord('node_vanished', `The machine vanished while it was ${view.state}.`)
+  }
+  if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view.state)
+  return null
+}
+
+function expiryFailure(state: NodeState): FailureRecord {
+  if (state === 'requesting')
+    return failureRecord('boot_timeout', 'The cloud never showed the machine within the time limit.')
+  if (state === 'booting')
+    return failureRecord('never_joined', 'The machine was seen, but its agent did not join within the time limit.')
+  return failureRecord('load_timeout', 'The engine did not answer within the time limit.')
+}

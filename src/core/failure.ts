@@ -1,0 +1,162 @@
+/** Who has to act: the caller mends the request, policy is the operator's, the rest is machines or us. */
+export const faults = ['caller', 'policy', 'cloud', 'node', 'us'] as const
+export type Fault = (typeof faults)[number]
+
+/** `same`: the same offer may work later. `elsewhere`: try another offer. `later`: after the remedy or a wait. */
+export const retries = ['never', 'same', 'elsewhere', 'later'] as const
+export type Retry = (typeof retries)[number]
+
+interface Entry {
+  readonly fault: Fault
+  readonly retry: Retry
+  readonly status: number
+  readonly remedy: string
+}
+
+/** Every refusal and failure that a person can meet. `status` is the HTTP status where it is the answer to a call. */
+export const failures = {
+  bad_request: entry('caller', 'never', 400, 'Correct the fields that are named and send the request again.'),
+  unknown_model: entry(
+    'caller',
+    'never',
+    404,
+    'List what can be launched with `flightdeck models`, or add the model to the configuration.',
+  ),
+  unknown_engine: entry('caller', 'never', 422, 'Name an engine of the configuration; `flightdeck models` lists them.'),
+  no_offer_fits: entry(
+    'caller',
+    'never',
+    422,
+    'Ask for less, or add an offer; `flightdeck launch --dry-run` shows what there is.',
+  ),
+  forbidden_argument: entry(
+    'caller',
+    'never',
+    422,
+    'Leave the argument out; only the arguments listed in docs/engines.md are accepted.',
+  ),
+  malformed_argument: entry('caller', 'never', 422, 'Give the argument a value of the kind that is named.'),
+  not_found: entry('caller', 'never', 404, 'Check the id; list what there is first.'),
+  wrong_state: entry('caller', 'never', 409, 'Look at its state; the action does not apply to it any more.'),
+  name_taken: entry('caller', 'never', 409, 'Choose another name.'),
+  idempotency_mismatch: entry('caller', 'never', 409, 'Use a new idempotency key for a different request.'),
+  unauthenticated: entry(
+    'caller',
+    'never',
+    401,
+    'Send `Authorization: Bearer <token>`; `flightdeck up` printed the first admin token.',
+  ),
+  role_too_low: entry('policy', 'never', 403, 'Ask an admin for a role that may do this.'),
+  origin_refused: entry('policy', 'never', 403, 'Add the origin to the allowed origins of the configuration.'),
+  rate_limited: entry('policy', 'later', 429, 'Wait for the time that Retry-After names.'),
+  too_large: entry('caller', 'never', 413, 'Send a smaller body.'),
+  paused: entry('policy', 'later', 409, 'Resume automation with `flightdeck pause --off`.'),
+  join_token_refused: entry('caller', 'never', 401, 'A join token is good once and for a short time; launch again.'),
+  node_released: entry('policy', 'never', 410, 'The node was released; its agent ends itself.'),
+  credential_refused: entry('caller', 'never', 401, 'The credential does not belong to a living node.'),
+  second_holder: entry(
+    'policy',
+    'never',
+    409,
+    'Two agents hold one credential: release the node, and find out who copied it.',
+  ),
+  database_unavailable: entry(
+    'us',
+    'later',
+    503,
+    'The database does not answer; requests are still routed. Try again shortly.',
+  ),
+  internal: entry('us', 'later', 500, 'This is a fault of Flightdeck; the log has the details under the request id.'),
+  // What can end an attempt.
+  no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),
+  cloud_refused: entry('cloud', 'elsewhere', 502, 'Read what the cloud said below.'),
+  command_not_found: entry(
+    'policy',
+    'never',
+    422,
+    'Correct the command of the engine in the configuration, or install it.',
+  ),
+  hardware_mismatch: entry(
+    'cloud',
+    'elsewhere',
+    502,
+    'The machine is not what was ordered; it was given back. Choose another offer.',
+  ),
+  never_joined: entry(
+    'node',
+    'elsewhere',
+    504,
+    'The machine came up but its agent never reported: check that it reaches the public address.',
+  ),
+  boot_timeout: entry(
+    'cloud',
+    'elsewhere',
+    504,
+    'The machine did not come up in time: no capacity, or a slow image. Try another offer.',
+  ),
+  load_timeout: entry(
+    'node',
+    'elsewhere',
+    504,
+    'The engine did not answer in time: read its log; a larger time limit may help.',
+  ),
+  engine_failed: entry('node', 'same', 502, 'Read the engine log below.'),
+  engine_exited: entry('node', 'same', 502, 'The engine ended by itself: read its log below.'),
+  node_vanished: entry('cloud', 'same', 502, 'The cloud ended the machine; a deployment replaces it.'),
+  node_dead: entry('node', 'same', 502, 'The node no longer answers and was given up; a deployment replaces it.'),
+  launch_timeout: entry(
+    'cloud',
+    'later',
+    504,
+    'The time limit of the launch ran out: the phase that was open names the cause.',
+  ),
+  cancelled: entry('caller', 'never', 409, 'It was cancelled; launch again when wanted.'),
+} as const satisfies Record<string, Entry>
+
+export type FailureCode = keyof typeof failures
+
+function entry(fault: Fault, retry: Retry, status: number, remedy: string): Entry {
+  return { fault, retry, status, remedy }
+}
+
+/** A failure as it is kept and shown: `cause` in plain words, `evidence` the raw line or text, if any. */
+export interface FailureRecord {
+  readonly code: string
+  readonly fault: Fault
+  readonly retry: Retry
+  readonly cause: string
+  readonly remedy: string
+  readonly evidence?: string
+}
+
+export const isFailureCode = (code: string): code is FailureCode => Object.hasOwn(failures, code)
+
+/** A record of the catalogue's entry; `over` replaces the remedy, the retry or adds evidence where more is known. */
+export function failureRecord(code: FailureCode, cause: string, over: Partial<FailureRecord> = {}): FailureRecord {
+  const { fault, retry, remedy } = failures[code]
+  return { code, fault, retry, cause, remedy, ...over }
+}
+
+/** An expected refusal. Thrown anywhere, turned into an answer in one place for each protocol. */
+export class Failure extends Error {
+  readonly code: FailureCode
+  readonly record: FailureRecord
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: FailureCode,
+    cause: string,
+    over: Partial<FailureRecord> = {},
+    details: Record<string, unknown> = {},
+  ) {
+    super(cause)
+    this.name = 'Failure'
+    this.code = code
+    this.record = failureRecord(code, cause, over)
+    this.details = details
+  }
+
+  get status(): number {
+    return failures[this.code].status
+  }
+}

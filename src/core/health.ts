@@ -1,0 +1,70 @@
+import type { FailureRecord } from './failure.ts'
+import { type Signals, type SignalValue, severity, type Verdict, type VerdictRow, verdictOf } from './verdict-table.ts'
+
+/** How long each witness's last word counts. Past that it is unknown, never bad. */
+export interface SignalAges {
+  readonly heartbeatMs: number
+  readonly probeMs: number
+  readonly sightingMs: number
+}
+
+// Heartbeat 10 s and probe 30 s: five and three of them may be lost. Sighting 60 s: stale after three minutes.
+export const defaultSignalAges: SignalAges = { heartbeatMs: 50_000, probeMs: 90_000, sightingMs: 180_000 }
+
+/** The last words about a node. Times are epoch ms; null: that witness never spoke. */
+export interface Witnesses {
+  readonly heardAt: number | null
+  readonly failure: FailureRecord | null
+  readonly probe: { readonly good: boolean; readonly at: number } | null
+  readonly sighting: { readonly seen: 'present' | 'absent'; readonly at: number } | null
+}
+
+export function signalsOf(witnesses: Witnesses, ages: SignalAges, now: number): Signals {
+  const { heardAt, failure, probe, sighting } = witnesses
+  return {
+    heartbeat: fresh(heardAt, ages.heartbeatMs, now, failure === null),
+    probe: fresh(probe?.at ?? null, ages.probeMs, now, probe?.good === true),
+    sighting: fresh(sighting?.at ?? null, ages.sightingMs, now, sighting?.seen === 'present'),
+  }
+}
+
+function fresh(at: number | null, ageMs: number, now: number, good: boolean): SignalValue {
+  if (at === null || now - at > ageMs) return 'unknown'
+  return good ? 'good' : 'bad'
+}
+
+/** A suspect is called dead after this long: the "long time" that stands in for the cloud's word. A guess. */
+export const suspectLimitMs = 30 * 60_000
+
+/** The verdict with the row that applied; time turns `suspect` into `dead`, never anything else. */
+export function judge(signals: Signals, before: { verdict: Verdict; since: number }, now: number): VerdictRow {
+  const applied = verdictOf(signals)
+  const longSuspect =
+    applied.verdict === 'suspect' && before.verdict === 'suspect' && now - before.since >= suspectLimitMs
+  const stillDead = applied.verdict === 'suspect' && before.verdict === 'dead'
+  return longSuspect || stillDead ? { ...applied, row: 'suspect-too-long', verdict: 'dead' } : applied
+}
+
+/** How a node feels as one number: 100 well, 0 dead; null while nothing is known. */
+export function healthScore(verdict: Verdict): number | null {
+  return verdict === 'unknown' ? null : Math.round(100 - (100 * severity[verdict]) / severity.dead)
+}
+
+export interface GuardView {
+  readonly pool: number
+  readonly newlySuspect: number
+  readonly startedAt: number
+  readonly databaseBackAt: number
+}
+
+// A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
+export const graceMs = 60_000
+
+/** Why nothing may be released now, or null. One replacement at a time is allowed whatever the guard says. */
+export function guardReason(view: GuardView, now: number, grace = graceMs): string | null {
+  if (now < view.startedAt + grace) return 'The control plane has just started: past heartbeats are unknown.'
+  if (now < view.databaseBackAt + grace) return 'The database was away a moment ago.'
+  if (view.newlySuspect > Math.max(3, view.pool / 5))
+    return `${view.newlySuspect} of ${view.pool} nodes turned suspect at once.`
+  return null
+}

@@ -1,0 +1,62 @@
+import type { MachineTable } from './machine-table.ts'
+
+export const nodeStates = [
+  'intended',
+  'requesting',
+  'booting',
+  'loading',
+  'ready',
+  'draining',
+  'releasing',
+  'gone',
+] as const
+export type NodeState = (typeof nodeStates)[number]
+
+export const nodeFacts = [
+  'placed',
+  'unwanted',
+  'sighted',
+  'joined',
+  'refused',
+  'expired',
+  'failed',
+  'vanished',
+  'answered',
+  'drain_asked',
+  'dead',
+  'drained',
+  'notice_withdrawn',
+] as const
+export type NodeFact = (typeof nodeFacts)[number]
+
+/** The life of a machine. `billed` is what the cloud may charge while the node is in that state. */
+export const nodeTable: MachineTable<NodeState, NodeFact> = {
+  intended: { billed: 'no', on: { placed: 'requesting', unwanted: 'gone' } },
+  // The request may have been accepted even if its answer was lost, so money may already run. A refusal is not the
+  // cloud's word that nothing exists: set-up may have failed on a machine that runs.
+  requesting: {
+    billed: 'unknown',
+    on: { sighted: 'booting', joined: 'loading', refused: 'releasing', expired: 'releasing', unwanted: 'releasing' },
+  },
+  booting: {
+    billed: 'yes',
+    on: { joined: 'loading', failed: 'releasing', expired: 'releasing', unwanted: 'releasing', vanished: 'gone' },
+  },
+  loading: {
+    billed: 'yes',
+    on: { answered: 'ready', failed: 'releasing', expired: 'releasing', unwanted: 'releasing', vanished: 'gone' },
+  },
+  // `failed`: the agent's bounded restarts of the engine are used up.
+  ready: {
+    billed: 'yes',
+    on: { drain_asked: 'draining', failed: 'releasing', dead: 'releasing', unwanted: 'draining', vanished: 'gone' },
+  },
+  draining: {
+    billed: 'yes',
+    on: { drained: 'releasing', expired: 'releasing', notice_withdrawn: 'ready', vanished: 'gone' },
+  },
+  // Only the cloud's own word ends the bill (if a machine was ever seen); no time limit leads out of here.
+  releasing: { billed: 'yes', on: { vanished: 'gone' } },
+  // A machine that shows up late is asked to end again, and the bill goes on.
+  gone: { billed: 'no', on: { sighted: 'releasing' } },
+}

@@ -1,0 +1,84 @@
+import type { LaunchState } from './launch-table.ts'
+import type { NodeState } from './node-table.ts'
+
+/** The phases of one launch in their order. A silent stretch has a name too: nothing happens between phases. */
+export const phases = [
+  'queued',
+  'requesting',
+  'booting',
+  'joined',
+  'installing',
+  'engine_start',
+  'engine_init',
+  'weights_download',
+  'weights_load',
+  'compile',
+  'kv_cache',
+  'graphs',
+  'warmup',
+  'server_start',
+  'verifying',
+  'ready',
+] as const
+export type Phase = (typeof phases)[number]
+
+/** Phases that the agent reports; the others follow from the states of launch and node. */
+export const agentPhases = phases.slice(phases.indexOf('joined'), phases.indexOf('ready')) as readonly Phase[]
+
+export const isPhase = (name: string): name is Phase => (phases as readonly string[]).includes(name)
+
+/** The phase that the states alone tell; while a node loads, the agent's last report is more precise. */
+export function phaseOfStates(launch: LaunchState, node: NodeState | null): Phase {
+  if (launch === 'live') return 'ready'
+  if (launch === 'queued' || node === null || node === 'intended') return 'queued'
+  if (node === 'requesting') return 'requesting'
+  if (node === 'booting') return 'booting'
+  return node === 'loading' ? 'joined' : 'ready'
+}
+
+/** Median duration of each phase in the past, in ms; phases that were never seen are absent. */
+export type PhasePast = ReadonlyMap<string, number>
+
+export interface Progress {
+  readonly phase: Phase
+  /** 0 to 100, monotone over the phases; 100 only when ready. */
+  readonly percent: number
+  /** Time until ready, or null where there is no past to learn from. */
+  readonly etaMs: number | null
+}
+
+// Guesses for a first launch ever, in ms: only the proportions matter.
+const guess: Readonly<Record<Phase, number>> = {
+  queued: 500,
+  requesting: 2_000,
+  booting: 20_000,
+  joined: 500,
+  installing: 60_000,
+  engine_start: 15_000,
+  engine_init: 10_000,
+  weights_download: 30_000,
+  weights_load: 15_000,
+  compile: 15_000,
+  kv_cache: 2_000,
+  graphs: 5_000,
+  warmup: 2_000,
+  server_start: 1_000,
+  verifying: 500,
+  ready: 0,
+}
+
+/** Where a launch stands: past durations are the weights; `within` is the share done (0..1) that the phase told of itself. */
+export function progressOf(phase: Phase, elapsedMs: number, within: number | null, past: PhasePast): Progress {
+  if (phase === 'ready') return { phase, percent: 100, etaMs: 0 }
+  const known = past.size > 0
+  const weight = (name: Phase) => (known ? (past.get(name) ?? 0) : guess[name])
+  const at = phases.indexOf(phase)
+  const before = phases.slice(0, at).reduce((sum, name) => sum + weight(name), 0)
+  const after = phases.slice(at + 1).reduce((sum, name) => sum + weight(name), 0)
+  // A phase that takes longer than ever creeps towards its end and never passes it.
+  const here = Math.max(weight(phase), elapsedMs, 1)
+  const done = within === null ? Math.min(elapsedMs, here * 0.95) : here * Math.min(1, Math.max(0, within))
+  const total = Math.max(1, before + here + after)
+  const percent = Math.min(99, Math.floor((100 * (before + done)) / total))
+  return { phase, percent, etaMs: known ? Math.round(here - done + after) : null }
+}

@@ -1,0 +1,142 @@
+// What crosses a socket, one schema for each message. This file: agent and control.
+// Deliberately absent: database rows, and any decision about what a message means.
+import { z } from 'zod'
+
+const text = (max: number) => z.string().max(max)
+const count = z.number().int().min(0)
+export const token = z.string().min(16).max(512)
+
+export const failureSchema = z.object({
+  code: text(64).regex(/^[a-z][a-z0-9_]*$/),
+  fault: z.enum(['caller', 'policy', 'cloud', 'node', 'us']),
+  retry: z.enum(['never', 'same', 'elsewhere', 'later']),
+  cause: text(4_000),
+  remedy: text(2_000),
+  evidence: text(8_000).optional(),
+})
+
+/** A GPU as nvidia-smi tells of it. */
+export const gpuSchema = z.object({
+  index: count,
+  name: text(128),
+  memoryMib: count,
+  utilizationPercent: z.number().min(0).max(100).nullable(),
+  memoryUsedMib: count.nullable(),
+  temperatureC: z.number().nullable(),
+})
+export type Gpu = z.infer<typeof gpuSchema>
+
+export const hardwareSchema = z.object({
+  hostname: text(255),
+  cpus: count,
+  memoryMib: count,
+  gpus: z.array(gpuSchema).max(64),
+  instanceType: text(128).nullable(),
+})
+export type Hardware = z.infer<typeof hardwareSchema>
+
+/** `POST /agent/join`, with the join token as bearer. `instance` is made once by the agent and kept on its disk. */
+export const joinRequest = z.object({
+  instance: text(64).min(8),
+  incarnation: text(64).min(8),
+  agentVersion: text(32),
+  hardware: hardwareSchema,
+})
+export type JoinRequest = z.infer<typeof joinRequest>
+
+/** What the agent starts: argv words, never a shell line. `{port}` in a word stands for the port that the agent chose. */
+export const engineSpec = z.object({
+  engine: text(32),
+  servedName: text(256),
+  argv: z.array(text(4_096)).min(1).max(256),
+  env: z.record(text(128), text(8_192)),
+  healthPath: text(128),
+  /** Restarts after the engine has served; a start that fails is the launch's to retry. */
+  maxRestarts: count.max(20),
+  /** SIGTERM to SIGKILL when the engine is told to end. */
+  stopGraceMs: count,
+})
+export type EngineSpec = z.infer<typeof engineSpec>
+
+export const joinReply = z.object({
+  nodeId: text(64),
+  credential: token,
+  engine: engineSpec,
+  /** Secrets for the engine's environment (HF_TOKEN, ...): kept in memory and in a file of mode 0600, never logged. */
+  secrets: z.record(text(128), text(8_192)),
+  gateways: z.array(z.object({ id: text(64), url: text(512) })),
+  heartbeatMs: count,
+  leaseMs: count,
+})
+export type JoinReply = z.infer<typeof joinReply>
+
+export const engineStates = ['starting', 'serving', 'failed', 'stopped'] as const
+
+/** `POST /agent/heartbeat`, with the node credential as bearer. `previous` proves a restart on the same disk. */
+export const heartbeat = z.object({
+  incarnation: text(64).min(8),
+  previous: text(64).nullable(),
+  agentVersion: text(32),
+  engine: z.object({
+    state: z.enum(engineStates),
+    version: text(64).nullable(),
+    restarts: count,
+    failure: failureSchema.nullable(),
+  }),
+  load: z.object({
+    inFlight: count,
+    /** Time with at least one request in flight, since the agent joined; what is paid beyond it is idle. */
+    busyMs: count,
+    requests: count,
+    spareSockets: count,
+  }),
+  gpus: z.array(gpuSchema).max(64),
+  draining: z.boolean(),
+  /** True once a drain is done: no request is in flight and none can come in. */
+  drained: z.boolean(),
+})
+export type Heartbeat = z.infer<typeof heartbeat>
+
+export const orders = ['run', 'drain', 'end'] as const
+
+/** The reply to heartbeat and progress. 410 instead of it means: released, end yourself. */
+export const agentReply = z.object({
+  order: z.enum(orders),
+  drainDeadlineMs: count.nullable(),
+  gateways: z.array(z.object({ id: text(64), url: text(512) })),
+  heartbeatMs: count,
+  leaseMs: count,
+})
+export type AgentReply = z.infer<typeof agentReply>
+
+/** `POST /agent/progress`: sent as soon as something happens, at most twice a second. */
+export const progress = z.object({
+  incarnation: text(64).min(8),
+  previous: text(64).nullable(),
+  /** Phases entered or moved since the last report, oldest first; `agoMs` because clocks of machines disagree. */
+  phases: z.array(z.object({ phase: text(32), percent: z.number().min(0).max(100).nullable(), agoMs: count })).max(64),
+  /** Lines of the engine's log and the agent's own, in order; numbered from 0 for the life of the node's disk. */
+  lines: z.array(z.object({ n: count, source: z.enum(['engine', 'agent']), text: text(4_096) })).max(500),
+  /** The engine passed all three checks (health, model listed, one token) this long ago. */
+  answeredAgoMs: count.nullable(),
+  failure: failureSchema.nullable(),
+})
+export type ProgressReport = z.infer<typeof progress>
+
+/** Paths of the control plane that agents call. */
+export const agentPaths = {
+  join: '/agent/join',
+  heartbeat: '/agent/heartbeat',
+  progress: '/agent/progress',
+} as const
+
+/** The upgrade by which an agent lends a gateway a reversed connection. */
+export const reverse = {
+  path: '/node/connect',
+  protocol: 'PTTH/1.0',
+  incarnationHeader: 'x-flightdeck-incarnation',
+  /** On a request of the gateway: dial this many more sockets, please. */
+  dialHeader: 'x-flightdeck-dial',
+  /** Of the agent itself, over a reversed connection: heartbeat at once. */
+  nudgePath: '/flightdeck/nudge',
+} as const
