@@ -157,8 +157,9 @@ function phaseOfFailure(name: SimFailure): SimPhase {
 }
 
 /** Prints one failure as the real engine does and says with which code it leaves. */
-export function printFailure(name: SimFailure, settings: SimSettings): SimExit {
-  const script: FailureScript = failureScripts[name]
+export function printFailure(name: SimFailure, settings: SimSettings, unknown?: readonly string[]): SimExit {
+  const known: FailureScript = failureScripts[name]
+  const script = unknown ? { ...known, error: `vllm: error: unrecognized arguments: ${unknown.join(' ')}` } : known
   const core = (level: string, text: string) => logLine('EngineCore', level, 'core.py:1380', text).trimEnd()
   for (const line of failureLines(script, core)) settings.log(`${line}\n`)
   return new SimExit(script.exitCode)
