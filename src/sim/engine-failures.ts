@@ -83,7 +83,8 @@ export const failureScripts = {
   weights_broken: {
     exitCode: 1,
     where: 'core',
-    error: 'safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata, file not fully covered',
+    error:
+      'safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata, file not fully covered',
   },
   tensor_parallel: {
     exitCode: 1,
@@ -127,7 +128,11 @@ const frame = [
   '  File "/opt/vllm/lib/python3.12/site-packages/vllm/entrypoints/launchers/api_server/entry.py", line 177, in run_server',
   '    await run_server_worker(listen_address, sock, args, **uvicorn_kwargs)',
 ]
-const usage = ['usage: vllm [-h] [-v]', '            {chat,complete,serve,launch,bench,collect-env,run-batch}', '            ...']
+const usage = [
+  'usage: vllm [-h] [-v]',
+  '            {chat,complete,serve,launch,bench,collect-env,run-batch}',
+  '            ...',
+]
 
 /** Everything that is printed from the failure to the exit. `core` prefixes a line as the engine core does. */
 export function failureLines(script: FailureScript, core: (level: string, text: string) => string): string[] {

@@ -91,7 +91,7 @@ export function withDefaults(options: SimOptions): SimSettings {
     startupMs: 0,
     phasesMs: {},
     faults: {},
-    log: () => {},
+    log: () => undefined,
     accessLog: false,
     ...given,
   }

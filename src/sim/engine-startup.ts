@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { failureLines, failureScripts, type FailureScript, type SimFailure } from './engine-failures.ts'
+import { type FailureScript, failureLines, failureScripts, type SimFailure } from './engine-failures.ts'
 import { type SimPhase, type SimSettings, simPhases } from './engine-options.ts'
 
 /** The engine left by itself while it was starting. */
@@ -75,7 +75,12 @@ const phaseScripts: Record<SimPhase, PhaseScript> = {
   ],
   engine_init: ({ model }, ms) => [
     said(
-      logLine('EngineCore', 'INFO', 'core.py:133', `Initializing a V1 LLM engine (v0.32.0) with config: model='${model}'`),
+      logLine(
+        'EngineCore',
+        'INFO',
+        'core.py:133',
+        `Initializing a V1 LLM engine (v0.32.0) with config: model='${model}'`,
+      ),
       ms,
     ),
   ],
@@ -107,9 +112,7 @@ const phaseScripts: Record<SimPhase, PhaseScript> = {
   ],
   compile: (_, ms) => [
     said(logLine('Worker', 'INFO', 'backends.py:1001', 'Dynamo bytecode transform time: 0.10 s'), ms),
-    said(
-      logLine('Worker', 'INFO', 'monitor.py:53', `torch.compile took ${(ms / 1000).toFixed(2)} s in total`),
-    ),
+    said(logLine('Worker', 'INFO', 'monitor.py:53', `torch.compile took ${(ms / 1000).toFixed(2)} s in total`)),
   ],
   kv_cache: ({ maxModelLen, maxNumSeqs }, ms) => {
     const tokens = (maxModelLen * maxNumSeqs).toLocaleString('en-US')
@@ -199,7 +202,7 @@ export async function playStartup(settings: SimSettings, signal: AbortSignal): P
 
 /** Keeps the process alive while it hangs: a promise alone would let Node leave. */
 function onAbort(signal: AbortSignal, reject: (reason: unknown) => void) {
-  const alive = setInterval(() => {}, 60_000)
+  const alive = setInterval(() => undefined, 60_000)
   const stop = () => {
     clearInterval(alive)
     reject(signal.reason)

@@ -47,14 +47,14 @@ class Engine implements SimEngine {
   readonly settings: SimSettings
   readonly metrics = new SimMetrics()
   readonly scheduler: SimScheduler
-  readonly died: Promise<number>
   readonly #server: Server
   readonly #routes: Map<string, Route>
   readonly #created = Math.floor(Date.now() / 1000)
   readonly #waiters = new Set<() => void>()
   readonly #live = new Set<Generation>()
   #faults: SimFaults
-  #resolveDied: (code: number) => void = () => {}
+  readonly #death = Promise.withResolvers<number>()
+  #port = 0
   #serial = 0
   #completed = 0
 
@@ -63,17 +63,18 @@ class Engine implements SimEngine {
     this.#faults = settings.faults
     this.scheduler = new SimScheduler(settings, () => this.changed())
     this.scheduler.stuck = settings.faults.tokens === 'never'
-    this.died = new Promise((resolve) => {
-      this.#resolveDied = resolve
-    })
     this.#routes = this.#routeTable()
     this.#server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
       this.#handle(request, response).catch((error: unknown) => this.#refuse(response, error))
     })
   }
 
+  get died(): Promise<number> {
+    return this.#death.promise
+  }
+
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return this.#port
   }
 
   get url(): string {
@@ -88,6 +89,7 @@ class Engine implements SimEngine {
       })
       this.#server.listen(port, host, resolve)
     })
+    this.#port = (this.#server.address() as AddressInfo).port
     log(`INFO:     Started server process [${process.pid}]\n`)
     log('INFO:     Waiting for application startup.\nINFO:     Application startup complete.\n')
   }
@@ -140,7 +142,7 @@ class Engine implements SimEngine {
     if (!this.#server.listening) return
     printDeath(this.settings)
     for (const generation of [...this.#live]) generation.fail('')
-    void this.#shut().then(() => this.#resolveDied(1))
+    void this.#shut().then(() => this.#death.resolve(1))
   }
 
   #shut(): Promise<void> {
@@ -180,10 +182,13 @@ class Engine implements SimEngine {
       ['GET /version', (_, response) => this.#send(response, 200, { version })],
       ['GET /load', (_, response) => this.#send(response, 200, { server_load: this.#inFlight() })],
       ['GET /metrics', (_, response) => this.#metricsPage(response)],
-      ['POST /sim/faults', async (request, response) => {
-        this.setFaults((await readJson(request)) as SimFaults)
-        this.#send(response, 200, this.#faults)
-      }],
+      [
+        'POST /sim/faults',
+        async (request, response) => {
+          this.setFaults((await readJson(request)) as SimFaults)
+          this.#send(response, 200, this.#faults)
+        },
+      ],
     ])
     if (task !== 'embed') {
       routes.set('POST /v1/chat/completions', (request, response) => this.#generate('chat', request, response))
