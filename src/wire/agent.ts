@@ -122,21 +122,3 @@ export const progress = z.object({
   failure: failureSchema.nullable(),
 })
 export type ProgressReport = z.infer<typeof progress>
-
-/** Paths of the control plane that agents call. */
-export const agentPaths = {
-  join: '/agent/join',
-  heartbeat: '/agent/heartbeat',
-  progress: '/agent/progress',
-} as const
-
-/** The upgrade by which an agent lends a gateway a reversed connection. */
-export const reverse = {
-  path: '/node/connect',
-  protocol: 'PTTH/1.0',
-  incarnationHeader: 'x-flightdeck-incarnation',
-  /** On a request of the gateway: dial this many more sockets, please. */
-  dialHeader: 'x-flightdeck-dial',
-  /** Of the agent itself, over a reversed connection: heartbeat at once. */
-  nudgePath: '/flightdeck/nudge',
-} as const

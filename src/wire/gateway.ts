@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { orders, reverse } from './agent.ts'
+import { orders } from './agent.ts'
+import { reverse } from './paths.ts'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)

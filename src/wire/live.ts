@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { launchDetail, logLine, nodeView, statusView } from './views.ts'
+
+export const livePath = '/api/live'
+
+/** What a reader may follow. A token comes in the first message, never in the address. */
+export const liveRequest = z.discriminatedUnion('do', [
+  z.object({ do: z.literal('hello'), token: z.string().max(512) }).strict(),
+  z.object({ do: z.literal('follow'), topic: z.enum(['launch', 'log']), id: z.string().max(64) }).strict(),
+  z.object({ do: z.literal('follow'), topic: z.literal('fleet') }).strict(),
+  z
+    .object({ do: z.literal('leave'), topic: z.enum(['launch', 'log', 'fleet']), id: z.string().max(64).optional() })
+    .strict(),
+])
+export type LiveRequest = z.infer<typeof liveRequest>
+
+/** First a snapshot, then changes: each carries the whole new view of what changed, so that none can be missed. */
+export const liveMessage = z.discriminatedUnion('topic', [
+  z.object({ topic: z.literal('hello'), name: z.string(), role: z.string() }),
+  z.object({ topic: z.literal('launch'), id: z.string(), launch: launchDetail }),
+  z.object({ topic: z.literal('log'), id: z.string(), lines: z.array(logLine) }),
+  z.object({
+    topic: z.literal('fleet'),
+    snapshot: z.boolean(),
+    nodes: z.array(nodeView),
+    status: statusView.nullable(),
+  }),
+  z.object({ topic: z.literal('error'), code: z.string(), message: z.string() }),
+])
+export type LiveMessage = z.infer<typeof liveMessage>
+
+/** Close codes: the reason says it in words. */
+export const liveClose = { slowReader: 4008, unauthenticated: 4001, goingAway: 4009 } as const

@@ -1,0 +1,18 @@
+// No schema library here: the agent bundles these constants, and it may hold no npm package.
+/** Paths of the control plane that agents call. */
+export const agentPaths = {
+  join: '/agent/join',
+  heartbeat: '/agent/heartbeat',
+  progress: '/agent/progress',
+} as const
+
+/** The upgrade by which an agent lends a gateway a reversed connection. */
+export const reverse = {
+  path: '/node/connect',
+  protocol: 'PTTH/1.0',
+  incarnationHeader: 'x-flightdeck-incarnation',
+  /** On a request of the gateway: dial this many more sockets, please. */
+  dialHeader: 'x-flightdeck-dial',
+  /** Of the agent itself, over a reversed connection: heartbeat at once. */
+  nudgePath: '/flightdeck/nudge',
+} as const

@@ -1,0 +1,249 @@
+import { z } from 'zod'
+import type { Role } from '../core/tokens.ts'
+import { agentPaths, agentReply, heartbeat, joinReply, joinRequest, progress } from './agent.ts'
+import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
+import * as view from './views.ts'
+
+/** Who may call a route. A person's role includes the roles below it; machines are their own kind. */
+export type Access = Role | 'anyone' | 'joining' | 'node' | 'gateway'
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly access: Access
+  readonly summary: string
+  readonly status?: number
+  readonly query?: z.ZodType
+  readonly body?: z.ZodType
+  readonly reply: z.ZodType
+  /** True where a call can cost money: such routes share the launch limit. */
+  readonly limited?: boolean
+}
+
+const page = { limit: z.coerce.number().int().min(1).max(500).default(50), cursor: z.string().max(128).optional() }
+const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+const allOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) })
+const nothing = z.object({}).strict()
+const since = z.iso.datetime().optional()
+
+export const launchRequest = z
+  .object({
+    model: view.modelName,
+    /** Which deployment gets one more replica; made when absent. Default: named after the model. */
+    deployment: view.givenName.optional(),
+    engineArgs: view.engineArguments.default({}),
+    wish: view.wishSchema.prefault({}),
+    timeLimitS: z.number().int().min(5).max(86_400).optional(),
+    dryRun: z.boolean().default(false),
+  })
+  .strict()
+export type LaunchRequest = z.infer<typeof launchRequest>
+
+export const deploymentRequest = z
+  .object({
+    name: view.givenName,
+    model: view.modelName,
+    engineArgs: view.engineArguments.default({}),
+    wish: view.wishSchema.prefault({}),
+    wanted: z.number().int().min(0).max(1_000),
+  })
+  .strict()
+export type DeploymentRequest = z.infer<typeof deploymentRequest>
+
+/** Every call of the control plane: the server, the OpenAPI document, the client and the role test are made from it. */
+export const routes = {
+  health: route('GET', '/api/health', 'anyone', 'Is the process up, and does its database answer', {
+    reply: z.object({ ok: z.boolean(), version: z.string(), database: z.boolean() }),
+  }),
+  openapi: route('GET', '/api/openapi.json', 'anyone', 'This document', { reply: z.record(z.string(), z.unknown()) }),
+  metrics: route('GET', '/metrics', 'viewer', 'Prometheus metrics of this process', { reply: z.string() }),
+  me: route('GET', '/api/me', 'viewer', 'Who the token belongs to', {
+    reply: z.object({ id: z.string(), name: z.string(), role: z.enum(['viewer', 'operator', 'admin']) }),
+  }),
+  status: route('GET', '/api/status', 'viewer', 'Loops, gateways, guard, pause, money per hour', {
+    reply: view.statusView,
+  }),
+  pause: route('POST', '/api/pause', 'admin', 'Pause or resume all automation', {
+    body: z.object({ paused: z.boolean(), reason: z.string().max(500).default('') }).strict(),
+    reply: view.statusView,
+  }),
+
+  createLaunch: route(
+    'POST',
+    '/api/launches',
+    'operator',
+    'Launch one node; header Idempotency-Key makes it repeatable',
+    {
+      status: 202,
+      limited: true,
+      body: launchRequest,
+      reply: z.union([view.launchDetail, z.object({ dryRun: z.literal(true), plan: view.planView })]),
+    },
+  ),
+  listLaunches: route('GET', '/api/launches', 'viewer', 'Launches, newest first', {
+    query: z.object({
+      ...page,
+      state: z.string().max(200).optional(),
+      model: z.string().max(256).optional(),
+      deployment: z.string().max(64).optional(),
+    }),
+    reply: listOf(view.launchView),
+  }),
+  showLaunch: route('GET', '/api/launches/:id', 'viewer', 'One launch with attempts and phases', {
+    reply: view.launchDetail,
+  }),
+  transcript: route('GET', '/api/launches/:id/transcript', 'viewer', 'Everything that was said during a launch', {
+    reply: z.object({ events: z.array(view.eventView), lines: z.array(view.logLine) }),
+  }),
+  cancelLaunch: route('POST', '/api/launches/:id/cancel', 'operator', 'End a launch and everything it started', {
+    status: 202,
+    body: nothing.optional(),
+    reply: view.launchDetail,
+  }),
+
+  listNodes: route('GET', '/api/nodes', 'viewer', 'Nodes, newest first', {
+    query: z.object({
+      ...page,
+      state: z.string().max(200).optional(),
+      deployment: z.string().max(64).optional(),
+      model: z.string().max(256).optional(),
+      all: z.stringbool().default(false),
+    }),
+    reply: listOf(view.nodeView),
+  }),
+  showNode: route('GET', '/api/nodes/:id', 'viewer', 'One node with its ledger and timeline', {
+    reply: view.nodeDetail,
+  }),
+  drainNode: route(
+    'POST',
+    '/api/nodes/:id/drain',
+    'operator',
+    'No new requests; finish those in flight; then release',
+    {
+      status: 202,
+      body: z
+        .object({ deadlineS: z.number().int().min(0).max(86_400).optional() })
+        .strict()
+        .optional(),
+      reply: view.nodeDetail,
+    },
+  ),
+  releaseNode: route(
+    'POST',
+    '/api/nodes/:id/release',
+    'operator',
+    'Give the machine back now, and want one replica less',
+    {
+      status: 202,
+      body: nothing.optional(),
+      reply: view.nodeDetail,
+    },
+  ),
+  nodeLogs: route('GET', '/api/nodes/:id/logs', 'viewer', 'The last lines of engine and agent', {
+    query: z.object({
+      tail: z.coerce.number().int().min(1).max(5_000).default(200),
+      after: z.coerce.number().int().min(-1).optional(),
+    }),
+    reply: allOf(view.logLine),
+  }),
+
+  listDeployments: route('GET', '/api/deployments', 'viewer', 'Deployments', { reply: allOf(view.deploymentView) }),
+  createDeployment: route('POST', '/api/deployments', 'operator', 'Keep a number of replicas of a model', {
+    status: 201,
+    limited: true,
+    body: deploymentRequest,
+    reply: view.deploymentView,
+  }),
+  showDeployment: route('GET', '/api/deployments/:id', 'viewer', 'One deployment', { reply: view.deploymentView }),
+  scaleDeployment: route('POST', '/api/deployments/:id/scale', 'operator', 'Change the wanted count', {
+    limited: true,
+    body: z.object({ wanted: z.number().int().min(0).max(1_000) }).strict(),
+    reply: view.deploymentView,
+  }),
+  pauseDeployment: route(
+    'POST',
+    '/api/deployments/:id/pause',
+    'operator',
+    'Pause or resume one deployment; resuming forgets its failures',
+    {
+      body: z.object({ paused: z.boolean() }).strict(),
+      reply: view.deploymentView,
+    },
+  ),
+
+  listModels: route('GET', '/api/models', 'viewer', 'What can be launched', { reply: allOf(view.modelView) }),
+  listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.offerView) }),
+
+  listKeys: route('GET', '/api/keys', 'viewer', 'API keys of the gateway', { reply: allOf(view.keyView) }),
+  createKey: route('POST', '/api/keys', 'operator', 'Make an API key; it is shown once', {
+    status: 201,
+    body: z
+      .object({ name: view.givenName, models: z.array(view.modelName).max(100).nullable().default(null) })
+      .strict(),
+    reply: view.keyView.extend({ key: z.string() }),
+  }),
+  revokeKey: route('DELETE', '/api/keys/:id', 'operator', 'Revoke an API key', { reply: view.keyView }),
+
+  listOperators: route('GET', '/api/operators', 'admin', 'People and their roles', { reply: allOf(view.operatorView) }),
+  createOperator: route('POST', '/api/operators', 'admin', 'Add a person; the token is shown once', {
+    status: 201,
+    body: z.object({ name: view.givenName, role: z.enum(['viewer', 'operator', 'admin']) }).strict(),
+    reply: view.operatorView.extend({ token: z.string() }),
+  }),
+  disableOperator: route('DELETE', '/api/operators/:id', 'admin', 'Disable a person', { reply: view.operatorView }),
+
+  listSecrets: route('GET', '/api/secrets', 'admin', 'Names of the secrets that engines get; values never leave', {
+    reply: allOf(z.object({ name: z.string(), createdAt: z.iso.datetime() })),
+  }),
+  putSecret: route('PUT', '/api/secrets/:id', 'admin', 'Set a secret; the id is the variable that the engine sees', {
+    body: z.object({ value: z.string().min(1).max(8_192) }).strict(),
+    reply: z.object({ name: z.string(), createdAt: z.iso.datetime() }),
+  }),
+  deleteSecret: route('DELETE', '/api/secrets/:id', 'admin', 'Forget a secret', {
+    reply: z.object({ name: z.string() }),
+  }),
+
+  spend: route('GET', '/api/spend', 'viewer', 'Where the money went', {
+    query: z.object({ from: since, to: since }),
+    reply: view.spendView,
+  }),
+  audit: route('GET', '/api/audit', 'admin', 'Who changed what', {
+    query: z.object(page),
+    reply: listOf(view.auditView),
+  }),
+
+  join: route('POST', agentPaths.join, 'joining', 'An agent exchanges its join token for a credential', {
+    body: joinRequest,
+    reply: joinReply,
+  }),
+  heartbeat: route('POST', agentPaths.heartbeat, 'node', 'An agent speaks', { body: heartbeat, reply: agentReply }),
+  progress: route('POST', agentPaths.progress, 'node', 'An agent tells what its engine does', {
+    body: progress,
+    reply: agentReply,
+  }),
+
+  gatewayTable: route('GET', gatewayPaths.table, 'gateway', 'The routing table, held until it changes', {
+    query: z.object({
+      after: z.string().max(64).optional(),
+      waitMs: z.coerce.number().int().min(0).max(55_000).default(0),
+    }),
+    reply: routingTable,
+  }),
+  gatewayReport: route('POST', gatewayPaths.report, 'gateway', 'Usage, probes and load of a gateway', {
+    body: gatewayReport,
+    reply: gatewayReply,
+  }),
+} as const satisfies Record<string, Route>
+
+export type RouteName = keyof typeof routes
+
+type Rest<Q, B, R> = Pick<Route, 'status' | 'limited'> & { readonly query?: Q; readonly body?: B; readonly reply: R }
+
+function route<
+  const A extends Access,
+  R extends z.ZodType,
+  Q extends z.ZodType = z.ZodUndefined,
+  B extends z.ZodType = z.ZodUndefined,
+>(method: Route['method'], path: string, access: A, summary: string, rest: Rest<Q, B, R>) {
+  return { method, path, access, summary, ...rest }
+}

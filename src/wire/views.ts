@@ -1,0 +1,300 @@
+import { z } from 'zod'
+import { launchStates } from '../core/launch-table.ts'
+import { duties } from '../core/ledger.ts'
+import { nodeStates } from '../core/node-table.ts'
+import { phases } from '../core/phases.ts'
+import { roles } from '../core/tokens.ts'
+import { signalValues, verdicts } from '../core/verdict-table.ts'
+import { failureSchema, gpuSchema } from './agent.ts'
+
+const text = (max: number) => z.string().max(max)
+const id = text(64)
+const time = z.iso.datetime()
+const microUsd = z.number().int()
+const count = z.number().int().min(0)
+
+/** A name that people give: of a deployment, a key, a secret. Plain, so that it is safe in a path, a label and a log. */
+export const givenName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'lower case letters, digits, dot, dash and underscore, 63 at most')
+/** A model's name: as in the configuration, or as on a hub (`owner/name`). */
+export const modelName = z
+  .string()
+  .regex(/^[A-Za-z0-9][\w.-]{0,95}(\/[\w.-]{1,96})?$/, 'letters, digits, dot, dash, underscore and one slash')
+
+export const offerView = z.object({
+  id: text(200),
+  cloud: text(32),
+  region: text(64),
+  gpu: text(64).nullable(),
+  gpuCount: count,
+  vramGib: z.number().min(0),
+  spot: z.boolean(),
+  pricePerHourMicroUsd: microUsd,
+  available: count.nullable(),
+})
+
+export const engineArguments = z.record(text(64), z.union([z.string().max(512), z.number(), z.boolean()]))
+
+export const wishSchema = z
+  .object({
+    clouds: z.array(text(32)).max(16).default([]),
+    regions: z.array(text(64)).max(64).default([]),
+    gpu: text(64).nullable().default(null),
+    gpuCount: count.nullable().default(null),
+    spot: z.enum(['allow', 'only', 'never']).default('allow'),
+    maxPricePerHourMicroUsd: microUsd.nullable().default(null),
+  })
+  .strict()
+
+export const attemptView = z.object({
+  id,
+  ordinal: count,
+  offer: offerView,
+  nodeId: id,
+  nodeName: text(64),
+  nodeState: z.enum(nodeStates),
+  openedAt: time,
+  closedAt: time.nullable(),
+  outcome: z.enum(['served', 'failed', 'withdrawn']).nullable(),
+  failure: failureSchema.nullable(),
+  seconds: z.number().min(0),
+  costMicroUsd: microUsd,
+})
+
+export const phaseView = z.object({
+  attemptId: id.nullable(),
+  phase: z.enum(phases),
+  startedAt: time,
+  endedAt: time.nullable(),
+  percent: z.number().nullable(),
+})
+
+export const launchView = z.object({
+  id,
+  state: z.enum(launchStates),
+  stateSince: time,
+  deploymentId: id,
+  deployment: text(64),
+  slot: count,
+  model: text(256),
+  engine: text(32),
+  origin: z.enum(['hand', 'deployment']),
+  requestedBy: text(128),
+  createdAt: time,
+  deadlineAt: time,
+  endedAt: time.nullable(),
+  /** Place in the queue, from 1; null once admitted. */
+  queuePlace: count.nullable(),
+  phase: z.enum(phases),
+  percent: z.number().min(0).max(100),
+  etaMs: count.nullable(),
+  nodeId: id.nullable(),
+  failure: failureSchema.nullable(),
+  costMicroUsd: microUsd,
+  /** What may be done now, from the state table. */
+  actions: z.array(z.enum(['cancel'])),
+})
+export type LaunchView = z.infer<typeof launchView>
+
+export const launchDetail = launchView.extend({
+  wish: wishSchema,
+  engineArgs: engineArguments,
+  offers: z.array(offerView),
+  attempts: z.array(attemptView),
+  phases: z.array(phaseView),
+})
+export type LaunchDetail = z.infer<typeof launchDetail>
+
+export const signalView = z.object({ value: z.enum(signalValues), at: time.nullable(), detail: text(500).nullable() })
+
+export const nodeView = z.object({
+  id,
+  name: text(64),
+  state: z.enum(nodeStates),
+  stateSince: time,
+  billed: z.enum(['no', 'yes', 'unknown']),
+  verdict: z.enum(verdicts),
+  verdictRow: text(64).nullable(),
+  verdictSince: time.nullable(),
+  healthScore: z.number().nullable(),
+  statusMessage: text(500),
+  launchId: id,
+  deploymentId: id,
+  deployment: text(64),
+  model: text(256),
+  engine: text(32),
+  offer: offerView,
+  instanceType: text(128).nullable(),
+  spot: z.boolean(),
+  gpus: z.array(gpuSchema),
+  agentVersion: text(32).nullable(),
+  engineVersion: text(64).nullable(),
+  signals: z.object({ heartbeat: signalView, probe: signalView, sighting: signalView }),
+  inFlight: count,
+  createdAt: time,
+  firstSeenAt: time.nullable(),
+  readyAt: time.nullable(),
+  goneAt: time.nullable(),
+  leaseUntil: time.nullable(),
+  failure: failureSchema.nullable(),
+  costMicroUsd: microUsd,
+  actions: z.array(z.enum(['drain', 'release'])),
+})
+export type NodeView = z.infer<typeof nodeView>
+
+export const eventView = z.object({
+  id: count,
+  at: time,
+  kind: text(64),
+  text: text(4_000),
+  nodeId: id.nullable(),
+  launchId: id.nullable(),
+})
+export type EventView = z.infer<typeof eventView>
+
+export const nodeDetail = nodeView.extend({
+  addresses: z.array(text(255)),
+  hostname: text(255).nullable(),
+  ledger: z.array(
+    z.object({
+      duty: z.enum(duties),
+      openedAt: time,
+      closedAt: time.nullable(),
+      pricePerHourMicroUsd: microUsd,
+      costMicroUsd: microUsd,
+    }),
+  ),
+  timeline: z.array(eventView),
+})
+export type NodeDetail = z.infer<typeof nodeDetail>
+
+export const logLine = z.object({ n: count, at: time, source: z.enum(['engine', 'agent']), text: text(4_096) })
+export type LogLine = z.infer<typeof logLine>
+
+export const deploymentView = z.object({
+  id,
+  name: text(64),
+  model: text(256),
+  engine: text(32),
+  wanted: count,
+  ready: count,
+  starting: count,
+  paused: z.boolean(),
+  failuresInARow: count,
+  /** Set while refilling has stopped by itself: what happened and how to go on. */
+  stopped: text(500).nullable(),
+  spentMicroUsd: microUsd,
+  createdAt: time,
+})
+export type DeploymentView = z.infer<typeof deploymentView>
+
+export const modelView = z.object({
+  name: text(256),
+  engine: text(32),
+  source: text(512),
+  args: engineArguments,
+  description: text(500),
+  readyNodes: count,
+})
+export type ModelView = z.infer<typeof modelView>
+
+export const keyView = z.object({
+  id,
+  name: text(64),
+  last4: text(4),
+  models: z.array(text(256)).nullable(),
+  createdBy: text(128),
+  createdAt: time,
+  revokedAt: time.nullable(),
+})
+export type KeyView = z.infer<typeof keyView>
+
+export const operatorView = z.object({
+  id,
+  name: text(64),
+  role: z.enum(roles),
+  last4: text(4),
+  createdAt: time,
+  disabledAt: time.nullable(),
+})
+
+export const loopView = z.object({
+  loop: text(32),
+  server: text(64),
+  lastPassAt: time.nullable(),
+  tookMs: z.number().nullable(),
+  moved: count.nullable(),
+  everyMs: count,
+  late: z.boolean(),
+  error: text(2_000).nullable(),
+})
+
+export const statusView = z.object({
+  install: text(32),
+  version: text(32),
+  paused: z.boolean(),
+  pausedReason: text(500).nullable(),
+  guard: text(500).nullable(),
+  loops: z.array(loopView),
+  gateways: z.array(z.object({ id: text(64), url: text(512), seenAt: time, tableCurrent: z.boolean() })),
+  nodes: z.record(z.enum(nodeStates), count),
+  burnPerHourMicroUsd: microUsd,
+  database: z.object({
+    kind: z.enum(['embedded', 'given']),
+    poolSize: count,
+    waitingNow: count,
+    longestWaitMs: z.number(),
+  }),
+})
+export type StatusView = z.infer<typeof statusView>
+
+/** What a launch would do and cost, before money is spent. */
+export const planView = z.object({
+  model: text(256),
+  engine: text(32),
+  argv: z.array(text(4_096)),
+  deployment: text(64),
+  offers: z.array(offerView),
+  pricePerHourMicroUsd: microUsd,
+  pricePerMonthMicroUsd: microUsd,
+  timeLimitS: count,
+  queuePlace: count,
+})
+export type PlanView = z.infer<typeof planView>
+
+export const spendView = z.object({
+  from: time,
+  to: time,
+  totalMicroUsd: microUsd,
+  burnPerHourMicroUsd: microUsd,
+  byDuty: z.record(z.enum(duties), microUsd),
+  /** Of the total: attempts that never served. */
+  failedMicroUsd: microUsd,
+  /** Of the serving money: time without a request in flight. */
+  idleMicroUsd: microUsd,
+  promptTokens: count,
+  completionTokens: count,
+  /** Money over million tokens; null without tokens. */
+  perMillionTokensMicroUsd: microUsd.nullable(),
+  perMillionTokensBusyMicroUsd: microUsd.nullable(),
+  byDeployment: z.array(z.object({ deployment: text(64), totalMicroUsd: microUsd })),
+})
+export type SpendView = z.infer<typeof spendView>
+
+export const auditView = z.object({
+  id: count,
+  at: time,
+  who: text(128),
+  action: text(64),
+  target: text(256),
+  detail: z.record(z.string(), z.unknown()),
+  address: text(64).nullable(),
+  hash: text(64),
+})
+
+/** The one shape of a refusal on the control API. */
+export const problem = z.object({
+  error: failureSchema.extend({ requestId: text(128), details: z.record(z.string(), z.unknown()) }),
+})
+export type Problem = z.infer<typeof problem>
