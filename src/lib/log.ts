@@ -8,7 +8,10 @@ export function makeLog(name: string, level = process.env.FLIGHTDECK_LOG_LEVEL ?
     {
       name,
       level,
-      redact: { paths: ['authorization', '*.authorization', 'token', '*.token', 'credential', '*.credential', '*.secret'], censor: '[redacted]' },
+      redact: {
+        paths: ['authorization', '*.authorization', 'token', '*.token', 'credential', '*.credential', '*.secret'],
+        censor: '[redacted]',
+      },
     },
     pino.destination({ fd: 2, sync: true }),
   )

@@ -1,0 +1,79 @@
+// Everything that is kept, and every line of SQL.
+// Deliberately absent: decisions, and calls to the network inside a transaction.
+import { sql } from 'kysely'
+import { at, type Db, type Tx, tell } from './database.ts'
+
+/** A loop's short hold on a row: what it writes counts only while nobody else has claimed the row since. */
+export interface Claim {
+  readonly loop: string
+  readonly rowId: string
+  readonly token: number
+  readonly until: number
+}
+
+/** Takes up to `limit` rows that are due and unclaimed (or whose claim ran out), oldest first. */
+export async function claimDue(db: Db, loop: string, limit: number, now: number, holdMs: number): Promise<Claim[]> {
+  // The next due time is set by finishing; a nudge that comes meanwhile sets it to now and is not lost.
+  const { rows } = await sql<{ row_id: string; token: number; until: number }>`
+    update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, due_at = 'infinity'
+    where loop = ${loop} and row_id in (
+      select row_id from claims
+      where loop = ${loop} and (due_at <= ${at(now)} and until is null or until <= ${at(now)})
+      order by due_at limit ${limit} for update skip locked)
+    returning row_id, token, until`.execute(db)
+  return rows.map((row) => ({ loop, rowId: row.row_id, token: row.token, until: row.until }))
+}
+
+/** Ends a claim and says when the row is to be looked at again; null: only when nudged. A stale claim does nothing. */
+export async function finishClaim(db: Db, claim: Claim, nextDueAt: number | null): Promise<void> {
+  const due = nextDueAt === null ? sql`'infinity'::timestamptz` : sql`${at(nextDueAt)}::timestamptz`
+  await sql`update claims set token = null, until = null, due_at = least(due_at, ${due})
+    where loop = ${claim.loop} and row_id = ${claim.rowId} and token = ${claim.token}`.execute(db)
+}
+
+/** True while the claim is the last one on its row; locks it, so that nobody can take it before the transaction ends. */
+export async function holds(tx: Tx, claim: Claim): Promise<boolean> {
+  const held = await tx
+    .selectFrom('claims')
+    .select('token')
+    .where('loop', '=', claim.loop)
+    .where('row_id', '=', claim.rowId)
+    .where('token', '=', claim.token)
+    .forUpdate()
+    .executeTakeFirst()
+  return held !== undefined
+}
+
+/** Puts a row under a loop's care, due at once. */
+export async function enrol(db: Db | Tx, loop: string, rowId: string, now: number): Promise<void> {
+  await sql`insert into claims (loop, row_id, due_at) values (${loop}, ${rowId}, ${at(now)}) on conflict do nothing`.execute(
+    db,
+  )
+  await tell(db, [`nudge:${loop}`])
+}
+
+/** Wakes a loop for these rows, on every server. Losing a nudge costs time, never correctness. */
+export async function nudge(db: Db | Tx, loop: string, rowIds: readonly string[], now: number): Promise<void> {
+  if (rowIds.length === 0) return
+  await sql`update claims set due_at = ${at(now)} where loop = ${loop} and row_id = any(${[...rowIds]}) and due_at > ${at(now)}`.execute(
+    db,
+  )
+  await tell(db, [`nudge:${loop}`])
+}
+
+export interface PassRecord {
+  readonly server: string
+  readonly loop: string
+  readonly at: number
+  readonly tookMs: number
+  readonly moved: number
+  readonly everyMs: number
+  readonly error: string | null
+}
+
+export async function recordPass(db: Db, pass: PassRecord): Promise<void> {
+  await sql`insert into passes (server, loop, at, took_ms, moved, every_ms, error)
+    values (${pass.server}, ${pass.loop}, ${at(pass.at)}, ${pass.tookMs}, ${pass.moved}, ${pass.everyMs}, ${pass.error})
+    on conflict (server, loop) do update set at = excluded.at, took_ms = excluded.took_ms, moved = excluded.moved,
+      every_ms = excluded.every_ms, error = excluded.error`.execute(db)
+}

@@ -1,0 +1,119 @@
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import pg from 'pg'
+import { spine } from './migrations/0001_spine.ts'
+import type { Database } from './tables.ts'
+
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => Date.parse(text))
+
+export type Tx = Transaction<Database>
+export type Db = Kysely<Database>
+
+export interface Store {
+  readonly db: Db
+  readonly pool: PoolFigures
+  /** Calls back for each topic that the database tells of (`node:<id>`, `routes`, `nudge:<loop>`); reconnects by itself. */
+  listen(hear: (topic: string) => void): Promise<() => Promise<void>>
+  close(): Promise<void>
+}
+
+export interface PoolFigures {
+  readonly size: number
+  waitingNow(): number
+  longestWaitMs(): number
+  waits(): { readonly count: number; readonly totalMs: number }
+}
+
+/** Where the database is: a URL, or socket folder, database and user of the embedded one. */
+export type Connection =
+  | { readonly url: string }
+  | { readonly host: string; readonly database: string; readonly user: string }
+
+/** Opens a pool of `poolSize` connections and brings the tables up to date. Several servers may do so at once. */
+export async function openStore(connection: Connection, poolSize: number): Promise<Store> {
+  const config = 'url' in connection ? { connectionString: connection.url } : connection
+  const pool = new pg.Pool({
+    ...config,
+    max: poolSize,
+    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'flightdeck',
+  })
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on('error', () => undefined)
+  const measured = measure(pool, poolSize)
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: measured.pool }) })
+  await migrate(db)
+  return { db, pool: measured.figures, listen: (hear) => listen(config, hear), close: () => db.destroy() }
+}
+
+async function migrate(db: Db): Promise<void> {
+  const provider = { getMigrations: async () => ({ '0001_spine': spine }) }
+  const { error } = await new Migrator({ db, provider }).migrateToLatest()
+  if (error) throw error
+}
+
+function measure(
+  pool: pg.Pool,
+  size: number,
+): { pool: { connect(): Promise<pg.PoolClient>; end(): Promise<void> }; figures: PoolFigures } {
+  let longest = 0
+  const waits = { count: 0, totalMs: 0 }
+  return {
+    pool: {
+      async connect() {
+        const asked = performance.now()
+        const client = await pool.connect()
+        const waited = performance.now() - asked
+        longest = Math.max(longest, waited)
+        waits.count += 1
+        waits.totalMs += waited
+        return client
+      },
+      end: () => pool.end(),
+    },
+    figures: { size, waitingNow: () => pool.waitingCount, longestWaitMs: () => longest, waits: () => ({ ...waits }) },
+  }
+}
+
+/** One connection of its own for LISTEN. After a gap everything may have changed, so every listener hears `gap`. */
+async function listen(config: pg.ClientConfig, hear: (topic: string) => void): Promise<() => Promise<void>> {
+  let closed = false
+  let client: pg.Client | undefined
+  let retry: NodeJS.Timeout | undefined
+  const connect = async (): Promise<void> => {
+    const fresh = new pg.Client({ ...config, application_name: 'flightdeck-listen', keepAlive: true })
+    fresh.on('notification', ({ payload }) => payload && hear(payload))
+    fresh.on('error', () => undefined)
+    fresh.on('end', again)
+    await fresh.connect()
+    await fresh.query('listen flightdeck')
+    client = fresh
+  }
+  const again = () => {
+    if (closed || retry) return
+    retry = setTimeout(() => {
+      retry = undefined
+      connect().then(() => hear('gap'), again)
+    }, 500)
+  }
+  await connect()
+  return async () => {
+    closed = true
+    clearTimeout(retry)
+    await client?.end()
+  }
+}
+
+/** Tells every listener of every server; part of the transaction, so it is heard only if that commits. */
+export async function tell(db: Db | Tx, topics: readonly string[]): Promise<void> {
+  if (topics.length === 0) return
+  await sql`select pg_notify('flightdeck', topic) from unnest(${[...new Set(topics)]}::text[]) as topic`.execute(db)
+}
+
+export const at = (ms: number): Date => new Date(ms)
+export const maybeAt = (ms: number | null): Date | null => (ms === null ? null : new Date(ms))
+export const json = (value: unknown): string => JSON.stringify(value)
+export const maybeJson = (value: unknown): string | null =>
+  value === null || value === undefined ? null : JSON.stringify(value)

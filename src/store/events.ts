@@ -1,0 +1,26 @@
+import { at, type Db, maybeJson, type Tx } from './database.ts'
+
+export interface Told {
+  readonly kind: string
+  readonly text: string
+  readonly launchId?: string | null
+  readonly nodeId?: string | null
+  readonly deploymentId?: string | null
+  readonly data?: Record<string, unknown>
+}
+
+/** One line in the timelines of what it names. Written with the change that it tells of, in the same transaction. */
+export async function tellEvent(db: Db | Tx, now: number, told: Told): Promise<void> {
+  await db
+    .insertInto('events')
+    .values({
+      at: at(now),
+      kind: told.kind,
+      text: told.text.slice(0, 4_000),
+      launch_id: told.launchId ?? null,
+      node_id: told.nodeId ?? null,
+      deployment_id: told.deploymentId ?? null,
+      data: maybeJson(told.data),
+    })
+    .execute()
+}
