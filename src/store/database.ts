@@ -54,14 +54,12 @@ async function migrate(db: Db): Promise<void> {
   if (error) throw error
 }
 
-function measure(
-  pool: pg.Pool,
-  size: number,
-): { pool: { connect(): Promise<pg.PoolClient>; end(): Promise<void> }; figures: PoolFigures } {
+function measure(pool: pg.Pool, size: number): { pool: PostgresPool; figures: PoolFigures } {
   let longest = 0
   const waits = { count: 0, totalMs: 0 }
   return {
     pool: {
+      options: pool.options,
       async connect() {
         const asked = performance.now()
         const client = await pool.connect()

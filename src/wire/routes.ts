@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Role } from '../core/tokens.ts'
-import { agentPaths, agentReply, heartbeat, joinReply, joinRequest, progress } from './agent.ts'
+import { agentReply, heartbeat, joinReply, joinRequest, progress } from './agent.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
+import { agentPaths } from './paths.ts'
 import * as view from './views.ts'
 
 /** Who may call a route. A person's role includes the roles below it; machines are their own kind. */
