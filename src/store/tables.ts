@@ -127,6 +127,7 @@ export interface Database {
     probe_good: Maybe<boolean>
     probe_detail: Maybe<string>
   }
+  offers: { id: string; cloud: string; data: Json<Offer>; seen_at: Time }
   looks: { cloud: string; started_at: MaybeTime; finished_at: MaybeTime; error: Maybe<string> }
   sightings: {
     name: string
@@ -246,7 +247,6 @@ interface NodesTable {
   addresses: Generated<string[]>
   agent_version: Maybe<string>
   engine_version: Maybe<string>
-  lease_until: MaybeTime
 }
 
 /** A GPU as the agent found it; the same shape as the heartbeat tells. */

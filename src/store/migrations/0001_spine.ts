@@ -83,7 +83,7 @@ create table nodes (
   join_token_hash text not null, join_token_until timestamptz not null, join_used_at timestamptz, join_instance text,
   credential_hash text unique, incarnation text, instance_type text, spot boolean not null, hostname text,
   gpus jsonb not null default '[]', cpus integer, memory_mib integer, addresses text[] not null default '{}',
-  agent_version text, engine_version text, lease_until timestamptz
+  agent_version text, engine_version text
 );
 create index nodes_by_state on nodes (state, created_at);
 create index nodes_by_deployment on nodes (deployment_id, state);
@@ -104,7 +104,8 @@ create table signals (
   in_flight integer not null default 0, busy_ms bigint not null default 0, requests bigint not null default 0,
   spare_sockets integer not null default 0, probe_at timestamptz, probe_good boolean, probe_detail text
 ) with (fillfactor = 60);
--- The last bulk look of each cloud, and what it said of each name; absent_since is the first "not there" in a row.
+-- What each cloud offered last; and its last bulk look, and what it said of each name; absent_since is the first "not there" in a row.
+create table offers (id text primary key, cloud text not null, data jsonb not null, seen_at timestamptz not null);
 create table looks (cloud text primary key, started_at timestamptz, finished_at timestamptz, error text);
 create table sightings (
   name text primary key, cloud text not null, seen text not null ${oneOf('seen', ['present', 'absent'])},

@@ -1,0 +1,54 @@
+import type { EngineArguments, EngineName } from './engine-presets.ts'
+import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
+import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
+
+/** A model that can be launched, as the operator configured it. `source` is what the engine is told to load. */
+export interface ModelEntry {
+  readonly name: string
+  readonly engine: EngineName
+  readonly source: string
+  readonly args: EngineArguments
+  readonly description: string
+}
+
+/** What the operator chose, as far as commands, intake and loops need it. Read once at the start. */
+export interface Settings {
+  readonly models: readonly ModelEntry[]
+  /** Command and environment of each engine; never taken from a request. */
+  readonly engines: Readonly<
+    Partial<Record<EngineName, { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }>>
+  >
+  readonly attemptsInFlight: number
+  readonly launchTimeLimitS: number
+  /** Launches that one owner may ask for within a minute. */
+  readonly launchesPerMinute: number
+  readonly retry: RetryPolicy
+  readonly stopAfterFailures: number
+  readonly heartbeatMs: number
+  readonly leaseMs: number
+  readonly joinTokenMs: number
+  readonly engineRestarts: number
+  readonly engineStopGraceMs: number
+  readonly signalAges: SignalAges
+  readonly graceMs: number
+  readonly allowedOrigins: readonly string[]
+}
+
+export const defaultSettings: Settings = {
+  models: [],
+  engines: {},
+  attemptsInFlight: 8,
+  launchTimeLimitS: 1_800,
+  launchesPerMinute: 60,
+  retry: defaultRetryPolicy,
+  stopAfterFailures: 3,
+  heartbeatMs: 10_000,
+  // Far above the hour of outage that is promised to be ridden out.
+  leaseMs: 4 * 3_600_000,
+  joinTokenMs: 1_800_000,
+  engineRestarts: 3,
+  engineStopGraceMs: 10_000,
+  signalAges: defaultSignalAges,
+  graceMs,
+  allowedOrigins: [],
+}
