@@ -65,6 +65,9 @@ type PhaseScript = (settings: SimSettings, ms: number) => Step[]
 
 const said = (text: string, waitMs = 0): Step => ({ text, waitMs })
 
+const startsToLoad = (model: string) =>
+  said(logLine('Worker', 'INFO', 'gpu_model_runner.py:5007', `Starting to load model ${model}...`))
+
 const phaseScripts: Record<SimPhase, PhaseScript> = {
   engine_start: ({ model, maxModelLen }, ms) => [
     said(logLine('APIServer', 'INFO', 'api_utils.py:347', ' version 0.32.0'), ms / 2),
@@ -85,6 +88,7 @@ const phaseScripts: Record<SimPhase, PhaseScript> = {
     ),
   ],
   weights_download: ({ model }, ms) => [
+    startsToLoad(model),
     said('\rFetching 4 files:   0%|          | 0/4 [00:00<?, ?it/s]', ms / 2),
     said('\rFetching 4 files:  50%|#####     | 2/4 [00:01<00:01,  1.9it/s]', ms / 2),
     said('\rFetching 4 files: 100%|##########| 4/4 [00:02<00:00,  1.9it/s]\n'),
@@ -97,8 +101,9 @@ const phaseScripts: Record<SimPhase, PhaseScript> = {
       ),
     ),
   ],
-  weights_load: ({ model }, ms) => [
-    said(logLine('Worker', 'INFO', 'gpu_model_runner.py:5007', `Starting to load model ${model}...`)),
+  weights_load: ({ model, phasesMs }, ms) => [
+    // Without a download the weights lie on the disk, so what is loaded is a path.
+    ...(phasesMs.weights_download ? [] : [startsToLoad(model.startsWith('/') ? model : `/models/${model}`)]),
     ...bar('Loading safetensors checkpoint shards', ms),
     said(logLine('Worker', 'INFO', 'default_loader.py:501', `Loading weights took ${(ms / 1000).toFixed(2)} seconds`)),
     said(
