@@ -1,0 +1,32 @@
+export type EmbeddedErrorCode =
+  | 'bad_url'
+  | 'data_folder'
+  | 'no_binaries'
+  | 'owned'
+  | 'socket_folder'
+  | 'start_failed'
+  | 'wrong_owner'
+  | 'wrong_version'
+
+/** Why the database of this install cannot be used. `remedy` is one sentence that an operator can follow. */
+export class EmbeddedError extends Error {
+  override readonly name = 'EmbeddedError'
+  readonly code: EmbeddedErrorCode
+  readonly remedy: string
+
+  constructor(code: EmbeddedErrorCode, message: string, remedy: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.remedy = remedy
+  }
+}
+
+/** Runs a step on the file system; tells the errors that were expected from those that were not. */
+export function unless<T>(codes: string[], step: () => T): T | undefined {
+  try {
+    return step()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && codes.includes(String(error.code))) return undefined
+    throw error
+  }
+}

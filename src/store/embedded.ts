@@ -1,0 +1,191 @@
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Log } from '../lib/log.ts'
+import { EmbeddedError } from './embedded-error.ts'
+import {
+  chooseIdentity,
+  findBinaries,
+  inspectCluster,
+  packagedBinaries,
+  prepareFolders,
+  prepareSocketDir,
+} from './embedded-files.ts'
+import { type Ownership, owned, takeOwnership } from './embedded-owner.ts'
+import {
+  adopt,
+  ask,
+  type Cluster,
+  createCluster,
+  forgetForeignPid,
+  launch,
+  livingPostmaster,
+  type Postmaster,
+  query,
+  stopServer,
+} from './embedded-server.ts'
+
+export interface EmbeddedOptions {
+  dataDir: string
+  log: Pick<Log, 'info' | 'warn' | 'error'>
+  sharedBuffersMib?: number
+  maxConnections?: number
+  /** False only where the data may be lost at any time: nothing is flushed to disk. */
+  durable?: boolean
+  /** The package's folder `native`; for tests. */
+  native?: string
+  /** Where copies of the binaries may go, best first; for tests. */
+  caches?: string[]
+}
+
+export interface Embedded {
+  socketDir: string
+  /** As the driver takes it. There is no password: who can enter the socket's folder is let in. */
+  connection: { host: string; port: number; database: string; user: string }
+  /** The server had outlived a killed owner and was taken over as it ran. */
+  adopted: boolean
+  /** Ends the server cleanly and gives the data folder free. Clients that are still connected are cut off. */
+  stop(): Promise<void>
+}
+
+const database = 'flightdeck'
+
+/**
+ * Runs PostgreSQL on the data folder until `stop`, restarting it when it dies; there is no port, only a socket.
+ * Dying without `stop` leaves the server running: whoever starts next adopts it. Throws `EmbeddedError`.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const folders = prepareFolders(options.dataDir)
+  const ownership = own(folders.ownerFile)
+  try {
+    // Pids of another container mean nothing here, but a server that answers has an owner that lives.
+    if (ownership.takenFromElsewhere && (await ask(folders.socketDir)) !== 'absent')
+      throw owned('(in another container)')
+    const identity = chooseIdentity(folders.cluster)
+    const fresh = inspectCluster(folders.cluster, identity) === 'absent'
+    prepareSocketDir(folders.socketDir, identity)
+    const left = fresh ? undefined : await adoptOrEnd(folders)
+    const native = options.native ?? packagedBinaries()
+    const cluster: Cluster = {
+      folders,
+      identity,
+      bin: findBinaries(native, folders.dataDir, identity, options.caches),
+      sharedBuffersMib: options.sharedBuffersMib ?? 32,
+      maxConnections: options.maxConnections ?? 100,
+      durable: options.durable ?? true,
+    }
+    if (fresh) await createCluster(cluster)
+    const postmaster = left ?? (await launchPatiently(cluster, options.log))
+    await ensureDatabase(folders.socketDir)
+    options.log.info({ pid: postmaster.pid, dataDir: folders.dataDir, adopted: !!left }, 'embedded PostgreSQL is ready')
+    return supervise(cluster, postmaster, { adopted: !!left, ownership, log: options.log })
+  } catch (error) {
+    ownership.release()
+    throw withRemedy(error)
+  }
+}
+
+function own(file: string): Ownership {
+  try {
+    return takeOwnership(file)
+  } catch (error) {
+    throw withRemedy(error)
+  }
+}
+
+/** A server that cannot be reached any more (its socket was swept away) is ended, so that it can be started anew. */
+async function adoptOrEnd(folders: Cluster['folders']): Promise<Postmaster | undefined> {
+  const pid = livingPostmaster(folders.cluster)
+  if (pid !== undefined) {
+    const adopted = await adopt(folders, pid)
+    if (adopted) return adopted
+    await stopServer(folders.cluster, pid)
+  }
+  forgetForeignPid(folders.cluster)
+  return undefined
+}
+
+/** Children of a killed server hold its memory for a moment, and no new one starts before they are gone. */
+async function launchPatiently(cluster: Cluster, log: EmbeddedOptions['log'], attempts = 20): Promise<Postmaster> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await launch(cluster)
+    } catch (error) {
+      const passing = String(error).includes('pre-existing shared memory block')
+      if (!passing || attempt >= attempts) throw error
+      log.warn({ attempt }, 'processes of the last PostgreSQL are still ending; trying again')
+      await pause(250)
+    }
+  }
+}
+
+async function ensureDatabase(socketDir: string): Promise<void> {
+  const found = await query(socketDir, 'postgres', `select 1 from pg_database where datname = '${database}'`)
+  if (found.length === 0) await query(socketDir, 'postgres', `create database ${database}`)
+}
+
+interface Supervision {
+  adopted: boolean
+  ownership: Ownership
+  log: EmbeddedOptions['log']
+}
+
+function supervise(cluster: Cluster, first: Postmaster, { adopted, ownership, log }: Supervision): Embedded {
+  const { folders } = cluster
+  const quit = new AbortController()
+  const watching = keepAlive(cluster, first, quit.signal, log)
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    quit.abort()
+    const pid = livingPostmaster(folders.cluster)
+    if (pid !== undefined) await stopServer(folders.cluster, pid)
+    await watching
+    const { socketDir } = folders
+    if (!socketDir.startsWith(folders.dataDir)) rmSync(dirname(socketDir), { recursive: true, force: true })
+    ownership.release()
+  }
+  const remember = (): Promise<void> => {
+    stopped ??= stop()
+    return stopped
+  }
+  const connection = { host: folders.socketDir, port: 5432, database, user: 'postgres' }
+  return { socketDir: folders.socketDir, connection, adopted, stop: remember }
+}
+
+/** Starts the server again whenever it ends, until told to quit; a server that came up meanwhile is ended then. */
+async function keepAlive(
+  cluster: Cluster,
+  first: Postmaster,
+  quit: AbortSignal,
+  log: EmbeddedOptions['log'],
+): Promise<void> {
+  let current = first
+  for (let failures = 0; ; ) {
+    await current.ended
+    if (quit.aborted) return
+    log.error(
+      { pid: current.pid, logFile: cluster.folders.logFile },
+      'embedded PostgreSQL ended by itself; starting it again',
+    )
+    try {
+      current = await launchPatiently(cluster, log)
+      failures = 0
+      log.info({ pid: current.pid }, 'embedded PostgreSQL is back')
+      if (quit.aborted) await stopServer(cluster.folders.cluster, current.pid)
+    } catch (error) {
+      log.error({ err: error }, 'embedded PostgreSQL does not start')
+      // Cut short by the order to quit, which is looked at next.
+      await pause(Math.min(30_000, 1000 * 2 ** failures++), undefined, { ref: false, signal: quit }).catch(
+        () => undefined,
+      )
+    }
+  }
+}
+
+/** Refusals of the file system come from the data folder: what we made ourselves we may touch. */
+function withRemedy(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) return error
+  const remedy = 'Run as the user who made the data folder, or free space there, or choose another one.'
+  return new EmbeddedError('data_folder', `The data folder cannot be used: ${String(error)}`, remedy, error)
+}
