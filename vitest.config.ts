@@ -7,6 +7,7 @@ const maxWorkers = 2
 export default defineConfig({
   test: {
     maxWorkers,
+    globalSetup: ['./test/database-server.ts'],
     reporters: ['default', new CountReporter()],
     projects: [
       {
