@@ -14,6 +14,9 @@ export interface CloudTraits {
   readonly bootLimitMs: number
   readonly loadLimitMs: number
   readonly drainLimitMs: number
+  /** How often the cloud is looked at: when all is quiet, and while a machine is on its way in or out. */
+  readonly lookMs: number
+  readonly lookFastMs: number
 }
 
 /** Everything that is known of a node when it is decided on. Times are epoch ms. */
@@ -38,6 +41,7 @@ export interface NodeView {
   readonly answeredAt: number | null
   /** The last authenticated word of the agent. */
   readonly heardAt: number | null
+  readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
   readonly failure: FailureRecord | null
   readonly verdict: Verdict
@@ -109,7 +113,8 @@ export function stateLimitAt(state: NodeState, stateSince: number, traits: Cloud
 }
 
 function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
-  const limitAt = stateLimitAt(view.state, view.stateSince, traits)
+  const given = view.state === 'draining' ? view.drainDeadlineAt : null
+  const limitAt = given ?? stateLimitAt(view.state, view.stateSince, traits)
   return limitAt !== null && now >= limitAt
 }
 

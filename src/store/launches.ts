@@ -1,9 +1,13 @@
 import { sql } from 'kysely'
+import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
+import { isOver } from '../core/launch-table.ts'
 import type { Offer, Wish } from '../core/offer.ts'
+import { admissionOrder } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
-import { enrol } from './claims.ts'
-import { at, json, type Tx } from './database.ts'
+import { type Claim, enrol, holds, nudge } from './claims.ts'
+import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { openAttempt } from './nodes.ts'
 
 export interface NewLaunch {
   readonly tenantId: string
@@ -67,4 +71,234 @@ async function freeSlot(tx: Tx, deploymentId: string): Promise<string> {
     tx,
   )
   return id
+}
+
+export interface LaunchForLoop {
+  readonly id: string
+  readonly tenantId: string
+  readonly deploymentId: string
+  readonly origin: 'hand' | 'deployment'
+  readonly requestedBy: string
+  readonly deadlineAt: number
+  readonly wasLive: boolean
+  readonly holdsSlot: boolean
+  readonly offers: readonly Offer[]
+  readonly attemptIds: readonly string[]
+  readonly view: LaunchView
+}
+
+/** A launch with its attempts and their nodes as they are now. Whether the queue admits it is asked apart. */
+export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoop | null> {
+  const row = await db.selectFrom('launches').selectAll().where('id', '=', launchId).executeTakeFirst()
+  if (!row) return null
+  const attempts = await db
+    .selectFrom('attempts as a')
+    .innerJoin('nodes as n', 'n.id', 'a.node_id')
+    .select(['a.id', 'a.closed_at', 'n.state', 'n.state_since', 'n.ready_at', 'n.failure'])
+    .where('a.launch_id', '=', launchId)
+    .orderBy('a.ordinal')
+    .execute()
+  const view: LaunchView = {
+    state: row.state,
+    stateSince: row.state_since,
+    outcome: row.outcome,
+    unwantedAt: row.unwanted_at,
+    unwantedOutcome: row.unwanted_outcome ?? 'ended',
+    deadlineAt: row.deadline_at,
+    offerCount: row.offers.length,
+    attempts: attempts.map((attempt) => ({
+      closedAt: attempt.closed_at,
+      nodeState: attempt.state,
+      nodeStateSince: attempt.state_since,
+      nodeReadyAt: attempt.ready_at,
+      failure: attempt.failure,
+    })),
+    admitted: false,
+    failure: row.failure,
+  }
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    deploymentId: row.deployment_id,
+    origin: row.origin,
+    requestedBy: row.requested_by,
+    deadlineAt: row.deadline_at,
+    wasLive: row.live_at !== null,
+    holdsSlot: row.holds_slot,
+    offers: row.offers,
+    attemptIds: attempts.map(({ id }) => id),
+    view,
+  }
+}
+
+/** The queue as it stands: launches in the order of their admission, and how many attempts are in flight. */
+export async function lookAtQueue(db: Db | Tx): Promise<{ order: string[]; inFlight: number }> {
+  const rows = await db
+    .selectFrom('launches')
+    .select(['id', 'requested_by', 'created_at', 'state'])
+    .where('state', 'in', ['queued', 'attempting', 'backing_off'])
+    .where('unwanted_at', 'is', null)
+    .execute()
+  const queued = rows.filter((row) => row.state === 'queued')
+  const flying = rows.filter((row) => row.state !== 'queued')
+  const byOwner = new Map<string, number>()
+  for (const { requested_by } of flying) byOwner.set(requested_by, (byOwner.get(requested_by) ?? 0) + 1)
+  const order = admissionOrder(
+    queued.map((row) => ({ launchId: row.id, owner: row.requested_by, queuedAt: row.created_at })),
+    byOwner,
+  )
+  return { order, inFlight: flying.length }
+}
+
+export interface AttemptTerms {
+  readonly install: string
+  readonly attemptsInFlight: number
+  readonly joinTokenMs: number
+  readonly joinTokenFor: (nodeId: string) => string
+}
+
+// Any number that no other advisory lock of ours uses: admissions are counted and made one at a time.
+const admissionLock = 7_301
+
+/**
+ * Writes one step of a launch with everything that hangs on it: a new attempt, withdrawn nodes, the deployment's
+ * counters, the timeline. False when the claim is no longer ours or the queue has filled meanwhile.
+ */
+export function saveLaunchDecision(
+  db: Db,
+  claim: Claim,
+  launch: LaunchForLoop,
+  decision: LaunchDecision,
+  terms: AttemptTerms,
+  now: number,
+): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    if (decision.fact === 'admitted' && !(await stillAdmits(tx, terms.attemptsInFlight))) return false
+    if (!(await holds(tx, claim))) return false
+    if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
+    if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
+    if (decision.withdrawNodes) await withdrawNodes(tx, launch.id, now)
+    const moved = decision.state !== launch.view.state
+    if (moved || decision.holdsSlot !== launch.holdsSlot) {
+      await tx
+        .updateTable('launches')
+        .set({
+          state: decision.state,
+          outcome: decision.outcome,
+          holds_slot: decision.holdsSlot,
+          failure: maybeJson(decision.failure),
+        })
+        .$if(moved, (q) => q.set({ state_since: at(now) }))
+        .$if(moved && decision.state === 'live', (q) => q.set({ live_at: at(now) }))
+        .$if(moved && isOver(decision.state), (q) => q.set({ ended_at: at(now) }))
+        .where('id', '=', launch.id)
+        .execute()
+      await nudge(tx, 'deployment', [launch.deploymentId], now)
+    }
+    if (moved) await tellOfStep(tx, launch, decision, now)
+    return true
+  })
+}
+
+async function stillAdmits(tx: Tx, attemptsInFlight: number): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(${admissionLock})`.execute(tx)
+  const { inFlight } = await lookAtQueue(tx)
+  return inFlight < attemptsInFlight
+}
+
+async function closeAttempt(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<void> {
+  const attempt = launch.view.attempts.at(-1)
+  const id = launch.attemptIds.at(-1)
+  if (!attempt || !id) return
+  const withdrawn = decision.outcome === 'cancelled' || decision.outcome === 'ended'
+  const outcome = attempt.nodeReadyAt !== null ? 'served' : withdrawn ? 'withdrawn' : 'failed'
+  await tx
+    .updateTable('attempts')
+    .set({ closed_at: at(now), outcome, failure: maybeJson(attempt.failure) })
+    .where('id', '=', id)
+    .execute()
+}
+
+async function openNext(
+  tx: Tx,
+  launch: LaunchForLoop,
+  offerIndex: number,
+  terms: AttemptTerms,
+  now: number,
+): Promise<void> {
+  const offer = launch.offers[offerIndex]
+  if (!offer) throw new Error(`launch ${launch.id} has no offer ${offerIndex}`)
+  await openAttempt(
+    tx,
+    {
+      install: terms.install,
+      launchId: launch.id,
+      tenantId: launch.tenantId,
+      deploymentId: launch.deploymentId,
+      offer,
+      ordinal: launch.attemptIds.length + 1,
+      joinTokenUntil: Math.max(launch.deadlineAt, now + terms.joinTokenMs),
+      joinTokenFor: terms.joinTokenFor,
+    },
+    now,
+  )
+}
+
+async function withdrawNodes(tx: Tx, launchId: string, now: number): Promise<void> {
+  const withdrawn = await tx
+    .updateTable('nodes')
+    .set((eb) => ({ unwanted_at: eb.fn.coalesce('unwanted_at', eb.val(at(now))) }))
+    .where('launch_id', '=', launchId)
+    .where('state', 'not in', ['releasing', 'gone'])
+    .returning('id')
+    .execute()
+  await nudge(
+    tx,
+    'node',
+    withdrawn.map(({ id }) => id),
+    now,
+  )
+}
+
+async function tellOfStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<void> {
+  const why = decision.failure && decision.state !== 'live' ? ` ${decision.failure.cause}` : ''
+  await tellEvent(tx, now, {
+    kind: `launch.${decision.state}`,
+    text: `${launch.view.state} -> ${decision.state} (${decision.fact}).${why}`,
+    launchId: launch.id,
+    deploymentId: launch.deploymentId,
+    ...(decision.failure ? { data: { failure: decision.failure } } : {}),
+  })
+  if (decision.state === 'live') await settleCounters(tx, launch, { failed: false }, now)
+  const gaveUp = decision.outcome === 'failed' || decision.outcome === 'timed_out'
+  if (decision.state === 'ending' && gaveUp && !launch.wasLive) await settleCounters(tx, launch, { failed: true }, now)
+  const wasFlying = launch.view.state === 'attempting' || launch.view.state === 'backing_off'
+  const flies = decision.state === 'attempting' || decision.state === 'backing_off'
+  if (wasFlying && !flies) await nudgeQueue(tx, now)
+  // The way out of `ending` and the next attempt depend on nodes that may be gone already.
+  await nudge(tx, 'launch', [launch.id], now)
+}
+
+/** A hand launch that failed for good lowers the wanted count again; one of the loop's counts against the deployment. */
+async function settleCounters(tx: Tx, launch: LaunchForLoop, result: { failed: boolean }, now: number): Promise<void> {
+  const deployment = tx.updateTable('deployments').where('id', '=', launch.deploymentId)
+  if (!result.failed) await deployment.set({ failures_in_a_row: 0, last_failure_at: null }).execute()
+  else if (launch.origin === 'hand') await deployment.set({ wanted: sql`greatest(wanted - 1, 0)` }).execute()
+  else await deployment.set({ failures_in_a_row: sql`failures_in_a_row + 1`, last_failure_at: at(now) }).execute()
+}
+
+async function nudgeQueue(tx: Tx, now: number): Promise<void> {
+  const queued = await tx
+    .selectFrom('launches')
+    .select('id')
+    .where('state', '=', 'queued')
+    .orderBy('created_at')
+    .limit(50)
+    .execute()
+  await nudge(
+    tx,
+    'launch',
+    queued.map(({ id }) => id),
+    now,
+  )
 }

@@ -1,0 +1,113 @@
+import { sql } from 'kysely'
+import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
+import type { Offer, Wish } from '../core/offer.ts'
+import { type Claim, holds, nudge } from './claims.ts'
+import { at, type Db, type Tx } from './database.ts'
+import { tellEvent } from './events.ts'
+import { openLaunch } from './launches.ts'
+
+export interface DeploymentForLoop {
+  readonly id: string
+  readonly tenantId: string
+  readonly name: string
+  readonly wish: Wish
+  readonly view: DeploymentView
+}
+
+/** A deployment with the launches that hold its slots, oldest first. */
+export async function loadDeployment(
+  db: Db | Tx,
+  id: string,
+  stopAfterFailures: number,
+): Promise<DeploymentForLoop | null> {
+  const row = await db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()
+  if (!row) return null
+  const holders = await db
+    .selectFrom('launches')
+    .select(['id', 'state', 'unwanted_at'])
+    .where('deployment_id', '=', id)
+    .where('holds_slot', '=', true)
+    .orderBy('created_at')
+    .execute()
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    name: row.name,
+    wish: row.wish,
+    view: {
+      wanted: row.wanted,
+      paused: row.paused,
+      failuresInARow: row.failures_in_a_row,
+      lastFailureAt: row.last_failure_at,
+      stopAfterFailures,
+      holders: holders.map(({ id: launchId, state, unwanted_at }) => ({
+        launchId,
+        live: state === 'live',
+        unwanted: unwanted_at !== null,
+      })),
+    },
+  }
+}
+
+export interface Refill {
+  readonly offers: readonly Offer[]
+  readonly timeLimitMs: number
+  readonly decide: (view: DeploymentView) => DeploymentDecision
+  readonly stopAfterFailures: number
+}
+
+/**
+ * Fills and empties slots as decided. The decision is made again on the locked row, because a launch by hand may have
+ * filled the slot since we looked. False when the claim is no longer ours.
+ */
+export function saveDeploymentDecision(db: Db, claim: Claim, refill: Refill, now: number): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select 1 from deployments where id = ${claim.rowId} for update`.execute(tx)
+    if (!(await holds(tx, claim))) return false
+    const deployment = await loadDeployment(tx, claim.rowId, refill.stopAfterFailures)
+    if (!deployment) return true
+    const { fill, withdraw } = refill.decide(deployment.view)
+    for (let i = 0; i < fill && refill.offers.length > 0; i++) {
+      const deadlineAt = now + refill.timeLimitMs
+      const { id: deploymentId, tenantId, wish } = deployment
+      await openLaunch(
+        tx,
+        {
+          tenantId,
+          deploymentId,
+          wish,
+          offers: refill.offers,
+          deadlineAt,
+          origin: 'deployment',
+          requestedBy: `deployment:${deployment.name}`,
+        },
+        now,
+      )
+    }
+    if (withdraw.length > 0) await withdrawLaunches(tx, deployment, withdraw, now)
+    return true
+  })
+}
+
+async function withdrawLaunches(
+  tx: Tx,
+  deployment: DeploymentForLoop,
+  launchIds: readonly string[],
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable('launches')
+    .set({ unwanted_at: at(now), unwanted_outcome: 'ended', unwanted_by: `deployment:${deployment.name}` })
+    .where('id', 'in', [...launchIds])
+    .where('unwanted_at', 'is', null)
+    .execute()
+  for (const launchId of launchIds) {
+    await tellEvent(tx, now, {
+      kind: 'launch.withdrawn',
+      text: 'The deployment wants fewer replicas.',
+      launchId,
+      deploymentId: deployment.id,
+    })
+  }
+  await nudge(tx, 'launch', launchIds, now)
+}

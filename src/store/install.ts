@@ -1,0 +1,68 @@
+import type { Offer } from '../core/offer.ts'
+import { randomName } from '../lib/chance.ts'
+import { at, type Db, json } from './database.ts'
+
+export interface Install {
+  readonly id: string
+  readonly paused: boolean
+  readonly sweepArmed: boolean
+}
+
+/** The data set's own row, made on first use. @throws when the key is not the one that the data set was made with. */
+export async function ensureInstall(db: Db, keyCheck: string, now: number): Promise<Install> {
+  await db
+    .insertInto('install')
+    .columns(['id', 'created_at', 'key_check'])
+    .expression((eb) =>
+      eb
+        .selectNoFrom((s) => [
+          s.val(randomName(5)).as('id'),
+          s.cast<number>(s.val(at(now)), 'timestamptz').as('created_at'),
+          s.val(keyCheck).as('key_check'),
+        ])
+        .where(({ not, exists }) => not(exists(eb.selectFrom('install').select('id')))),
+    )
+    .execute()
+  const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
+  if (row.key_check !== keyCheck) {
+    throw new Error(
+      `The secret key is not the one that install ${row.id} was made with. Put the old secret.key back, or set FLIGHTDECK_SECRET_KEY to it.`,
+    )
+  }
+  await db
+    .insertInto('tenants')
+    .values({ id: 'te-default', name: 'default', created_at: at(now) })
+    .onConflict((oc) => oc.doNothing())
+    .execute()
+  return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed }
+}
+
+export async function loadInstall(db: Db): Promise<Install & { readonly guard: string | null }> {
+  const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
+  return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed, guard: row.guard }
+}
+
+/** The sweep may release orphans from now on: the first look of this data set found none that it could not explain. */
+export async function armSweep(db: Db): Promise<void> {
+  await db.updateTable('install').set({ sweep_armed: true }).where('sweep_armed', '=', false).execute()
+}
+
+/** Replaces what one cloud offers; an offer that is not made any more is taken away. */
+export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    for (const offer of offers) {
+      const row = { id: offer.id, cloud, data: json(offer), seen_at: at(now) }
+      await tx
+        .insertInto('offers')
+        .values(row)
+        .onConflict((oc) => oc.column('id').doUpdateSet({ data: row.data, seen_at: row.seen_at }))
+        .execute()
+    }
+    await tx.deleteFrom('offers').where('cloud', '=', cloud).where('seen_at', '<', at(now)).execute()
+  })
+}
+
+export async function loadOffers(db: Db): Promise<Offer[]> {
+  const rows = await db.selectFrom('offers').select('data').execute()
+  return rows.map(({ data }) => data)
+}

@@ -1,0 +1,200 @@
+import type { NodeDecision, NodeView } from '../core/decide-node.ts'
+import type { FailureRecord } from '../core/failure.ts'
+import type { NodeState } from '../core/node-table.ts'
+import type { Offer } from '../core/offer.ts'
+import { type Phase, phaseOfStates } from '../core/phases.ts'
+import { randomName, sha256 } from '../lib/chance.ts'
+import { type Claim, enrol, holds, nudge } from './claims.ts'
+import { at, type Db, json, maybeAt, maybeJson, type Tx } from './database.ts'
+import { tellEvent } from './events.ts'
+import { settleLedger } from './ledger.ts'
+import { endPhases, enterPhase } from './phases.ts'
+
+export interface NodeForLoop {
+  readonly id: string
+  readonly name: string
+  readonly cloud: string
+  readonly launchId: string
+  readonly offer: Offer
+  readonly view: NodeView
+}
+
+/** A node with everything that is known of it: its row, the last sighting of its name, the last word of its agent. */
+export async function loadNode(db: Db, nodeId: string): Promise<NodeForLoop | null> {
+  const row = await db
+    .selectFrom('nodes as n')
+    .leftJoin('sightings as s', 's.name', 'n.name')
+    .leftJoin('signals as g', 'g.node_id', 'n.id')
+    .selectAll('n')
+    .select(['s.seen', 's.at as seen_at', 's.absent_since', 'g.heard_at'])
+    .where('n.id', '=', nodeId)
+    .executeTakeFirst()
+  if (!row) return null
+  const sighting =
+    row.seen === null || row.seen_at === null
+      ? null
+      : { seen: row.seen, at: row.seen_at, absentSince: row.absent_since }
+  const view: NodeView = {
+    state: row.state,
+    stateSince: row.state_since,
+    placed: true,
+    unwantedAt: row.unwanted_at,
+    drainAskedAt: row.drain_asked_at,
+    drainDeadlineAt: row.drain_deadline_at,
+    drainedAt: row.drained_at,
+    askedAt: row.asked_at,
+    askOpen: row.ask_open,
+    refusal: row.refusal,
+    sighting,
+    firstSeenAt: row.first_seen_at,
+    joinedAt: row.joined_at,
+    answeredAt: row.answered_at,
+    heardAt: row.heard_at,
+    failure: row.failure,
+    verdict: row.verdict,
+    mayRelease: await mayRelease(db, nodeId),
+  }
+  return { id: row.id, name: row.name, cloud: row.cloud, launchId: row.launch_id, offer: row.offer, view }
+}
+
+/** The guard's word; one release of a dead node at a time is allowed whatever it says, so that two nodes are a fleet. */
+async function mayRelease(db: Db, nodeId: string): Promise<boolean> {
+  const install = await db.selectFrom('install').select('guard').executeTakeFirst()
+  if (!install?.guard) return true
+  const others = await db
+    .selectFrom('nodes')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('state', '=', 'releasing')
+    .where('verdict', '=', 'dead')
+    .where('id', '<>', nodeId)
+    .executeTakeFirst()
+  return (others?.n ?? 0) === 0
+}
+
+/**
+ * Writes one step of a node with everything that hangs on it: the ledger, its phases, its timeline, the nudge of its
+ * launch. False when the claim is no longer ours: then nothing was written.
+ */
+export function saveNodeDecision(
+  db: Db,
+  claim: Claim,
+  node: NodeForLoop,
+  decision: NodeDecision,
+  now: number,
+): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    if (!(await holds(tx, claim))) return false
+    const { view } = node
+    const seenAt = view.sighting?.seen === 'present' ? view.sighting.at : null
+    const firstSeenAt = view.firstSeenAt ?? seenAt
+    const moved = decision.state !== view.state
+    if (!moved && firstSeenAt === view.firstSeenAt) return true
+    await tx
+      .updateTable('nodes')
+      .set({ state: decision.state, first_seen_at: maybeAt(firstSeenAt), failure: maybeJson(decision.failure) })
+      .$if(moved, (q) => q.set({ state_since: at(now) }))
+      .$if(moved && decision.state === 'ready', (q) =>
+        q.set((eb) => ({ ready_at: eb.fn.coalesce('ready_at', eb.val(at(now))) })),
+      )
+      .$if(moved, (q) => q.set({ gone_at: decision.state === 'gone' ? at(now) : null }))
+      .where('id', '=', node.id)
+      .execute()
+    await settleLedger(tx, { id: node.id, state: decision.state, firstSeenAt }, now)
+    if (moved) await tellOfStep(tx, node, decision, now)
+    return true
+  })
+}
+
+async function tellOfStep(tx: Tx, node: NodeForLoop, decision: NodeDecision, now: number): Promise<void> {
+  const phase = phaseFor(decision.state)
+  if (phase) await enterPhase(tx, node.id, phase, now)
+  else await endPhases(tx, node.id, now)
+  const why = decision.failure && decision.state !== 'ready' ? ` ${decision.failure.cause}` : ''
+  await tellEvent(tx, now, {
+    kind: `node.${decision.state}`,
+    text: `${node.view.state} -> ${decision.state} (${decision.fact}).${why}`,
+    nodeId: node.id,
+    launchId: node.launchId,
+  })
+  await nudge(tx, 'launch', [node.launchId], now)
+  await nudge(tx, 'sight', [node.cloud], now)
+}
+
+function phaseFor(state: NodeState): Phase | null {
+  const starting = state === 'requesting' || state === 'booting' || state === 'loading'
+  return starting ? phaseOfStates('attempting', state) : null
+}
+
+/** "We are asking now": kept before the ask, so that a crash between the two is seen as an outcome that is unknown. */
+export async function openAsk(db: Db, claim: Claim, nodeId: string, now: number): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    if (!(await holds(tx, claim))) return false
+    await tx
+      .updateTable('nodes')
+      .set({ asked_at: at(now), ask_open: true })
+      .where('id', '=', nodeId)
+      .execute()
+    return true
+  })
+}
+
+/** The answer to an ask. It is true whoever holds the claim by now, so it is written without one. */
+export async function closeAsk(db: Db, nodeId: string, refusal: FailureRecord | null, now: number): Promise<void> {
+  await db
+    .updateTable('nodes')
+    .set({ ask_open: false, refusal: maybeJson(refusal) })
+    .where('id', '=', nodeId)
+    .execute()
+  if (refusal) await tellEvent(db, now, { kind: 'node.refused', text: refusal.cause, nodeId })
+}
+
+export interface NewNode {
+  readonly install: string
+  readonly launchId: string
+  readonly tenantId: string
+  readonly deploymentId: string
+  readonly offer: Offer
+  readonly ordinal: number
+  readonly joinTokenUntil: number
+  readonly joinTokenFor: (nodeId: string) => string
+}
+
+/** An attempt and its one node, intended only: no cloud knows of it yet. The name is used once and never again. */
+export async function openAttempt(tx: Tx, wanted: NewNode, now: number): Promise<string> {
+  const id = `no-${randomName(10)}`
+  const { offer } = wanted
+  await tx
+    .insertInto('nodes')
+    .values({
+      id,
+      name: `fd-${wanted.install}-${id.slice(3)}`,
+      tenant_id: wanted.tenantId,
+      launch_id: wanted.launchId,
+      deployment_id: wanted.deploymentId,
+      state: 'intended',
+      state_since: at(now),
+      cloud: offer.cloud,
+      region: offer.region,
+      offer: json(offer),
+      price_per_hour_micro_usd: offer.pricePerHourMicroUsd,
+      created_at: at(now),
+      join_token_hash: sha256(wanted.joinTokenFor(id)),
+      join_token_until: at(wanted.joinTokenUntil),
+      spot: offer.spot,
+    })
+    .execute()
+  await tx
+    .insertInto('attempts')
+    .values({
+      id: `at-${randomName(10)}`,
+      launch_id: wanted.launchId,
+      node_id: id,
+      ordinal: wanted.ordinal,
+      offer: json(offer),
+      opened_at: at(now),
+    })
+    .execute()
+  await tx.insertInto('signals').values({ node_id: id }).execute()
+  await enrol(tx, 'node', id, now)
+  return id
+}

@@ -1,0 +1,103 @@
+import { sql } from 'kysely'
+import type { NodeState } from '../core/node-table.ts'
+import { nudge } from './claims.ts'
+import { at, type Db, maybeJson } from './database.ts'
+
+/** A machine as its cloud lists it. */
+export interface Listed {
+  readonly name: string
+  readonly detail?: Record<string, unknown>
+}
+
+export interface BulkLook {
+  readonly cloud: string
+  /** Before the list was asked for: a machine that was asked for later may be missing from it. */
+  readonly startedAt: number
+  readonly listed: readonly Listed[]
+}
+
+// In these states the next sighting decides something, so the node is looked at again after each look.
+const waiting: readonly NodeState[] = ['requesting', 'booting', 'releasing']
+
+/**
+ * Writes what one bulk look said of every node of the cloud, and wakes the nodes for which it may matter. Returns how
+ * many of them wait for a machine to come or go, so that the caller knows how soon to look again.
+ */
+export async function saveLook(db: Db, look: BulkLook, now: number): Promise<number> {
+  const rows = await db
+    .selectFrom('nodes as n')
+    .leftJoin('sightings as s', 's.name', 'n.name')
+    .select(['n.id', 'n.name', 'n.state', 'n.created_at', 's.seen', 's.absent_since'])
+    .where('n.cloud', '=', look.cloud)
+    .where((eb) =>
+      eb.or([eb('n.state', '<>', 'gone'), eb('n.name', 'in', [...look.listed.map(({ name }) => name), ''])]),
+    )
+    .execute()
+  const present = new Map(look.listed.map((listed) => [listed.name, listed]))
+  const covered = rows.filter((row) => row.created_at < look.startedAt || present.has(row.name))
+  await upsert(
+    db,
+    look,
+    covered.map((row) => ({ ...row, listed: present.get(row.name) })),
+  )
+  const changed = covered.filter((row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null)
+  const wake = new Set([...changed, ...covered.filter(({ state }) => waiting.includes(state))].map(({ id }) => id))
+  await nudge(db, 'node', [...wake], now)
+  await sql`insert into looks (cloud, started_at, finished_at, error) values (${look.cloud}, ${at(look.startedAt)}, ${at(now)}, null)
+    on conflict (cloud) do update set started_at = excluded.started_at, finished_at = excluded.finished_at, error = null`.execute(
+    db,
+  )
+  return rows.filter(({ state }) => waiting.includes(state)).length
+}
+
+interface Covered {
+  readonly name: string
+  readonly listed: Listed | undefined
+}
+
+async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Promise<void> {
+  if (covered.length === 0) return
+  const names = covered.map(({ name }) => name)
+  const seen = covered.map(({ listed }) => (listed ? 'present' : 'absent'))
+  const details = covered.map(({ listed }) => maybeJson(listed?.detail))
+  const startedAt = at(look.startedAt)
+  await sql`insert into sightings as s (name, cloud, seen, at, absent_since, detail)
+    select name, ${look.cloud}, seen, ${startedAt}::timestamptz, case when seen = 'absent' then ${startedAt}::timestamptz end, detail::jsonb
+    from unnest(${names}::text[], ${seen}::text[], ${details}::text[]) as t (name, seen, detail)
+    on conflict (name) do update set seen = excluded.seen, at = excluded.at,
+      absent_since = case when excluded.seen = 'absent' then coalesce(s.absent_since, excluded.absent_since) end,
+      detail = coalesce(excluded.detail, s.detail)
+    where s.at <= excluded.at`.execute(db)
+}
+
+/** A cloud that does not answer has said nothing: the sightings stay as they were and grow old. */
+export async function saveFailedLook(db: Db, cloud: string, error: string, now: number): Promise<void> {
+  await sql`insert into looks (cloud, finished_at, error) values (${cloud}, ${at(now)}, ${error.slice(0, 2_000)})
+    on conflict (cloud) do update set finished_at = excluded.finished_at, error = excluded.error`.execute(db)
+}
+
+/** Machines with our tag that no living row knows. A cloud is listed before the rows, so a new row is never missed. */
+export async function saveOrphans(
+  db: Db,
+  look: BulkLook,
+  now: number,
+): Promise<{ name: string; firstSeenAt: number }[]> {
+  const names = look.listed.map(({ name }) => name)
+  await db
+    .updateTable('orphans')
+    .set({ gone_at: at(now) })
+    .where('cloud', '=', look.cloud)
+    .where('gone_at', 'is', null)
+    .$if(names.length > 0, (q) => q.where('name', 'not in', names))
+    .execute()
+  const known =
+    names.length === 0 ? [] : await db.selectFrom('nodes').select('name').where('name', 'in', names).execute()
+  const orphans = names.filter((name) => !known.some((row) => row.name === name))
+  for (const name of orphans) {
+    await sql`insert into orphans (name, cloud, first_seen_at, last_seen_at) values (${name}, ${look.cloud}, ${at(now)}, ${at(now)})
+      on conflict (name) do update set last_seen_at = excluded.last_seen_at, gone_at = null`.execute(db)
+  }
+  if (orphans.length === 0) return []
+  const rows = await db.selectFrom('orphans').select(['name', 'first_seen_at']).where('name', 'in', orphans).execute()
+  return rows.map((row) => ({ name: row.name, firstSeenAt: row.first_seen_at }))
+}
