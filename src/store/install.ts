@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Offer } from '../core/offer.ts'
 import { randomName } from '../lib/chance.ts'
 import { at, type Db, json } from './database.ts'
@@ -10,19 +11,8 @@ export interface Install {
 
 /** The data set's own row, made on first use. @throws when the key is not the one that the data set was made with. */
 export async function ensureInstall(db: Db, keyCheck: string, now: number): Promise<Install> {
-  await db
-    .insertInto('install')
-    .columns(['id', 'created_at', 'key_check'])
-    .expression((eb) =>
-      eb
-        .selectNoFrom((s) => [
-          s.val(randomName(5)).as('id'),
-          s.cast<number>(s.val(at(now)), 'timestamptz').as('created_at'),
-          s.val(keyCheck).as('key_check'),
-        ])
-        .where(({ not, exists }) => not(exists(eb.selectFrom('install').select('id')))),
-    )
-    .execute()
+  await sql`insert into install (id, created_at, key_check) select ${randomName(5)}, ${at(now)}, ${keyCheck}
+    where not exists (select 1 from install)`.execute(db)
   const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
   if (row.key_check !== keyCheck) {
     throw new Error(
@@ -58,7 +48,7 @@ export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[]
         .onConflict((oc) => oc.column('id').doUpdateSet({ data: row.data, seen_at: row.seen_at }))
         .execute()
     }
-    await tx.deleteFrom('offers').where('cloud', '=', cloud).where('seen_at', '<', at(now)).execute()
+    await sql`delete from offers where cloud = ${cloud} and seen_at < ${at(now)}`.execute(tx)
   })
 }
 

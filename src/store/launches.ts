@@ -247,7 +247,7 @@ async function openNext(
 async function withdrawNodes(tx: Tx, launchId: string, now: number): Promise<void> {
   const withdrawn = await tx
     .updateTable('nodes')
-    .set((eb) => ({ unwanted_at: eb.fn.coalesce('unwanted_at', eb.val(at(now))) }))
+    .set({ unwanted_at: sql`coalesce(unwanted_at, ${at(now)})` })
     .where('launch_id', '=', launchId)
     .where('state', 'not in', ['releasing', 'gone'])
     .returning('id')

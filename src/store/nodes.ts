@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { NodeDecision, NodeView } from '../core/decide-node.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { NodeState } from '../core/node-table.ts'
@@ -93,9 +94,7 @@ export function saveNodeDecision(
       .updateTable('nodes')
       .set({ state: decision.state, first_seen_at: maybeAt(firstSeenAt), failure: maybeJson(decision.failure) })
       .$if(moved, (q) => q.set({ state_since: at(now) }))
-      .$if(moved && decision.state === 'ready', (q) =>
-        q.set((eb) => ({ ready_at: eb.fn.coalesce('ready_at', eb.val(at(now))) })),
-      )
+      .$if(moved && decision.state === 'ready', (q) => q.set({ ready_at: sql`coalesce(ready_at, ${at(now)})` }))
       .$if(moved, (q) => q.set({ gone_at: decision.state === 'gone' ? at(now) : null }))
       .where('id', '=', node.id)
       .execute()

@@ -1,0 +1,34 @@
+// Other people's machines, and this one, behind one interface.
+// Deliberately absent: rows, decisions, and any caller but the loops.
+import type { CloudTraits } from '../core/decide-node.ts'
+import type { FailureRecord } from '../core/failure.ts'
+import type { Offer } from '../core/offer.ts'
+
+export interface MachineAsk {
+  /** Our unique name; asking twice under one name must be harmless. */
+  readonly name: string
+  readonly offer: Offer
+  /** The one secret that a machine is born with. */
+  readonly joinToken: string
+}
+
+/** A refusal is the cloud's answer; a lost or unclear answer is thrown, and resolved by looking the name up. */
+export type AskAnswer = { readonly accepted: true } | { readonly accepted: false; readonly refusal: FailureRecord }
+
+export interface ListedMachine {
+  readonly name: string
+  readonly detail: Record<string, unknown>
+}
+
+export interface Cloud {
+  readonly name: string
+  readonly traits: CloudTraits
+  offers(): Promise<Offer[]>
+  ensureMachine(ask: MachineAsk): Promise<AskAnswer>
+  /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */
+  ensureGone(name: string): Promise<void>
+  /** One bulk look at every machine with this install's tag. @throws when the cloud does not answer. */
+  listMachines(): Promise<ListedMachine[]>
+}
+
+export type Clouds = ReadonlyMap<string, Cloud>

@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process'
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CloudTraits } from '../../core/decide-node.ts'
+import { failureRecord } from '../../core/failure.ts'
+import type { Offer } from '../../core/offer.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
+import { gpuBook, type HostGpu, hostGpus } from './gpus.ts'
+import { machineProcesses, signalProcess } from './processes.ts'
+
+export interface LocalCloudOptions {
+  readonly clock: Clock
+  /** Machines of this install are named `fd-<install>-...`; no other process is ever touched. */
+  readonly install: string
+  /** Holds a folder for each machine, and the book of GPUs. */
+  readonly folder: string
+  readonly controlUrl: string
+  /** The bundled agent, its loop, and the Node that runs it. */
+  readonly agentFile: string
+  readonly loopFile: string
+  readonly nodeBin: string
+  readonly pricePerHourMicroUsd: number
+  readonly maxMachines: number
+  /** Handed to the agent as it is: test clocks and simulated faults. */
+  readonly env: Readonly<Record<string, string>>
+  readonly loadLimitMs: number
+  readonly drainLimitMs: number
+  /** Past this, what still runs of a machine that was told to end is killed. */
+  readonly endGraceMs: number
+}
+
+/** Machines that are processes on this host: the agent's loop, the agent, and under it the engine. */
+export function makeLocalCloud(options: LocalCloudOptions): Cloud {
+  const { clock } = options
+  const prefix = `fd-${options.install}-`
+  const book = gpuBook(join(options.folder, 'gpus'))
+  const machineDir = (name: string) => join(options.folder, 'machines', name)
+  const starting = new Map<string, number>()
+
+  async function living(): Promise<Map<string, number[]>> {
+    const machines = new Map<string, number[]>()
+    for (const { machine, pid } of await machineProcesses(prefix))
+      machines.set(machine, [...(machines.get(machine) ?? []), pid])
+    return machines
+  }
+
+  async function ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
+    const machines = await living()
+    if (machines.has(ask.name)) return { accepted: true }
+    if (machines.size >= options.maxMachines) {
+      const cause = `This host runs ${machines.size} machines already, and ${options.maxMachines} are allowed.`
+      return { accepted: false, refusal: failureRecord('no_capacity', cause) }
+    }
+    starting.set(ask.name, clock.now())
+    await book.freeAllBut(new Set([...machines.keys(), ...recent(starting, clock.now())]))
+    const gpus = ask.offer.gpu === null ? [] : await book.take(ask.name, await hostGpus(), ask.offer.gpuCount)
+    if (gpus === null) {
+      const cause = `${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`
+      return { accepted: false, refusal: failureRecord('no_capacity', cause) }
+    }
+    await startMachine(ask, gpus)
+    return { accepted: true }
+  }
+
+  async function startMachine(ask: MachineAsk, gpus: readonly number[]): Promise<void> {
+    const dir = machineDir(ask.name)
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const tokenFile = join(dir, 'join-token')
+    await writeFile(tokenFile, ask.joinToken, { mode: 0o600 })
+    const log = await open(join(dir, 'agent.log'), 'a', 0o600)
+    // Detached: the machine outlives this process. Its loop holds a lock, so a second one under the name ends at once.
+    const child = spawn('/bin/sh', [options.loopFile], {
+      detached: true,
+      cwd: dir,
+      stdio: ['ignore', log.fd, log.fd],
+      env: {
+        ...inherited(),
+        ...options.env,
+        FLIGHTDECK_MACHINE: ask.name,
+        FLIGHTDECK_CONTROL_URL: options.controlUrl,
+        FLIGHTDECK_JOIN_TOKEN_FILE: tokenFile,
+        FLIGHTDECK_NODE_DIR: dir,
+        FLIGHTDECK_AGENT: options.agentFile,
+        FLIGHTDECK_NODE_BIN: options.nodeBin,
+        ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
+      },
+    })
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', reject)
+    })
+    child.unref()
+    await log.close()
+  }
+
+  async function ensureGone(name: string): Promise<void> {
+    if (!name.startsWith(prefix)) throw new Error(`${name} is not a machine of this install`)
+    const processes = (await machineProcesses(prefix)).filter(({ machine }) => machine === name)
+    if (processes.length === 0) return
+    const since = await endAskedAt(machineDir(name), clock.now())
+    const loops = processes.filter(({ isLoop }) => isLoop)
+    if (clock.now() - since > options.endGraceMs) for (const { pid } of processes) signalProcess(pid, 'SIGKILL')
+    else for (const { pid } of loops.length > 0 ? loops : processes) signalProcess(pid, 'SIGTERM')
+  }
+
+  async function listMachines(): Promise<ListedMachine[]> {
+    return [...(await living())].map(([name, pids]) => ({ name, detail: { pids } }))
+  }
+
+  return {
+    name: 'local',
+    traits: { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs },
+    offers: async () => localOffers(await hostGpus(), options),
+    ensureMachine,
+    ensureGone,
+    listMachines,
+  }
+}
+
+// Measured on one host: a process is in /proc before spawn returns; the rest are guesses with room to spare.
+const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
+  confirmGoneMs: 200,
+  listingLagMs: 1_000,
+  requestLimitMs: 15_000,
+  bootLimitMs: 30_000,
+  lookMs: 10_000,
+  lookFastMs: 250,
+}
+
+/** The whole host in ones, twos, ... of its GPU; a host without GPUs offers machines without one. */
+export function localOffers(
+  gpus: readonly HostGpu[],
+  options: { pricePerHourMicroUsd: number; maxMachines: number },
+): Offer[] {
+  const first = gpus[0]
+  const base = { cloud: 'local', region: 'here', spot: false }
+  if (!first) {
+    const price = options.pricePerHourMicroUsd
+    return [
+      {
+        ...base,
+        id: 'local/here/cpu',
+        gpu: null,
+        gpuCount: 0,
+        vramGib: 0,
+        pricePerHourMicroUsd: price,
+        available: options.maxMachines,
+      },
+    ]
+  }
+  const counts = [1, 2, 4, 8].filter((count) => count <= gpus.length)
+  return counts.map((gpuCount) => ({
+    ...base,
+    id: `local/here/${first.name.replaceAll(' ', '-')}x${gpuCount}`,
+    gpu: first.name,
+    gpuCount,
+    vramGib: Math.floor(first.memoryMib / 1024),
+    pricePerHourMicroUsd: options.pricePerHourMicroUsd * gpuCount,
+    available: Math.floor(gpus.length / gpuCount),
+  }))
+}
+
+/** What a process of a machine may know of our environment: where programs are, never our own configuration. */
+function inherited(): Record<string, string> {
+  const names = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH']
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name] as string]] : [])))
+}
+
+/** When the end of this machine was first asked for; kept on disk, so that a restart does not begin its grace anew. */
+async function endAskedAt(dir: string, now: number): Promise<number> {
+  const file = join(dir, 'end-asked-at')
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await writeFile(file, String(now), { flag: 'wx' }).catch(() => undefined)
+  return Number(await readFile(file, 'utf8')) || now
+}
+
+/** Machines asked for a moment ago: their processes may not be listed yet, so what they hold stays theirs. */
+function recent(starting: Map<string, number>, now: number): string[] {
+  for (const [name, at] of starting) if (now - at > 10_000) starting.delete(name)
+  return [...starting.keys()]
+}

@@ -1,0 +1,19 @@
+import type { Clouds } from '../clouds/cloud.ts'
+import type { Settings } from '../core/settings.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Vault } from '../lib/vault.ts'
+import type { Db } from '../store/database.ts'
+
+/** What every loop is given. */
+export interface ControlDeps {
+  readonly db: Db
+  readonly clouds: Clouds
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: Settings
+  readonly vault: Vault
+  readonly install: string
+  /** When this server began to work, epoch ms: past heartbeats are unknown until a while after. */
+  readonly startedAt: number
+}

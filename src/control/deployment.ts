@@ -1,0 +1,35 @@
+import { decideDeployment } from '../core/decide-deployment.ts'
+import { rankOffers } from '../core/offer.ts'
+import type { Claim } from '../store/claims.ts'
+import { loadDeployment, saveDeploymentDecision } from '../store/deployments.ts'
+import { loadOffers } from '../store/install.ts'
+import type { ControlDeps } from './context.ts'
+import type { Loop, PassResult } from './driver.ts'
+
+/** Fills slots that nothing holds and empties those that are too many; launches do the rest. */
+export function deploymentLoop(deps: ControlDeps): Loop {
+  return {
+    name: 'deployment',
+    everyMs: 10_000,
+    parallel: 4,
+    holdMs: 30_000,
+    acts: true,
+    pass: (claim) => reconcileDeployment(deps, claim),
+  }
+}
+
+async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: Claim): Promise<PassResult> {
+  const deployment = await loadDeployment(db, claim.rowId, settings.stopAfterFailures)
+  if (!deployment) return { moved: false, nextDueAt: null }
+  const now = clock.now()
+  const { fill, withdraw } = decideDeployment(deployment.view, now)
+  if (fill === 0 && withdraw.length === 0) return { moved: false, nextDueAt: now + 10_000 }
+  const refill = {
+    offers: rankOffers(await loadOffers(db), deployment.wish),
+    timeLimitMs: settings.launchTimeLimitS * 1_000,
+    stopAfterFailures: settings.stopAfterFailures,
+    decide: (view: typeof deployment.view) => decideDeployment(view, now),
+  }
+  const saved = await saveDeploymentDecision(db, claim, refill, now)
+  return { moved: saved, nextDueAt: now + 10_000 }
+}

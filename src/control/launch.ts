@@ -1,0 +1,56 @@
+import { decideLaunch } from '../core/decide-launch.ts'
+import { isOver, type LaunchState } from '../core/launch-table.ts'
+import type { Claim } from '../store/claims.ts'
+import { joinTokenFor } from '../store/join-token.ts'
+import { type LaunchForLoop, loadLaunch, lookAtQueue, saveLaunchDecision } from '../store/launches.ts'
+import type { ControlDeps } from './context.ts'
+import type { Loop, PassResult } from './driver.ts'
+
+const restMs: Readonly<Partial<Record<LaunchState, number>>> = {
+  queued: 5_000,
+  attempting: 5_000,
+  backing_off: 500,
+  live: 30_000,
+  ending: 2_000,
+}
+
+/** The only writer of launch state. */
+export function launchLoop(deps: ControlDeps): Loop {
+  return {
+    name: 'launch',
+    everyMs: 30_000,
+    parallel: 8,
+    holdMs: 30_000,
+    acts: true,
+    pass: (claim) => reconcileLaunch(deps, claim),
+  }
+}
+
+/** Moves one claimed launch one step: it admits, opens attempts, withdraws nodes; the nodes' own loop does the rest. */
+export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<PassResult> {
+  const { db, settings, clock } = deps
+  const launch = await loadLaunch(db, claim.rowId)
+  if (!launch) return { moved: false, nextDueAt: null }
+  const now = clock.now()
+  const view = { ...launch.view, admitted: await isAdmitted(deps, launch) }
+  const next = decideLaunch(view, settings.retry, now)
+  const terms = {
+    install: deps.install,
+    attemptsInFlight: settings.attemptsInFlight,
+    joinTokenMs: settings.joinTokenMs,
+    joinTokenFor: (nodeId: string) => joinTokenFor(deps.vault, nodeId),
+  }
+  const saved = await saveLaunchDecision(db, claim, launch, next, terms, now)
+  const moved = saved && next.fact !== null
+  if (isOver(next.state) && saved) return { moved, nextDueAt: null }
+  if (moved) return { moved, nextDueAt: now }
+  const rest = now + (restMs[next.state] ?? 30_000)
+  return { moved, nextDueAt: next.state === 'live' ? rest : Math.min(rest, Math.max(now + 50, launch.deadlineAt)) }
+}
+
+async function isAdmitted(deps: ControlDeps, launch: LaunchForLoop): Promise<boolean> {
+  if (launch.view.state !== 'queued') return false
+  const { order, inFlight } = await lookAtQueue(deps.db)
+  const place = order.indexOf(launch.id)
+  return place >= 0 && place < deps.settings.attemptsInFlight - inFlight
+}

@@ -1,0 +1,55 @@
+import { enrol } from '../store/claims.ts'
+import type { Store } from '../store/database.ts'
+import { loadInstall } from '../store/install.ts'
+import type { ControlDeps } from './context.ts'
+import { deploymentLoop } from './deployment.ts'
+import { type DriverDeps, drive, type Loop } from './driver.ts'
+import { healthLoop } from './health.ts'
+import { launchLoop } from './launch.ts'
+import { nodeLoop } from './node.ts'
+import { offersLoop } from './offers.ts'
+import { sightLoop } from './sight.ts'
+import { spendLoop } from './spend.ts'
+import { sweepLoop } from './sweep.ts'
+
+/** Everything that runs by itself. A new loop is added here and nowhere else. */
+export function allLoops(deps: ControlDeps): Loop[] {
+  return [
+    launchLoop(deps),
+    nodeLoop(deps),
+    sightLoop(deps),
+    healthLoop(deps),
+    deploymentLoop(deps),
+    sweepLoop(deps),
+    offersLoop(deps),
+    spendLoop(deps),
+  ]
+}
+
+/** Starts all loops; nudges of any server reach them through the database. */
+export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<DriverDeps, 'server' | 'observe'>) {
+  const now = deps.clock.now()
+  for (const cloud of deps.clouds.keys())
+    for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now)
+  for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)
+  let { paused } = await loadInstall(store.db)
+  const refreshPause = async () => {
+    paused = (await loadInstall(store.db)).paused
+  }
+  const driven = allLoops(deps).map((loop) =>
+    drive({ db: store.db, clock: deps.clock, log: deps.log, isPaused: () => paused, ...driver }, loop),
+  )
+  const unlisten = await store.listen((topic) => {
+    if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)
+    else if (topic.startsWith('nudge:')) driven.find(({ loop }) => loop === topic.slice('nudge:'.length))?.nudge()
+  })
+  function nudgeAll(): void {
+    for (const { nudge } of driven) nudge()
+  }
+  return {
+    async stop(): Promise<void> {
+      await unlisten()
+      await Promise.all(driven.map((loop) => loop.stop()))
+    },
+  }
+}

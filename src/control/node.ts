@@ -1,0 +1,92 @@
+import type { Cloud } from '../clouds/cloud.ts'
+import { decideNode, stateLimitAt } from '../core/decide-node.ts'
+import type { NodeState } from '../core/node-table.ts'
+import type { Claim } from '../store/claims.ts'
+import { nudge } from '../store/claims.ts'
+import { joinTokenFor } from '../store/join-token.ts'
+import { closeAsk, loadNode, type NodeForLoop, openAsk, saveNodeDecision } from '../store/nodes.ts'
+import type { ControlDeps } from './context.ts'
+import type { Loop, PassResult } from './driver.ts'
+
+// An ask or an end may take this long; with less left of the claim, the effect waits for the next pass.
+const effectMs = 15_000
+
+// How long a state may rest without a nudge. Only a floor: sightings and words of agents wake the node by themselves.
+const restMs: Readonly<Record<NodeState, number | null>> = {
+  intended: 0,
+  requesting: 2_000,
+  booting: 5_000,
+  loading: 5_000,
+  ready: 15_000,
+  draining: 1_000,
+  releasing: 1_000,
+  gone: null,
+}
+
+/** The only writer of node state. */
+export function nodeLoop(deps: ControlDeps): Loop {
+  return {
+    name: 'node',
+    everyMs: 15_000,
+    parallel: 16,
+    holdMs: 60_000,
+    acts: true,
+    pass: (claim) => reconcileNode(deps, claim),
+  }
+}
+
+/** Moves one claimed node one step towards what is wanted. It takes no event: rows and sightings say it all. */
+export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<PassResult> {
+  const node = await loadNode(deps.db, claim.rowId)
+  if (!node) return { moved: false, nextDueAt: null }
+  const cloud = deps.clouds.get(node.cloud)
+  if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)
+  const now = deps.clock.now()
+  const next = decideNode(node.view, cloud.traits, now)
+  if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
+  await fulfil(deps, cloud, claim, node, next.state)
+  return { moved: next.fact !== null, nextDueAt: dueAt(deps, cloud, node, next.state, next.fact !== null) }
+}
+
+function dueAt(deps: ControlDeps, cloud: Cloud, node: NodeForLoop, state: NodeState, moved: boolean): number | null {
+  const now = deps.clock.now()
+  // The next step may be due already: what wakes us need not come twice.
+  if (moved && state !== 'gone') return now
+  const rest = restMs[state]
+  if (rest === null) return null
+  const limitAt = node.view.drainDeadlineAt ?? stateLimitAt(state, node.view.stateSince, cloud.traits)
+  return limitAt === null || limitAt <= now ? now + rest : Math.min(now + rest, limitAt)
+}
+
+/** What the state asks of the world, on every pass, until the world agrees: a crash before it is healed by the next. */
+async function fulfil(
+  deps: ControlDeps,
+  cloud: Cloud,
+  claim: Claim,
+  node: NodeForLoop,
+  state: NodeState,
+): Promise<void> {
+  if (claim.until - deps.clock.now() < effectMs) return
+  if (state === 'requesting') await ensureAsked(deps, cloud, claim, node)
+  if (state === 'releasing') {
+    await cloud.ensureGone(node.name)
+    await nudge(deps.db, 'sight', [cloud.name], deps.clock.now())
+  }
+}
+
+/** Asks for the machine once. An ask whose answer was lost is resolved by looking the name up, never by a new name. */
+async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: NodeForLoop): Promise<void> {
+  const answered = node.view.askedAt !== null && !node.view.askOpen
+  if (answered) return
+  const listed = await cloud.listMachines()
+  if (listed.some(({ name }) => name === node.name)) {
+    await closeAsk(deps.db, node.id, null, deps.clock.now())
+  } else {
+    if (!(await openAsk(deps.db, claim, node.id, deps.clock.now()))) return
+    const joinToken = joinTokenFor(deps.vault, node.id)
+    const answer = await cloud.ensureMachine({ name: node.name, offer: node.offer, joinToken })
+    await closeAsk(deps.db, node.id, answer.accepted ? null : answer.refusal, deps.clock.now())
+  }
+  await nudge(deps.db, 'sight', [cloud.name], deps.clock.now())
+  await nudge(deps.db, 'node', [node.id], deps.clock.now())
+}

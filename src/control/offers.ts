@@ -1,0 +1,17 @@
+import type { Claim } from '../store/claims.ts'
+import { saveOffers } from '../store/install.ts'
+import type { ControlDeps } from './context.ts'
+import type { Loop, PassResult } from './driver.ts'
+
+const everyMs = 30_000
+
+/** Keeps what each cloud offers, so that nobody waits for a cloud when a launch is planned. */
+export function offersLoop({ db, clouds, clock }: ControlDeps): Loop {
+  async function pass(claim: Claim): Promise<PassResult> {
+    const cloud = clouds.get(claim.rowId)
+    if (!cloud) return { moved: false, nextDueAt: null }
+    await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+    return { moved: false, nextDueAt: clock.now() + everyMs }
+  }
+  return { name: 'offers', everyMs, parallel: 4, holdMs: 60_000, acts: false, pass }
+}
