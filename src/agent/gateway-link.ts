@@ -1,0 +1,219 @@
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { jitter } from '../lib/chance.ts'
+import { reverse } from '../wire/paths.ts'
+import { backOff } from './orders.ts'
+import type { OwnLog } from './own-log.ts'
+import { refusePlainHttp } from './settings.ts'
+import { readTimeoutMs } from './timing.ts'
+import type { Trust } from './trust.ts'
+
+export interface LinkDeps {
+  readonly credential: string
+  readonly incarnation: string
+  readonly trust: () => Promise<Trust>
+  readonly log: OwnLog
+  /** A new socket whose other end is a gateway: from here on it carries requests to us. */
+  readonly onSocket: (socket: Duplex, link: GatewayLink) => void
+  readonly onClosed: (socket: Duplex) => void
+  /** Any word of a gateway that knows our credential. */
+  readonly onWord: () => void
+  /** The gateway says that this node was released; only the control plane's own word ends it. */
+  readonly onReleased: () => void
+}
+
+const mostSockets = 256
+// Spares beyond the one are given back after a quiet minute; jittered, so that they do not all go at once.
+const spareIdleMs = 60_000
+const refusedWaitMs = 30_000
+const farewellMs = 1_000
+// A gateway that takes a socket and drops it at once is in trouble; dialing in a tight circle would add to it.
+const shortLifeMs = 1_000
+
+/** The sockets lent to one gateway process: one spare when idle, more as they are used or asked for. */
+export class GatewayLink {
+  readonly id: string
+  readonly url: string
+  readonly #deps: LinkDeps
+  readonly #spares = new Set<Duplex>()
+  readonly #busy = new Set<Duplex>()
+  readonly #idleTimers = new Map<Duplex, NodeJS.Timeout>()
+  readonly #unused = new Map<Duplex, number>()
+  #dialing = 0
+  #failures = 0
+  #retry: NodeJS.Timeout | null = null
+  #open = true
+
+  constructor(id: string, url: string, deps: LinkDeps) {
+    this.id = id
+    this.url = url
+    this.#deps = deps
+    this.#ensureSpare()
+  }
+
+  get spareCount(): number {
+    return this.#spares.size
+  }
+
+  get busyCount(): number {
+    return this.#busy.size
+  }
+
+  /** A request took a spare; `wanted` more were asked for besides. */
+  busy(socket: Duplex, wanted: number): void {
+    if (!this.#spares.delete(socket)) return
+    clearTimeout(this.#idleTimers.get(socket))
+    this.#unused.delete(socket)
+    this.#busy.add(socket)
+    this.#failures = 0
+    this.#ensureSpare(wanted)
+  }
+
+  idle(socket: Duplex): void {
+    if (!this.#busy.delete(socket) || socket.destroyed) return
+    if (this.#open) this.#addSpare(socket)
+    else socket.end()
+  }
+
+  /** No new requests from here: spares go now, sockets in use when their request is done. */
+  withdraw(): void {
+    this.#open = false
+    if (this.#retry) clearTimeout(this.#retry)
+    for (const socket of this.#spares) {
+      socket.end()
+      // The gateway answers our end with its own; one that does not is not waited for.
+      setTimeout(() => socket.destroy(), farewellMs).unref()
+    }
+  }
+
+  reopen(): void {
+    this.#open = true
+    this.#failures = 0
+    if (this.#retry) clearTimeout(this.#retry)
+    this.#retry = null
+    this.#ensureSpare()
+  }
+
+  /** Cuts everything, requests in flight as well. */
+  destroy(): void {
+    this.withdraw()
+    for (const socket of [...this.#spares, ...this.#busy]) socket.destroy()
+  }
+
+  #ensureSpare(extra = 0): void {
+    if (!this.#open || this.#retry) return
+    const wanted = Math.max(extra, 1 - this.#spares.size - this.#dialing)
+    const room = mostSockets - this.#spares.size - this.#busy.size - this.#dialing
+    for (let i = 0; i < Math.min(wanted, room); i++) void this.#dial()
+  }
+
+  async #dial(): Promise<void> {
+    this.#dialing += 1
+    try {
+      const socket = await this.#upgrade()
+      this.#dialing -= 1
+      if (this.#open) this.#lend(socket)
+      else socket.destroy()
+    } catch (error) {
+      this.#dialing -= 1
+      this.#dialFailed(error)
+    }
+  }
+
+  #lend(socket: Socket): void {
+    this.#deps.onWord()
+    // Requests and tokens are small writes; and a peer that lost its power must be noticed within half a minute.
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 15_000)
+    socket.on('error', (error) => this.#deps.log.sayOnce(`socket ${this.id}`, `Gateway ${this.id}: ${error.message}`))
+    socket.once('close', () => this.#closed(socket))
+    this.#unused.set(socket, performance.now())
+    this.#addSpare(socket)
+    this.#deps.onSocket(socket, this)
+  }
+
+  #addSpare(socket: Duplex): void {
+    this.#spares.add(socket)
+    const shrink = () => {
+      if (this.#spares.size > 1) socket.end()
+    }
+    this.#idleTimers.set(socket, setTimeout(shrink, spareIdleMs * jitter(0.3)).unref())
+  }
+
+  #closed(socket: Duplex): void {
+    clearTimeout(this.#idleTimers.get(socket))
+    this.#idleTimers.delete(socket)
+    this.#spares.delete(socket)
+    this.#busy.delete(socket)
+    this.#deps.onClosed(socket)
+    const bornAt = this.#unused.get(socket)
+    this.#unused.delete(socket)
+    if (bornAt !== undefined && performance.now() - bornAt < shortLifeMs) this.#redialLater(0)
+    else this.#ensureSpare()
+  }
+
+  #dialFailed(error: unknown): void {
+    const status = error instanceof DialRefused ? error.status : 0
+    const why = error instanceof Error ? error.message : String(error)
+    if (this.#open) this.#deps.log.sayOnce(`dial ${this.id}`, `Gateway ${this.id} at ${this.url}: ${why}`)
+    if (status === 410) this.#deps.onReleased()
+    this.#redialLater(status)
+  }
+
+  #redialLater(status: number): void {
+    this.#failures += 1
+    if (!this.#open || this.#retry) return
+    // 401 and 409 are ordinary right after a join or a restart: the gateway's table is a moment behind.
+    const wait = status === 410 ? refusedWaitMs : backOff(this.#failures, 100, 10_000)
+    this.#retry = setTimeout(() => {
+      this.#retry = null
+      this.#ensureSpare()
+    }, wait * jitter(0.2))
+  }
+
+  async #upgrade(): Promise<Socket> {
+    refusePlainHttp(this.url, 'The address of a gateway')
+    const trust = await this.#deps.trust()
+    const { credential, incarnation } = this.#deps
+    return upgrade(new URL(reverse.path, this.url), trust, {
+      connection: 'Upgrade',
+      upgrade: reverse.protocol,
+      authorization: `Bearer ${credential}`,
+      [reverse.incarnationHeader]: incarnation,
+    })
+  }
+}
+
+class DialRefused extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`the upgrade was answered with ${status}`)
+    this.status = status
+  }
+}
+
+function upgrade(url: URL, trust: Trust, headers: Record<string, string>): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const start = url.protocol === 'https:' ? requestHttps : requestHttp
+    // No pool: a lent socket never comes back.
+    const request = start(url, { ...trust, agent: false, headers })
+    const deadline = setTimeout(() => request.destroy(new Error('no answer to the upgrade')), readTimeoutMs)
+    request.once('close', () => clearTimeout(deadline))
+    request.once('upgrade', (_, socket, head) => {
+      clearTimeout(deadline)
+      // The gateway may have sent its first request right behind the 101.
+      if (head.length > 0) socket.unshift(head)
+      resolve(socket as Socket)
+    })
+    request.once('response', (response) => {
+      response.resume()
+      reject(new DialRefused(response.statusCode ?? 0))
+      request.destroy()
+    })
+    request.once('error', reject)
+    request.end()
+  })
+}

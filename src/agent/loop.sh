@@ -1,0 +1,150 @@
+#!/bin/sh
+# Keeps the agent of one machine alive, and leaves nothing behind when told to end: neither the agent, nor the engine,
+# nor what an engine has started in a session of its own. Works when the agent is dead or hangs at that moment.
+set -u
+
+: "${FLIGHTDECK_MACHINE:?}" "${FLIGHTDECK_NODE_DIR:?}" "${FLIGHTDECK_NODE_BIN:?}" "${FLIGHTDECK_AGENT:?}"
+dir=$FLIGHTDECK_NODE_DIR
+mark=FLIGHTDECK_MACHINE=$FLIGHTDECK_MACHINE
+ended_for_good=86
+default_grace=10
+agent=
+ending=
+
+say() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) loop: $*" >&2; }
+
+# Sets state, parent, group and started from /proc/PID/stat; false when there is no such process.
+look_at() {
+  stat=
+  # The file may vanish between the two looks.
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  # The command's name stands in brackets and may hold spaces and brackets; the last one closes it.
+  # shellcheck disable=SC2086
+  set -- ${stat##*) }
+  state=$1 parent=$2 group=$3
+  shift 19
+  started=$1
+}
+
+# The engine's group as the agent recorded it, unless its leader's number belongs to another process by now.
+read_engine() {
+  engine_group= engine_started= grace=
+  [ -r "$dir/engine.pid" ] && read -r engine_group engine_started grace <"$dir/engine.pid"
+  grace=${grace:-$default_grace}
+  if [ -n "$engine_group" ] && look_at "$engine_group" && [ "$started" != "$engine_started" ]; then engine_group=; fi
+}
+
+# A zombie that nobody reaps is not alive.
+group_lives() {
+  [ -n "$engine_group" ] && kill -0 "-$engine_group" 2>/dev/null || return 1
+  for entry in /proc/[0-9]*; do
+    look_at "${entry#/proc/}" && [ "$group" = "$engine_group" ] && [ "$state" != Z ] && return 0
+  done
+  return 1
+}
+
+signal_group() {
+  if [ -n "$engine_group" ]; then kill "-$1" "-$engine_group" 2>/dev/null; fi
+}
+
+# Writes to $dir/sweep who carries the machine's name in its environment. grep runs without it, or would find itself.
+find_marked() {
+  env -u FLIGHTDECK_MACHINE grep -lzxF -e "$mark" /proc/[0-9]*/environ >"$dir/sweep" 2>/dev/null
+}
+
+# Whoever started us may carry the name as well; it ends by itself when we do.
+is_ancestor() {
+  at=$$
+  while [ "$at" -gt 1 ]; do
+    [ "$at" = "$1" ] && return 0
+    look_at "$at" || return 1
+    at=$parent
+  done
+  return 1
+}
+
+# Signals every process of this machine and this user but ourselves; false when there was none.
+signal_marked() {
+  find_marked
+  found=1
+  while read -r entry; do
+    pid=${entry#/proc/}
+    pid=${pid%/environ}
+    [ -O "/proc/$pid" ] && ! is_ancestor "$pid" || continue
+    look_at "$pid" && [ "$state" != Z ] || continue
+    found=0
+    [ "$1" = 0 ] || kill "-$1" "$pid" 2>/dev/null
+  done <"$dir/sweep"
+  return $found
+}
+
+# The agent goes first, or it would start again what is ended here. It leaves the engine alone when told to stop.
+end_agent() {
+  [ -n "$agent" ] || return 0
+  kill -TERM "$agent" 2>/dev/null
+  tries=0
+  while look_at "$agent" && [ "$state" != Z ]; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 10 ]; then kill -KILL "$agent" 2>/dev/null; fi
+    sleep 0.1
+  done
+  agent=
+}
+
+end_everything() {
+  ending=yes
+  trap '' TERM INT HUP
+  end_agent
+  read_engine
+  signal_group TERM
+  signal_marked TERM
+  tries=0
+  while { group_lives || signal_marked 0; } && [ "$tries" -lt $((grace * 5)) ]; do
+    tries=$((tries + 1))
+    sleep 0.2
+  done
+  # A driver may hold a process for a while even after SIGKILL; the machine's end takes it then.
+  tries=0
+  while { group_lives || signal_marked 0; } && [ "$tries" -lt 50 ]; do
+    tries=$((tries + 1))
+    signal_group KILL
+    signal_marked KILL
+    sleep 0.1
+  done
+  rm -f "$dir/sweep"
+}
+
+told_to_end() {
+  [ -z "$ending" ] || return 0
+  say "told to end"
+  end_everything
+  exit 0
+}
+
+mkdir -p "$dir" && chmod 700 "$dir" || exit 1
+# One loop for each machine. Its children do not inherit the lock, so it is free the moment this process is gone.
+exec 9>"$dir/lock"
+if ! flock -n 9; then
+  say "another loop keeps $FLIGHTDECK_MACHINE; nothing to do"
+  exit 0
+fi
+trap told_to_end TERM INT HUP
+
+wait_s=1
+while :; do
+  began=$(date +%s)
+  "$FLIGHTDECK_NODE_BIN" "$FLIGHTDECK_AGENT" run >>"$dir/agent.log" 2>&1 9>&- &
+  agent=$!
+  wait "$agent"
+  code=$?
+  agent=
+  if [ "$code" -eq "$ended_for_good" ]; then
+    end_everything
+    exit 0
+  fi
+  say "the agent ended with $code; starting it again in $wait_s s"
+  sleep "$wait_s" 9>&- &
+  wait $!
+  # An agent that ran for a while has earned a quick restart; one that falls over at once is tried less and less often.
+  if [ $(($(date +%s) - began)) -ge 30 ]; then wait_s=1; else wait_s=$((wait_s < 8 ? wait_s * 2 : 10)); fi
+done

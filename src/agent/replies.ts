@@ -1,0 +1,48 @@
+import type { AgentReply, JoinReply } from '../wire/agent.ts'
+
+type Fields = Readonly<Record<string, unknown>>
+
+// The schema library stays out of the bundle, so the few shapes that the agent relies on are checked by hand.
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value) && value >= 0
+const isTexts = (value: unknown): boolean => isFields(value) && Object.values(value).every(isText)
+
+const areGateways = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((entry) => isFields(entry) && isText(entry['id']) && isText(entry['url']))
+
+/** The reply to heartbeat and progress, or null for anything else that a proxy or an old server may have sent. */
+export function readAgentReply(body: unknown): AgentReply | null {
+  if (!isFields(body)) return null
+  const { order, drainDeadlineMs, gateways, heartbeatMs, leaseMs } = body
+  const good =
+    (order === 'run' || order === 'drain' || order === 'end') &&
+    (drainDeadlineMs === null || isCount(drainDeadlineMs)) &&
+    areGateways(gateways) &&
+    isCount(heartbeatMs) &&
+    isCount(leaseMs)
+  return good ? (body as unknown as AgentReply) : null
+}
+
+export function readJoinReply(body: unknown): JoinReply | null {
+  if (!isFields(body)) return null
+  const { nodeId, credential, engine, secrets, gateways, heartbeatMs, leaseMs } = body
+  const good =
+    isText(nodeId) &&
+    isText(credential) &&
+    isEngine(engine) &&
+    isTexts(secrets) &&
+    areGateways(gateways) &&
+    isCount(heartbeatMs) &&
+    isCount(leaseMs)
+  return good ? (body as unknown as JoinReply) : null
+}
+
+function isEngine(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const { argv, env, servedName, healthPath, maxRestarts, stopGraceMs } = value
+  const words = Array.isArray(argv) && argv.length > 0 && argv.every(isText)
+  return (
+    words && isTexts(env) && isText(servedName) && isText(healthPath) && isCount(maxRestarts) && isCount(stopGraceMs)
+  )
+}

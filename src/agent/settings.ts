@@ -1,0 +1,93 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { OwnLog } from './own-log.ts'
+
+/** What the environment tells the agent. Secrets are not part of it: the join token is read from its file. */
+export interface Settings {
+  /** The machine's name at its cloud; every process of the machine carries it in its environment. */
+  readonly machine: string
+  readonly controlUrl: string
+  readonly joinTokenFile: string | null
+  /** The node's folder on its own disk. */
+  readonly dir: string
+  /** SHA-256 of the control plane's certificate or of its authority, as 64 hex digits. */
+  readonly fingerprint: string | null
+  /** Tests shorten the heartbeat; null leaves it to the control plane. */
+  readonly heartbeatMs: number | null
+}
+
+export class SettingsError extends Error {}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** @throws SettingsError naming the variable that is missing or wrong. */
+export function readSettings(env: Environment): Settings {
+  const controlUrl = needed(env, 'FLIGHTDECK_CONTROL_URL').replace(/\/+$/, '')
+  refusePlainHttp(controlUrl, 'FLIGHTDECK_CONTROL_URL')
+  return {
+    machine: needed(env, 'FLIGHTDECK_MACHINE'),
+    controlUrl,
+    joinTokenFile: env['FLIGHTDECK_JOIN_TOKEN_FILE'] || null,
+    dir: join(needed(env, 'FLIGHTDECK_NODE_DIR')),
+    fingerprint: readFingerprint(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
+    heartbeatMs: readMs(env['FLIGHTDECK_HEARTBEAT_MS']),
+  }
+}
+
+function needed(env: Environment, name: string): string {
+  const value = env[name]
+  if (!value) throw new SettingsError(`${name} is not set.`)
+  return value
+}
+
+function readFingerprint(text: string | undefined): string | null {
+  if (!text) return null
+  const hex = text
+    .replace(/^sha256[:/]/i, '')
+    .replaceAll(':', '')
+    .toLowerCase()
+  if (!/^[0-9a-f]{64}$/.test(hex))
+    throw new SettingsError('FLIGHTDECK_CONTROL_FINGERPRINT must be the 64 hex digits of a SHA-256.')
+  return hex
+}
+
+function readMs(text: string | undefined): number | null {
+  if (!text) return null
+  const ms = Number(text)
+  if (!Number.isInteger(ms) || ms < 1)
+    throw new SettingsError('FLIGHTDECK_HEARTBEAT_MS must be a number of milliseconds.')
+  return ms
+}
+
+/**
+ * A credential may cross a wire in the clear only where the wire is this machine.
+ * @throws SettingsError for http to anywhere else, and for what is no http URL.
+ */
+export function refusePlainHttp(url: string, name: string): void {
+  if (!URL.canParse(url)) throw new SettingsError(`${name} is not a URL: ${url}`)
+  const { protocol, hostname } = new URL(url)
+  if (protocol === 'https:') return
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+  if (protocol !== 'http:' || !loopback) throw new SettingsError(`${name} must be https, except on loopback: ${url}`)
+}
+
+/** @throws SettingsError when there is neither a credential nor a token: then nothing can be done on this machine. */
+export function readJoinToken({ joinTokenFile }: Settings): string {
+  if (!joinTokenFile)
+    throw new SettingsError('FLIGHTDECK_JOIN_TOKEN_FILE is not set, and this node has not joined yet.')
+  try {
+    return readFileSync(joinTokenFile, 'utf8').trim()
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new SettingsError(`The join token cannot be read: ${why}`)
+  }
+}
+
+/** A token that was used is worth nothing to us and something to whoever finds it. */
+export function forgetToken({ joinTokenFile }: Settings, log: OwnLog): void {
+  try {
+    if (joinTokenFile) rmSync(joinTokenFile, { force: true })
+  } catch (error) {
+    log.say(`The used join token could not be removed: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,275 @@
+import { pause } from '../lib/clock.ts'
+import type { EngineSpec, Heartbeat } from '../wire/agent.ts'
+import { EngineLog } from './engine-log.ts'
+import {
+  adoptEngine,
+  type EngineRun,
+  endLeftovers,
+  endStrays,
+  engineEnvironment,
+  StartError,
+  startEngine,
+  stopEngine,
+} from './engine-process.ts'
+import { commandNamed, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
+import type { EngineHistory, EngineRecord, JsonFailure, NodeDisk } from './node-disk.ts'
+import type { OwnLog } from './own-log.ts'
+import { restartAfterMs, stillCounting } from './restart-policy.ts'
+import type { Timing } from './timing.ts'
+import { engineVersion, isHealthy, untilAnswered } from './verify.ts'
+
+export interface SupervisorEvents {
+  readonly onPhase: (phase: string, percent: number | null) => void
+  readonly onLine: (text: string, place: { from: number; to: number }) => void
+  readonly onLogRestart: () => void
+  /** The engine passed all checks; the control plane is to know at once. */
+  readonly onAnswered: () => void
+  /** Final: nothing will be started again. */
+  readonly onFailure: (failure: JsonFailure) => void
+  /** State, restarts or version changed; the next heartbeat should not wait. */
+  readonly onChange: () => void
+}
+
+export interface SupervisorDeps {
+  readonly spec: EngineSpec
+  readonly secrets: Readonly<Record<string, string>>
+  readonly machine: string
+  readonly disk: NodeDisk
+  readonly timing: Timing
+  readonly log: OwnLog
+  readonly events: SupervisorEvents
+}
+
+type EngineState = Heartbeat['engine']
+
+/** Keeps one engine running: adopts or starts it, follows its log, proves that it answers, restarts it within bounds. */
+export class Supervisor {
+  readonly #deps: SupervisorDeps
+  readonly #stop = new AbortController()
+  #history: EngineHistory
+  #record: EngineRecord | null = null
+  #state: EngineState['state'] = 'starting'
+  #version: string | null = null
+  #hung: JsonFailure | null = null
+  #stopAsked = false
+  #life: Promise<void> | null = null
+
+  constructor(deps: SupervisorDeps) {
+    this.#deps = deps
+    this.#history = deps.disk.history()
+  }
+
+  start(): void {
+    this.#life ??= this.#live()
+  }
+
+  /** Null while there is no engine that could take a request. */
+  get port(): number | null {
+    return this.#state === 'serving' || this.#hung ? (this.#record?.port ?? null) : null
+  }
+
+  /** Of any engine process, serving or not: health is asked of it from the first moment. */
+  get anyPort(): number | null {
+    return this.#record?.port ?? null
+  }
+
+  report(): EngineState {
+    return {
+      state: this.#hung ? 'failed' : this.#state,
+      version: this.#version,
+      restarts: this.#history.restarts,
+      failure: this.#hung ?? this.#history.failure,
+    }
+  }
+
+  /** Leaves the engine alone: the agent goes, the engine stays. */
+  detach(): void {
+    this.#stop.abort()
+  }
+
+  /** Ends the engine for good. Returns when nothing of it is left. */
+  async end(): Promise<void> {
+    this.#stopAsked = true
+    this.#stop.abort()
+    await this.#life
+    const { disk, spec, machine } = this.#deps
+    const record = this.#record ?? disk.engine()
+    if (record) await stopEngine(record, spec.stopGraceMs, machine)
+    else await endStrays(machine)
+    disk.forgetEngine()
+    this.#become('stopped')
+  }
+
+  async #live(): Promise<void> {
+    if (this.#history.failure) {
+      // An earlier life gave up; the control plane may not have heard of it.
+      await endStrays(this.#deps.machine)
+      this.#giveUp(this.#history.failure)
+      return
+    }
+    while (!this.#stop.signal.aborted) {
+      const failure = await this.#oneRun()
+      if (failure === null) return
+      const wait = restartAfterMs(
+        { ...this.#history, maxRestarts: this.#deps.spec.maxRestarts, now: Date.now() },
+        this.#deps.timing,
+      )
+      if (wait === null) return this.#giveUp(failure)
+      this.#deps.log.say(`The engine ended (${failure.cause}) and is started again in ${wait} ms.`)
+      this.#become('starting')
+      await pause(wait, this.#stop.signal)
+      if (!this.#stop.signal.aborted) this.#countRestart()
+    }
+  }
+
+  /** From start or adoption to the end of the process. Null when it is us who stop. */
+  async #oneRun(): Promise<JsonFailure | null> {
+    try {
+      const run = await this.#adoptOrStart()
+      return run ? await this.#follow(run) : null
+    } catch (error) {
+      if (error instanceof StartError) return error.failure
+      throw error
+    }
+  }
+
+  async #adoptOrStart(): Promise<EngineRun | null> {
+    const { disk, spec, machine, secrets, timing, log, events } = this.#deps
+    const known = disk.engine()
+    const adopted = known && adoptEngine(known, timing.adoptedPollMs, this.#stop.signal)
+    if (adopted) {
+      log.say(`The running engine was adopted (process ${adopted.record.pid}, port ${adopted.record.port}).`)
+      this.#record = adopted.record
+      return adopted
+    }
+    const strays = await endStrays(machine)
+    if (strays > 0) log.say(`Ended ${strays} processes that an earlier engine had left.`)
+    if (this.#stop.signal.aborted) return null
+    events.onPhase('engine_start', null)
+    const run = await startEngine(
+      spec,
+      engineEnvironment(process.env, spec, secrets, machine),
+      disk.dir,
+      disk.engineLog,
+    )
+    this.#save(run.record)
+    log.say(`The engine was started: ${commandNamed(spec)} (process ${run.record.pid}, port ${run.record.port}).`)
+    return run
+  }
+
+  async #follow(run: EngineRun): Promise<JsonFailure | null> {
+    const { disk, events, machine } = this.#deps
+    const log = new EngineLog(disk.engineLog, run.record.logOffset, disk.logMark().offset, {
+      onFinding: ({ phase, percent }) => {
+        if (this.#state === 'starting') events.onPhase(phase, percent)
+      },
+      onLine: events.onLine,
+      onRestart: () => {
+        this.#save({ ...(this.#record ?? run.record), logOffset: 0 })
+        events.onLogRestart()
+      },
+    })
+    const over = new AbortController()
+    const stopped = new Promise<null>((resolve) => this.#stop.signal.addEventListener('abort', () => resolve(null)))
+    const looking = this.#lookAtLog(log, over.signal)
+    const judging = this.#judge(run, over.signal)
+    try {
+      const end = await Promise.race([run.exited, judging, stopped])
+      if (end === null || this.#stop.signal.aborted) return null
+      over.abort()
+      await looking
+      while (!log.look()) await pause(0)
+      await endLeftovers(run.record, machine)
+      this.#hung = null
+      disk.forgetEngine()
+      this.#record = null
+      return 'cause' in end ? end : exitFailure(end, log)
+    } finally {
+      over.abort()
+      await looking
+      log.close()
+    }
+  }
+
+  async #lookAtLog(log: EngineLog, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const all = log.look()
+      this.#version ??= log.reader.result().version
+      await pause(all ? this.#deps.timing.logPollMs * (this.#state === 'starting' ? 1 : 5) : 1, over)
+    }
+  }
+
+  /** Readiness, then watching. Resolves only with a reason to end the run. */
+  async #judge(run: EngineRun, over: AbortSignal): Promise<JsonFailure> {
+    const { spec, timing, log, events } = this.#deps
+    const target = { port: run.record.port, healthPath: spec.healthPath, servedName: spec.servedName }
+    const verified = await untilAnswered(
+      target,
+      timing,
+      {
+        onHealthy: () => events.onPhase('verifying', null),
+        onHindrance: (why) => log.sayOnce('verify', `The engine is healthy but not ready: ${why}.`),
+      },
+      over,
+    )
+    if (verified.kind === 'unlisted') {
+      await stopEngine(run.record, spec.stopGraceMs, this.#deps.machine)
+      return unlistedFailure(spec.servedName, verified.names)
+    }
+    if (verified.kind === 'answered') this.#answered(run.record)
+    this.#version ??= await engineVersion(target.port, timing.healthTimeoutMs)
+    for (let goodAt = performance.now(); !over.aborted; await pause(timing.healthPollMs, over)) {
+      if (await isHealthy(target, timing.healthTimeoutMs)) goodAt = performance.now()
+      this.#setHung(performance.now() - goodAt, over)
+    }
+    return new Promise(() => undefined)
+  }
+
+  #answered(record: EngineRecord): void {
+    this.#save({ ...(this.#record ?? record), answeredAt: record.answeredAt ?? Date.now() })
+    if (!this.#history.everServed) this.#saveHistory({ everServed: true })
+    this.#become('serving')
+    this.#deps.events.onAnswered()
+  }
+
+  /** A hung engine is told of and not killed: it may come back, and what happens to the node is not ours to decide. */
+  #setHung(silentMs: number, over: AbortSignal): void {
+    const hung = silentMs >= this.#deps.timing.hungAfterMs
+    if (over.aborted || hung === (this.#hung !== null)) return
+    this.#hung = hung ? hungFailure(this.#deps.spec.healthPath, silentMs) : null
+    this.#deps.log.say(
+      hung ? 'The engine no longer answers its health check.' : 'The engine answers its health check again.',
+    )
+    this.#deps.events.onChange()
+  }
+
+  #giveUp(failure: JsonFailure): void {
+    this.#saveHistory({ failure })
+    this.#become('failed')
+    this.#deps.log.say(`The engine has failed: ${failure.cause}`)
+    this.#deps.events.onFailure(failure)
+  }
+
+  #countRestart(): void {
+    const { restarts, recentRestarts } = this.#history
+    const now = Date.now()
+    const recent = [...stillCounting(recentRestarts, now, this.#deps.timing), now]
+    this.#saveHistory({ restarts: restarts + 1, recentRestarts: recent })
+  }
+
+  #save(record: EngineRecord): void {
+    this.#record = record
+    this.#deps.disk.saveEngine(record, this.#deps.spec)
+  }
+
+  #saveHistory(change: Partial<EngineHistory>): void {
+    this.#history = { ...this.#history, ...change }
+    this.#deps.disk.saveHistory(this.#history)
+  }
+
+  #become(state: EngineState['state']): void {
+    if (this.#state === state) return
+    this.#state = this.#stopAsked ? 'stopped' : state
+    this.#deps.events.onChange()
+  }
+}

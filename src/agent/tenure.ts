@@ -1,0 +1,314 @@
+import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { version } from '../core/version.ts'
+import type { Clock } from '../lib/clock.ts'
+import { pause } from '../lib/clock.ts'
+import type { AgentReply, Gpu, Heartbeat, ProgressReport } from '../wire/agent.ts'
+import { agentPaths } from '../wire/paths.ts'
+import type { Answer, ControlClient } from './control-client.ts'
+import { Fleet } from './fleet.ts'
+import { readGpus } from './hardware.ts'
+import { type Beat, Heart } from './heartbeat.ts'
+import { Lease } from './lease.ts'
+import { Load } from './load.ts'
+import type { Gateways, Joined, JsonFailure, NodeDisk } from './node-disk.ts'
+import { readWord, type Word } from './orders.ts'
+import type { OwnLog } from './own-log.ts'
+import { type Delivery, Progress } from './progress.ts'
+import { makeServer } from './serve.ts'
+import type { Settings } from './settings.ts'
+import { Supervisor } from './supervisor.ts'
+import { defaultTiming } from './timing.ts'
+
+export interface TenureDeps {
+  readonly settings: Settings
+  readonly disk: NodeDisk
+  readonly control: ControlClient
+  readonly log: OwnLog
+  readonly joined: Joined
+  readonly incarnation: string
+  readonly previous: string | null
+  readonly gpus: Gpu[]
+  readonly clock: Clock
+}
+
+/** The loop takes this exit code as "never start me again", ends what is left of the engine and goes, too. */
+export const endedForGood = 86
+
+const gpuPollMs = 15_000
+const leaseSaveMs = 10_000
+
+/** The time between a join and the end of the node, as one life of the agent sees it. */
+export class Tenure {
+  readonly #deps: TenureDeps
+  readonly #lease: Lease
+  readonly #load: Load
+  readonly #progress: Progress
+  readonly #supervisor: Supervisor
+  readonly #fleet: Fleet
+  readonly #server: Server
+  readonly #heart: Heart
+  readonly #secretTexts: readonly string[]
+  readonly #timers: NodeJS.Timeout[] = []
+  #heartbeatMs: number
+  #gpus: Gpu[]
+  #heard = false
+  #draining = false
+  #drainTimer: NodeJS.Timeout | null = null
+  #ending = false
+  #finish: (code: number) => void = () => undefined
+
+  constructor(deps: TenureDeps) {
+    const { disk, joined, clock, incarnation, previous, control, log, settings } = deps
+    const secrets = disk.secrets()
+    this.#deps = deps
+    this.#gpus = deps.gpus
+    this.#heartbeatMs = joined.heartbeatMs
+    this.#secretTexts = [joined.credential, ...Object.values(secrets)].filter((text) => text.length >= 6)
+    this.#lease = new Lease(disk, clock, joined.leaseMs)
+    this.#load = new Load(clock.monotonicMs, disk.load())
+    this.#progress = new Progress({
+      incarnation,
+      previous,
+      send: (report) => this.#sendProgress(report),
+      monotonicMs: clock.monotonicMs,
+      mark: disk.logMark(),
+      saveMark: (mark) => disk.saveLogMark(mark),
+    })
+    this.#supervisor = new Supervisor({
+      spec: joined.engine,
+      secrets,
+      machine: settings.machine,
+      disk,
+      timing: defaultTiming,
+      log,
+      events: this.#supervisorEvents(),
+    })
+    this.#heart = new Heart(
+      () => this.#beat(),
+      () => settings.heartbeatMs ?? this.#heartbeatMs,
+    )
+    this.#fleet = new Fleet({
+      credential: joined.credential,
+      incarnation,
+      trust: () => control.trust(),
+      log,
+      onSocket: (socket) => this.#server.emit('connection', socket),
+      onWord: () => this.#lease.renew(),
+      onReleased: () => this.#heart.nudge(),
+      onEmpty: () => this.#drainedMaybe(),
+    })
+    this.#server = this.#makeServer()
+  }
+
+  tell(text: string): void {
+    this.#progress.line('agent', this.#redact(text))
+  }
+
+  async run(stop: AbortSignal): Promise<number> {
+    const over = new Promise<number>((resolve) => {
+      this.#finish = resolve
+    })
+    stop.addEventListener('abort', () => void this.#leave())
+    this.#supervisor.start()
+    this.#every(Math.min(1_000, this.#deps.joined.leaseMs / 4), () => this.#watchLease())
+    this.#every(leaseSaveMs, () => this.#lease.save())
+    if (this.#gpus.length > 0) this.#every(gpuPollMs, () => void this.#lookAtGpus())
+    this.#heart.nudge()
+    if (stop.aborted) void this.#leave()
+    const code = await over
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#deps.control.close()
+    return code
+  }
+
+  #every(ms: number, act: () => void): void {
+    this.#timers.push(setInterval(act, ms))
+  }
+
+  #supervisorEvents() {
+    return {
+      onPhase: (phase: string, percent: number | null) => this.#progress.phase(phase, percent),
+      onLine: (text: string, place: { from: number; to: number }) =>
+        this.#progress.line('engine', this.#redact(text), place),
+      onLogRestart: () => this.#progress.logRestarted(),
+      onAnswered: () => this.#progress.answered(this.#deps.clock.monotonicMs()),
+      onFailure: (failure: JsonFailure) => this.#progress.failed(this.#cleaned(failure)),
+      onChange: () => this.#heart.nudge(),
+    }
+  }
+
+  #makeServer(): Server {
+    return makeServer({
+      healthPath: this.#deps.joined.engine.healthPath,
+      port: () => this.#supervisor.port,
+      load: this.#load,
+      onNudge: () => this.#heart.nudge(),
+      onBusy: (socket: Duplex, wanted: number) => {
+        this.#lease.renew()
+        this.#fleet.busy(socket, wanted)
+      },
+      onIdle: (socket: Duplex) => this.#fleet.idle(socket),
+    })
+  }
+
+  // ---- what is said to the control plane, and what it answers
+
+  async #beat(): Promise<Beat> {
+    const word = await this.#ask(agentPaths.heartbeat, this.#heartbeat())
+    // The first beat goes before the first dial, so that gateways may know this incarnation when it calls.
+    if (!this.#heard) this.#fleet.follow(this.#knownGateways())
+    this.#heard = true
+    this.#deps.disk.saveLoad({ requests: this.#load.requests, busyMs: this.#load.busyMs() })
+    if (word.kind === 'reply') return 'heard'
+    return word.kind === 'second_holder' ? 'slow' : 'again'
+  }
+
+  #heartbeat(): Heartbeat {
+    const engine = this.#supervisor.report()
+    return {
+      incarnation: this.#deps.incarnation,
+      previous: this.#deps.previous,
+      agentVersion: version,
+      engine: { ...engine, failure: engine.failure && this.#cleaned(engine.failure) },
+      load: {
+        inFlight: this.#load.inFlight,
+        busyMs: this.#load.busyMs(),
+        requests: this.#load.requests,
+        spareSockets: this.#fleet.spareCount,
+      },
+      gpus: this.#gpus,
+      draining: this.#draining,
+      drained: this.#isDrained(),
+    }
+  }
+
+  async #sendProgress(report: ProgressReport): Promise<Delivery> {
+    const { kind } = await this.#ask(agentPaths.progress, report)
+    if (kind === 'malformed') return 'malformed'
+    return kind === 'reply' ? 'taken' : 'later'
+  }
+
+  /** One call and everything that follows from its answer, whichever message it answered. */
+  async #ask(path: string, body: object): Promise<Word> {
+    const word = await this.#call(path, body)
+    if (this.#ending) return word
+    if (word.kind === 'reply') this.#obey(word.reply)
+    if (word.kind === 'released') void this.#end('The control plane has released this node.')
+    if (word.kind === 'second_holder') this.#standAside()
+    if (word.kind === 'unknown_here') this.#say('The control plane does not know our credential.')
+    if (word.kind === 'malformed') this.#say(`The control plane cannot read ${path}: the versions may differ.`)
+    if (word.kind === 'unclear') this.#say(`The control plane is away (${word.why}).`)
+    return word
+  }
+
+  async #call(path: string, body: object): Promise<Word> {
+    try {
+      const answer: Answer = await this.#deps.control.post(path, this.#deps.joined.credential, body)
+      return readWord(answer)
+    } catch (error) {
+      return { kind: 'unclear', why: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  /** On standard error only: a line about a report that failed must not become the next report. */
+  #say(text: string): void {
+    this.#deps.log.note(text)
+  }
+
+  #obey(reply: AgentReply): void {
+    const { disk, incarnation } = this.#deps
+    if (disk.heardIncarnation() !== incarnation) disk.saveHeardIncarnation(incarnation)
+    this.#heartbeatMs = Math.max(100, reply.heartbeatMs)
+    this.#lease.setLength(reply.leaseMs)
+    this.#lease.renew()
+    if (reply.order === 'end') return void this.#end('The control plane has ordered the end of this node.')
+    this.#noteGateways(reply.gateways)
+    this.#fleet.follow(reply.gateways)
+    if (reply.order === 'drain') this.#drain(reply.drainDeadlineMs)
+    else this.#serve()
+  }
+
+  #noteGateways(gateways: Gateways): void {
+    if (JSON.stringify(gateways) !== JSON.stringify(this.#knownGateways())) this.#deps.disk.saveGateways(gateways)
+  }
+
+  #knownGateways(): Gateways {
+    return this.#deps.disk.gateways() ?? this.#deps.joined.gateways
+  }
+
+  // ---- serving, draining, ending
+
+  #serve(): void {
+    if (this.#drainTimer) clearTimeout(this.#drainTimer)
+    this.#drainTimer = null
+    if (this.#draining) this.#deps.log.say('The drain was withdrawn: serving again.')
+    this.#draining = false
+    this.#fleet.reopen()
+  }
+
+  #drain(deadlineMs: number | null): void {
+    if (!this.#draining) this.#deps.log.say(`Draining: ${this.#load.inFlight} requests in flight are finished.`)
+    this.#draining = true
+    this.#fleet.withdraw()
+    if (this.#drainTimer) clearTimeout(this.#drainTimer)
+    // What is not done by then is cut: whoever set the deadline needs the machine back.
+    if (deadlineMs !== null) this.#drainTimer = setTimeout(() => this.#fleet.destroy(), deadlineMs)
+  }
+
+  #isDrained(): boolean {
+    return this.#draining && this.#load.inFlight === 0 && this.#fleet.socketCount === 0
+  }
+
+  #drainedMaybe(): void {
+    if (this.#isDrained() && !this.#ending) this.#heart.nudge()
+  }
+
+  /** Somebody else speaks with our credential. The engine stays; which of us is right is an operator's question. */
+  #standAside(): void {
+    this.#say('Another agent holds our credential, or a newer start of this one does: standing aside.')
+    this.#fleet.withdraw()
+  }
+
+  #watchLease(): void {
+    if (this.#lease.leftMs() > 0 || this.#load.inFlight > 0) return
+    void this.#end('The lease has run out: nobody has spoken to this node for too long.')
+  }
+
+  async #lookAtGpus(): Promise<void> {
+    this.#gpus = await readGpus(process.env)
+  }
+
+  /** The end of the node: nothing of the engine is left when this process exits. */
+  async #end(why: string): Promise<void> {
+    if (this.#ending) return
+    this.#ending = true
+    this.#deps.log.say(`${why} Ending.`)
+    this.#heart.stop()
+    this.#fleet.destroy()
+    await this.#supervisor.end()
+    this.#finish(endedForGood)
+  }
+
+  /** Only this process goes: a successor adopts the engine. */
+  async #leave(): Promise<void> {
+    if (this.#ending) return
+    this.#ending = true
+    this.#heart.stop()
+    this.#supervisor.detach()
+    this.#lease.save()
+    this.#deps.log.say('The agent was told to stop; the engine stays.')
+    await Promise.race([this.#progress.close(), pause(500)])
+    this.#fleet.destroy()
+    this.#finish(0)
+  }
+
+  #redact(text: string): string {
+    return this.#secretTexts.reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
+  }
+
+  #cleaned(failure: JsonFailure): JsonFailure {
+    const { evidence } = failure
+    return { ...failure, cause: this.#redact(failure.cause), ...(evidence && { evidence: this.#redact(evidence) }) }
+  }
+}

@@ -1,0 +1,48 @@
+import { X509Certificate } from 'node:crypto'
+import { type ConnectionOptions, connect, type DetailedPeerCertificate } from 'node:tls'
+import { readTimeoutMs } from './timing.ts'
+
+/** How to trust the other end of a TLS connection. Empty: the machine's own authorities. */
+export type Trust = Pick<ConnectionOptions, 'ca'>
+
+export class TrustError extends Error {}
+
+/**
+ * Turns a pinned fingerprint into an ordinary authority: asks the server once for its chain, takes the certificate that
+ * carries the fingerprint, and leaves every real connection to OpenSSL's full check of chain, name and dates.
+ * Nothing is sent over the asking connection. The server must send its authority along with its own certificate.
+ */
+export async function trustPinned(url: string, fingerprint: string): Promise<Trust> {
+  const { hostname, port } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const chain = await readChain(host, Number(port || 443))
+  const pinned = chain.find((raw) => sha256Of(raw) === fingerprint)
+  if (pinned) return { ca: new X509Certificate(pinned).toString() }
+  const seen = chain.map(sha256Of).join(', ')
+  throw new TrustError(`No certificate of ${host} has the pinned fingerprint ${fingerprint}; it showed ${seen}.`)
+}
+
+const sha256Of = (raw: Buffer): string => new X509Certificate(raw).fingerprint256.replaceAll(':', '').toLowerCase()
+
+function readChain(host: string, port: number): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    // Unverified on purpose: what is read here is worth nothing until its hash is the pinned one.
+    const socket = connect({ host, port, servername: host, rejectUnauthorized: false, timeout: readTimeoutMs })
+    socket.once('secureConnect', () => {
+      resolve(certificates(socket.getPeerCertificate(true)))
+      socket.destroy()
+    })
+    socket.once('timeout', () => socket.destroy(new Error(`${host} did not finish the TLS handshake.`)))
+    socket.once('error', reject)
+  })
+}
+
+function certificates(first: DetailedPeerCertificate): Buffer[] {
+  const chain: Buffer[] = []
+  // A self-signed certificate is its own issuer, which ends the walk.
+  for (let at: DetailedPeerCertificate | undefined = first; at?.raw; at = at.issuerCertificate) {
+    if (chain.some((raw) => raw.equals(at?.raw ?? raw))) break
+    chain.push(at.raw)
+  }
+  return chain
+}
