@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { type EngineName, engineNames } from '../core/engine-presets.ts'
+import { microUsdOf } from '../core/money.ts'
+import { defaultSettings, type Settings } from '../core/settings.ts'
+import { engineArguments, modelName } from '../wire/views.ts'
+
+export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+
+const words = z.array(z.string().min(1).max(4_096)).max(64)
+const address = (port: number) =>
+  z
+    .object({ host: z.string().default('127.0.0.1'), port: z.number().int().min(0).max(65_535).default(port) })
+    .strict()
+    .prefault({})
+const engine = z.object({ command: words.optional(), env: z.record(z.string(), z.string()).default({}) }).strict()
+const seconds = z.number().min(0.1).max(86_400)
+
+/** The configuration file: JSON, every field optional. docs/configuration.md explains each. */
+export const configFile = z
+  .object({
+    listen: address(8080),
+    gateway: address(8081),
+    poolSize: z.number().int().min(4).max(200).default(16),
+    local: z
+      .object({
+        pricePerHourUsd: z.number().min(0).max(10_000).default(0),
+        maxMachines: z.number().int().min(0).max(1_000).default(4),
+        folder: z.string().optional(),
+        env: z.record(z.string(), z.string()).default({}),
+        loadLimitS: seconds.default(1_200),
+        drainLimitS: seconds.default(120),
+        engines: z.partialRecord(z.enum(engineNames as [EngineName, ...EngineName[]]), engine).prefault({}),
+      })
+      .strict()
+      .prefault({}),
+    models: z
+      .array(
+        z
+          .object({
+            name: modelName,
+            engine: z.enum(engineNames as [EngineName, ...EngineName[]]),
+            source: z.string().min(1).max(512),
+            args: engineArguments.default({}),
+            description: z.string().max(500).default(''),
+          })
+          .strict(),
+      )
+      .default([]),
+    queue: z
+      .object({ attemptsInFlight: z.number().int().min(1).max(1_000).default(defaultSettings.attemptsInFlight) })
+      .strict()
+      .prefault({}),
+    launch: z
+      .object({
+        timeLimitS: seconds.default(defaultSettings.launchTimeLimitS),
+        perMinute: z.number().int().min(1).max(100_000).default(defaultSettings.launchesPerMinute),
+        rounds: z.number().int().min(1).max(100).default(defaultSettings.retry.rounds),
+        triesPerOffer: z.number().int().min(1).max(20).default(defaultSettings.retry.triesPerOffer),
+        firstBackOffS: seconds.default(defaultSettings.retry.firstBackOffMs / 1_000),
+      })
+      .strict()
+      .prefault({}),
+    stopAfterFailures: z.number().int().min(1).max(1_000).default(defaultSettings.stopAfterFailures),
+    heartbeatS: seconds.default(defaultSettings.heartbeatMs / 1_000),
+    leaseS: seconds.default(defaultSettings.leaseMs / 1_000),
+    graceS: z
+      .number()
+      .min(0)
+      .max(3_600)
+      .default(defaultSettings.graceMs / 1_000),
+    engineRestarts: z.number().int().min(0).max(20).default(defaultSettings.engineRestarts),
+    allowedOrigins: z.array(z.string()).default([]),
+  })
+  .strict()
+
+export type Config = z.infer<typeof configFile>
+
+/** Reads the configuration. @throws Error that names the file, the fields and what they must be. */
+export function readConfig(file: string | undefined): Config {
+  if (!file) return configFile.parse({})
+  if (!existsSync(file))
+    throw new Error(`The configuration file ${file} does not exist. Leave --config out for the defaults.`)
+  let text: unknown
+  try {
+    text = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new Error(`The configuration file ${file} is not JSON: ${error instanceof Error ? error.message : error}`)
+  }
+  const parsed = configFile.safeParse(text)
+  if (!parsed.success) throw new Error(`The configuration file ${file} is not right:\n${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}
+
+const simModel = {
+  name: 'sim-small',
+  engine: 'sim' as const,
+  source: 'sim-small',
+  args: {},
+  description: 'The built-in simulated engine: it answers nonsense, for trying things out.',
+}
+
+/** What the loops and commands are given, made from the file's seconds and dollars. */
+export function settingsOf(config: Config): Settings {
+  const sim = [process.execPath, '--disable-warning=ExperimentalWarning', join(projectRoot, 'src/main/engine-sim.ts')]
+  const engines = Object.fromEntries(
+    engineNames.map((name) => {
+      const given = config.local.engines[name]
+      return [name, { command: given?.command ?? (name === 'sim' ? sim : []), env: given?.env ?? {} }]
+    }),
+  )
+  return {
+    ...defaultSettings,
+    models: config.models.some(({ name }) => name === simModel.name) ? config.models : [...config.models, simModel],
+    engines,
+    attemptsInFlight: config.queue.attemptsInFlight,
+    launchTimeLimitS: config.launch.timeLimitS,
+    launchesPerMinute: config.launch.perMinute,
+    retry: {
+      ...defaultSettings.retry,
+      rounds: config.launch.rounds,
+      triesPerOffer: config.launch.triesPerOffer,
+      firstBackOffMs: config.launch.firstBackOffS * 1_000,
+    },
+    stopAfterFailures: config.stopAfterFailures,
+    heartbeatMs: config.heartbeatS * 1_000,
+    leaseMs: config.leaseS * 1_000,
+    graceMs: config.graceS * 1_000,
+    engineRestarts: config.engineRestarts,
+    allowedOrigins: config.allowedOrigins,
+  }
+}
+
+export const priceOf = (config: Config): number => microUsdOf(config.local.pricePerHourUsd)
+
+/** A secret of this data set: read, or made on first use, in a file that only its owner can read. */
+export function secretFile(file: string, make = () => randomBytes(32).toString('hex')): string {
+  mkdirSync(dirname(file), { recursive: true })
+  if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600, flag: 'wx' })
+  return readFileSync(file, 'utf8').trim()
+}
+
+/** The key that seals secrets and derives tokens. Several control planes on one database must share it. */
+export function secretKey(env: NodeJS.ProcessEnv, dataDir: string): Buffer {
+  const hex = env.FLIGHTDECK_SECRET_KEY ?? secretFile(join(dataDir, 'secret.key'))
+  if (!/^[0-9a-f]{64}$/i.test(hex)) throw new Error('FLIGHTDECK_SECRET_KEY must be 64 hexadecimal digits (32 bytes).')
+  return Buffer.from(hex, 'hex')
+}
+
+export const dataDirOf = (given: string | undefined): string =>
+  resolve(given ?? process.env.FLIGHTDECK_DATA ?? join(projectRoot, 'data'))
+
+/** Plain HTTP is for loopback only; anything else would carry tokens in the clear. */
+export function refuseUnlessLoopback(host: string): void {
+  const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+  if (!loopback) {
+    throw new Error(
+      `Listening on ${host} would carry tokens in the clear: plain HTTP is served on loopback only. Listen on 127.0.0.1 and put a TLS proxy in front.`,
+    )
+  }
+}
