@@ -13,27 +13,31 @@ const lockFile = at('package-lock.json')
 const stampFile = at('node_modules', '.flightdeck-lock')
 const packagedNode = at('node_modules', '.bin', 'node')
 const oldestNode = [22, 18]
+const always = () => true
 
-/** What each npm script does. `build`: the agent bundle must be fresh before it runs. */
+/** What each npm script does. `build` says whether the agent bundle must be fresh before it runs. */
 const tasks = {
-  start: { build: true, run: (args) => runNode(['src/main/cli.ts', 'up', ...args]) },
+  start: { build: always, run: (args) => runNode(['src/main/cli.ts', 'up', ...args]) },
   // Stays where the user is, so that relative paths in arguments mean what they say.
-  cli: { build: true, run: (args) => runNode([at('src/main/cli.ts'), ...args], { cwd: process.cwd() }) },
-  demo: { build: true, run: (args) => runNode(['src/main/demo.ts', ...args]) },
+  cli: {
+    build: ([verb]) => verb === 'up',
+    run: (args) => runNode([at('src/main/cli.ts'), ...args], { cwd: process.cwd() }),
+  },
+  demo: { build: always, run: (args) => runNode(['src/main/demo.ts', ...args]) },
   build: { run: (args) => runNode(['src/main/build.ts', ...args]) },
   docs: { run: (args) => runNode(['src/main/docs.ts', ...args]) },
   check: { run: () => checks().then((failed) => Math.min(failed, 1)) },
-  test: { build: true, run: (args) => suite('unit', args, checks) },
-  'test:real': { build: true, run: (args) => suite('real', args) },
-  'bench:gateway': { build: true, run: (args) => runNode(['bench/gateway.ts', ...args]) },
-  'bench:launch': { build: true, run: (args) => runNode(['bench/launch.ts', ...args]) },
+  test: { build: always, run: (args) => suite('unit', args, checks) },
+  'test:real': { build: always, run: (args) => suite('real', args) },
+  'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
+  'bench:launch': { build: always, run: (args) => runNode(['bench/launch.ts', ...args]) },
 }
 
 async function main([name, ...args]) {
   const task = Object.hasOwn(tasks, name ?? '') ? tasks[name] : undefined
   if (!task) return refuse(`Unknown task "${name ?? ''}". Known tasks: ${Object.keys(tasks).join(', ')}.`)
   if (!installedMatchesLock()) await withInstallLock(install)
-  if (task.build) {
+  if (task.build?.(args)) {
     const code = await runNode([at('src/main/build.ts'), '--quiet'])
     if (code !== 0) return code
   }
@@ -166,7 +170,15 @@ async function checks() {
 async function suite(project, args, before = async () => 0) {
   const failedChecks = await before()
   const countsFile = at('dist', `test-counts.${project}.${process.pid}.json`)
-  const vitest = [at('node_modules/vitest/vitest.mjs'), 'run', '--project', project, ...args]
+  const vitest = [
+    at('node_modules/vitest/vitest.mjs'),
+    'run',
+    '--configLoader',
+    'native',
+    '--project',
+    project,
+    ...args,
+  ]
   const code = await runNode(vitest, { env: { ...process.env, FLIGHTDECK_COUNTS: countsFile } })
   const counts = existsSync(countsFile)
     ? JSON.parse(readFileSync(countsFile, 'utf8'))

@@ -1,5 +1,4 @@
-// Entry points: each file here wires the other folders into one thing that can be run. Deliberately absent: logic.
-// This one builds what a GPU machine downloads: the agent in one file, and the shell loop that keeps it alive.
+// What a GPU machine downloads: the agent in one file, and the shell loop that keeps it alive.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -110,8 +109,9 @@ function hashFile(root: string, file: string): string {
 
 async function main(quiet: boolean): Promise<void> {
   const result = await buildAgent(repoRoot)
-  if (!result) console.error(`No agent was built: ${agentEntry} is not there.`)
-  else if (result.built || !quiet) {
+  if (!result) {
+    if (!quiet) console.error(`No agent was built: ${agentEntry} is not there.`)
+  } else if (result.built || !quiet) {
     const folder = relative(process.cwd(), join(repoRoot, 'dist', 'agent', result.index.version))
     for (const { file, bytes } of result.index.artefacts) {
       console.error(`${result.built ? 'built' : 'fresh'} ${join(folder, file)} (${bytes} bytes)`)
