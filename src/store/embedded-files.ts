@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -190,7 +191,10 @@ function makeCache(cache: string, identity: Identity | undefined): string | unde
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0)
     return `${cache}: others may write there`
   const entered = spawnSync('/bin/sh', ['-c', 'cd "$0"', cache], { ...identity, cwd: '/' })
-  return entered.status === 0 ? undefined : `${cache}: the server's user cannot enter`
+  if (entered.status === 0) return undefined
+  // Nothing empty is left in a place that cannot be used.
+  unless(['ENOTEMPTY', 'EEXIST'], () => rmdirSync(cache))
+  return `${cache}: the server's user cannot enter`
 }
 
 /** Copies whole or not at all; a copy from which a sweeper took files is made anew. */

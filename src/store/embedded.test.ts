@@ -227,6 +227,7 @@ test.runIf(isRoot)(
     const pid = livingPostmaster(join(dataDir, 'postgres'))
     expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\s+65534\s+65534/m)
     expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^Groups:\s*$/m)
+    expect(existsSync(join(hidden, 'cache'))).toBe(false)
     expect(readdirSync(cache)).toEqual([expect.stringMatching(/^postgres-18/)])
     expect(await ask(server, 'select 1 as one')).toEqual([{ one: 1 }])
   },
