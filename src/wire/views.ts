@@ -34,6 +34,8 @@ export const offerView = z.object({
   available: count.nullable(),
 })
 
+export type OfferView = z.infer<typeof offerView>
+
 export const engineArguments = z.record(text(64), z.union([z.string().max(512), z.number(), z.boolean()]))
 
 export const wishSchema = z
@@ -218,6 +220,7 @@ export const operatorView = z.object({
   createdAt: time,
   disabledAt: time.nullable(),
 })
+export type OperatorView = z.infer<typeof operatorView>
 
 export const loopView = z.object({
   loop: text(32),
@@ -292,6 +295,7 @@ export const auditView = z.object({
   address: text(64).nullable(),
   hash: text(64),
 })
+export type AuditView = z.infer<typeof auditView>
 
 /** The one shape of a refusal on the control API. */
 export const problem = z.object({

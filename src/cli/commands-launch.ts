@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto'
+import { type Command, Option } from 'commander'
+import { isOver } from '../core/launch-table.ts'
+import { microUsdOf } from '../core/money.ts'
+import type { LaunchRequest } from '../wire/routes.ts'
+import type { LaunchDetail, LaunchView } from '../wire/views.ts'
+import { answer, type Context } from './context.ts'
+import { type ExitCode, exitCodes, usage } from './exit.ts'
+import { allPages, isWholeId, pickOne } from './find.ts'
+import { followLaunch } from './follow-launch.ts'
+import { secondsOf } from './human-time.ts'
+import { launchesText, launchText, planText } from './launch-text.ts'
+import type { Act } from './program.ts'
+
+type Wish = LaunchRequest['wish']
+
+interface WishOptions {
+  readonly cloud?: string[]
+  readonly region?: string[]
+  readonly gpu?: string
+  readonly gpus?: number
+  readonly spot?: Wish['spot']
+  readonly maxPrice?: number
+  readonly arg?: string[]
+}
+
+interface LaunchOptions extends WishOptions {
+  readonly deployment?: string
+  readonly timeLimit?: number
+  readonly dryRun?: boolean
+  readonly detach?: boolean
+  readonly idempotencyKey?: string
+}
+
+const gather = (value: string, before: string[] = []): string[] => [...before, value]
+
+function numberFor(flag: string, least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text.trim() !== '' && Number.isFinite(value) && value >= least) return value
+    throw usage(`${flag} must be a number of at least ${least}, not "${text}".`, `Give ${flag} a number.`)
+  }
+}
+
+export const wholeFor = (flag: string, least: number): ((text: string) => number) => {
+  const number = numberFor(flag, least)
+  return (text) => {
+    const value = number(text)
+    if (Number.isInteger(value)) return value
+    throw usage(`${flag} must be a whole number, not "${text}".`, `Give ${flag} a whole number.`)
+  }
+}
+
+export function timeFor(flag: string): (text: string) => number {
+  return (text) => {
+    const seconds = secondsOf(text)
+    if (seconds !== null) return seconds
+    throw usage(`${flag} must be a time, not "${text}".`, 'Write it like 90s, 15m or 1h30m.')
+  }
+}
+
+/** What a launch or a deployment may ask of its machines. */
+export function addWishOptions(command: Command): Command {
+  return command
+    .option('--cloud <name>', 'only this cloud (may be repeated; tried in this order)', gather)
+    .option('--region <name>', 'only this region (may be repeated)', gather)
+    .option('--gpu <name>', 'only this kind of GPU')
+    .option('--gpus <n>', 'this many GPUs', wholeFor('--gpus', 0))
+    .addOption(new Option('--spot <rule>', 'spot machines').choices(['allow', 'only', 'never']))
+    .option('--max-price <usd>', 'dollars an hour at most', numberFor('--max-price', 0))
+    .option('--arg <name=value>', 'argument of the engine (may be repeated)', gather)
+}
+
+export function wishOf(options: WishOptions): Wish {
+  return {
+    clouds: options.cloud ?? [],
+    regions: options.region ?? [],
+    gpu: options.gpu ?? null,
+    gpuCount: options.gpus ?? null,
+    spot: options.spot ?? 'allow',
+    maxPricePerHourMicroUsd: options.maxPrice === undefined ? null : microUsdOf(options.maxPrice),
+  }
+}
+
+/** `max-model-len=1024` as the name and a value of the kind that it looks like; a bare name is a flag. */
+export function engineArgsOf(given: readonly string[] = []): LaunchRequest['engineArgs'] {
+  return Object.fromEntries(
+    given.map((word) => {
+      const at = word.indexOf('=')
+      const name = (at < 0 ? word : word.slice(0, at)).replace(/^--/, '')
+      const text = at < 0 ? 'true' : word.slice(at + 1)
+      if (name === '') throw usage(`"${word}" names no argument.`, 'Write it like --arg max-model-len=1024.')
+      if (text === 'true' || text === 'false') return [name, text === 'true']
+      return [name, text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text]
+    }),
+  )
+}
+
+async function launch(context: Context, model: string, options: LaunchOptions): Promise<ExitCode> {
+  const body: LaunchRequest = {
+    model,
+    deployment: options.deployment,
+    engineArgs: engineArgsOf(options.arg),
+    wish: wishOf(options),
+    timeLimitS: options.timeLimit,
+    dryRun: options.dryRun ?? false,
+  }
+  // The key makes a repeated request harmless when its first answer was lost.
+  const idempotencyKey = options.idempotencyKey ?? randomUUID()
+  const reply = await context.client.createLaunch({ body, idempotencyKey })
+  if ('dryRun' in reply) {
+    answer(context, reply.plan, (plan) => planText(plan, context.terminal.look()))
+    return exitCodes.ok
+  }
+  if (options.detach) {
+    answer(context, reply, ({ id }) => `${id}\n`)
+    return exitCodes.ok
+  }
+  if (!context.json) context.terminal.err(`launch ${reply.id}\n`)
+  return followLaunch(context, reply)
+}
+
+async function findLaunch({ client }: Context, given: string): Promise<string> {
+  if (isWholeId(given)) return given
+  const launches = await allPages((cursor) => client.listLaunches({ query: { limit: 500, ...(cursor && { cursor }) } }))
+  return pickOne(launches, given, 'launch', 'flightdeck launches').id
+}
+
+async function show(context: Context, given: string, options: { follow?: boolean }): Promise<ExitCode> {
+  const found = await context.client.showLaunch({ params: { id: await findLaunch(context, given) } })
+  if (options.follow) return followLaunch(context, found)
+  answer(context, found, (detail) => launchText(detail, Date.now(), context.terminal.look()))
+  return exitCodes.ok
+}
+
+async function cancel(context: Context, given: string): Promise<void> {
+  const id = await findLaunch(context, given)
+  const ended: LaunchDetail = await context.client.cancelLaunch({ params: { id } })
+  answer(context, ended, ({ state }) =>
+    isOver(state)
+      ? `${id} is ${state}.\n`
+      : `${id} is ending; \`flightdeck show ${id}\` tells when all is given back.\n`,
+  )
+}
+
+interface ListOptions {
+  readonly state?: LaunchView['state']
+  readonly model?: string
+  readonly deployment?: string
+  readonly limit: number
+}
+
+async function launches(context: Context, options: ListOptions): Promise<void> {
+  const { state, model, deployment, limit } = options
+  const page = await context.client.listLaunches({ query: { limit, state, model, deployment } })
+  answer(context, page, ({ items }) => launchesText(items, Date.now(), context.terminal.look()))
+}
+
+export function addLaunchCommands(program: Command, act: Act): void {
+  const planned = (name: string, summary: string) =>
+    addWishOptions(program.command(`${name} <model>`).description(summary))
+      .option('--deployment <name>', 'give this deployment one more replica (default: named after the model)')
+      .option('--time-limit <time>', 'give up after this long, like 20m', timeFor('--time-limit'))
+  planned('launch', 'launch a model on one node, and watch until it serves')
+    .option('--dry-run', 'only show what would be done and what it would cost')
+    .option('--detach', 'do not watch; print the id')
+    .option('--idempotency-key <key>', 'the same key never launches twice (default: a new one)')
+    .action(act((context, model: string, options: LaunchOptions) => launch(context, model, options)))
+  planned('plan', 'show what a launch would do and cost, and start nothing').action(
+    act((context, model: string, options: LaunchOptions) => launch(context, model, { ...options, dryRun: true })),
+  )
+  program
+    .command('launches')
+    .description('list launches, newest first')
+    .option('--state <state>', 'only those in this state')
+    .option('--model <name>', 'only of this model')
+    .option('--deployment <name>', 'only of this deployment')
+    .option('--limit <n>', 'this many at most', wholeFor('--limit', 1), 50)
+    .action(act((context, options: ListOptions) => launches(context, options)))
+  program
+    .command('show <launch>')
+    .description('show one launch: attempts, prices, phases, causes and cost')
+    .option('-f, --follow', 'watch until it serves or is over')
+    .action(act((context, id: string, options: { follow?: boolean }) => show(context, id, options)))
+  program
+    .command('cancel <launch>')
+    .description('end a launch and everything it started')
+    .action(act((context, id: string) => cancel(context, id)))
+}

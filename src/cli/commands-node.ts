@@ -1,0 +1,159 @@
+import type { Command } from 'commander'
+import { failureRecord } from '../core/failure.ts'
+import type { LogLine } from '../wire/views.ts'
+import { timeFor, wholeFor } from './commands-launch.ts'
+import { answer, type Context, untilInterrupted } from './context.ts'
+import { asCliFailure, CliFailure, type ExitCode, exitCodes } from './exit.ts'
+import { allPages, isWholeId, pickOne } from './find.ts'
+import { type FeedEvent, openFeed } from './live-feed.ts'
+import { logText, nodesText, nodeText } from './node-text.ts'
+import type { Act } from './program.ts'
+
+async function findNode({ client }: Context, given: string): Promise<string> {
+  if (isWholeId(given)) return given
+  const page = (all: boolean) =>
+    allPages((cursor) => client.listNodes({ query: { limit: 500, all, ...(cursor && { cursor }) } }))
+  // Names are never used again, so whoever types a few letters means a node that still lives, if one fits.
+  const living = await page(false)
+  const fits = living.some(({ id, name }) => [id, name].some((text) => text.includes(given)))
+  return pickOne(fits ? living : await page(true), given, 'node', 'flightdeck nodes --all').id
+}
+
+interface ListOptions {
+  readonly all?: boolean
+  readonly state?: string
+  readonly deployment?: string
+  readonly limit: number
+}
+
+async function nodes(context: Context, given: string | undefined, options: ListOptions): Promise<void> {
+  const { client, terminal } = context
+  if (given !== undefined) {
+    const node = await client.showNode({ params: { id: await findNode(context, given) } })
+    return answer(context, node, (detail) => nodeText(detail, Date.now(), terminal.look()))
+  }
+  const { all = false, state, deployment, limit } = options
+  const page = await client.listNodes({ query: { limit, all, state, deployment } })
+  answer(context, page, ({ items }) => nodesText(items, Date.now(), terminal.look()))
+}
+
+async function drain(context: Context, given: string, options: { deadline?: number }): Promise<void> {
+  const id = await findNode(context, given)
+  const body = options.deadline === undefined ? {} : { deadlineS: options.deadline }
+  const node = await context.client.drainNode({ params: { id }, body })
+  answer(
+    context,
+    node,
+    ({ name, inFlight }) => `${name} takes no new requests; ${inFlight} in flight, then it is released.\n`,
+  )
+}
+
+async function release(context: Context, given: string): Promise<void> {
+  const node = await context.client.releaseNode({ params: { id: await findNode(context, given) } })
+  answer(context, node, ({ name, state }) => `${name} is ${state}; \`flightdeck nodes\` shows when it is gone.\n`)
+}
+
+interface LogOptions {
+  readonly follow?: boolean
+  readonly tail: number
+}
+
+async function logs(context: Context, given: string, options: LogOptions): Promise<ExitCode> {
+  const { client, terminal, json } = context
+  const id = await findNode(context, given)
+  const { items } = await client.nodeLogs({ params: { id }, query: { tail: options.tail } })
+  if (!options.follow) {
+    answer(context, { items }, (log) => log.items.map((line) => logText(line, terminal.look())).join(''))
+    return exitCodes.ok
+  }
+  const print = printerOf((line) => terminal.out(json ? `${JSON.stringify(line)}\n` : logText(line, terminal.look())))
+  print(items)
+  return followLog(context, id, print)
+}
+
+/** Prints each line once and in order, however often it is told. */
+function printerOf(print: (line: LogLine) => void) {
+  let last = -1
+  return (lines: readonly LogLine[]): number => {
+    for (const line of lines) {
+      if (line.n <= last) continue
+      last = line.n
+      print(line)
+    }
+    return last
+  }
+}
+
+async function followLog(context: Context, id: string, print: ReturnType<typeof printerOf>): Promise<ExitCode> {
+  const { client, terminal, connection } = context
+  const interrupt = untilInterrupted()
+  const stop = new AbortController()
+  const feed = openFeed({ ...connection, signal: AbortSignal.any([interrupt.signal, stop.signal]) })
+  feed.follow({ do: 'follow', topic: 'log', id })
+  let told = false
+  try {
+    for await (const event of feed.events) {
+      if (event.kind === 'message' && event.message.topic === 'log') print(event.message.lines)
+      refuseToGoOn(event)
+      if (event.kind === 'lost' && !told) terminal.err(`(connection lost: ${event.why}; trying again)\n`)
+      if (event.kind !== 'silent') told = event.kind === 'lost'
+      // What was said while nobody listened is fetched before the next live lines are looked at.
+      if (event.kind === 'open')
+        print((await client.nodeLogs({ params: { id }, query: { after: print([]), tail: 5_000 } })).items)
+      if (event.kind === 'silent' && (await isGone(context, id, feed.drop))) return exitCodes.ok
+    }
+    return exitCodes.interrupted
+  } finally {
+    stop.abort()
+    interrupt.done()
+  }
+}
+
+function refuseToGoOn(event: FeedEvent): void {
+  if (event.kind === 'refused')
+    throw new CliFailure(failureRecord('unauthenticated', `The token was refused: ${event.why}.`), exitCodes.refused)
+  if (event.kind === 'message' && event.message.topic === 'error') {
+    throw new CliFailure(
+      { ...failureRecord('internal', event.message.message), code: event.message.code },
+      exitCodes.failed,
+    )
+  }
+}
+
+/** A silent log may be that of a node that is gone; a call that gets no answer means that the line is dead. */
+async function isGone({ client, connection }: Context, id: string, dropLine: () => void): Promise<boolean> {
+  try {
+    return (await client.showNode({ params: { id } })).state === 'gone'
+  } catch (error) {
+    const failure = asCliFailure(error, connection.url)
+    if (failure.exitCode !== exitCodes.unreachable) throw failure
+    dropLine()
+    return false
+  }
+}
+
+export function addNodeCommands(program: Command, act: Act): void {
+  program
+    .command('nodes [node]')
+    .description('list nodes with state, verdict, the three signals and cost; or show one')
+    .option('--all', 'also those that are gone')
+    .option('--state <state>', 'only those in this state')
+    .option('--deployment <name>', 'only of this deployment')
+    .option('--limit <n>', 'this many at most', wholeFor('--limit', 1), 100)
+    .action(act((context, id: string | undefined, options: ListOptions) => nodes(context, id, options)))
+  program
+    .command('drain <node>')
+    .description('no new requests; finish those in flight; then release the machine')
+    .option('--deadline <time>', 'release after this long at the latest, like 5m', timeFor('--deadline'))
+    .action(act((context, id: string, options: { deadline?: number }) => drain(context, id, options)))
+  program
+    .command('release <node>')
+    .description('give the machine back now, and want one replica less')
+    .action(act((context, id: string) => release(context, id)))
+  program
+    .command('logs <node>')
+    .description('the last lines of engine and agent')
+    .option('-f, --follow', 'go on until the node is gone')
+    .option('--tail <n>', 'this many lines', wholeFor('--tail', 1), 200)
+    .action(act((context, id: string, options: LogOptions) => logs(context, id, options)))
+}

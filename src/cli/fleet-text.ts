@@ -1,0 +1,186 @@
+import { formatUsd } from '../core/money.ts'
+import type {
+  AuditView,
+  DeploymentView,
+  KeyView,
+  ModelView,
+  OfferView,
+  OperatorView,
+  SpendView,
+  StatusView,
+} from '../wire/views.ts'
+import { ageOf } from './human-time.ts'
+import { plainLine } from './plain-text.ts'
+import { facts, table } from './table.ts'
+import type { Look } from './terminal.ts'
+
+export function statusText(status: StatusView, now: number, look: Look): string {
+  const { paint } = look
+  const nodes = Object.entries(status.nodes).filter(([, count]) => count > 0)
+  const head = facts(
+    [
+      ['install', `${status.install}, version ${status.version}`],
+      ['automation', status.paused ? paint.warn(plainLine(`paused: ${status.pausedReason || 'by hand'}`)) : 'running'],
+      ['guard', status.guard === null ? null : paint.bad(plainLine(status.guard))],
+      ['nodes', nodes.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
+      ['money', `${formatUsd(status.burnPerHourMicroUsd)} an hour now`],
+      [
+        'database',
+        `${status.database.kind}, ${status.database.poolSize} connections, ${status.database.waitingNow} waiting`,
+      ],
+    ],
+    look,
+  )
+  const gateways = status.gateways.map(({ url, seenAt, tableCurrent }) =>
+    plainLine(`  ${url}  seen ${ageOf(seenAt, now)} ago${tableCurrent ? '' : ', routing table is behind'}`),
+  )
+  return `${head}\n${paint.dim('gateways')}\n${gateways.join('\n') || '  none'}\n\n${loopsText(status, now, look)}`
+}
+
+function loopsText({ loops }: StatusView, now: number, look: Look): string {
+  return table<StatusView['loops'][number]>(
+    [
+      { title: 'LOOP', cell: ({ loop }) => loop },
+      { title: 'LAST PASS', cell: ({ lastPassAt }) => ageOf(lastPassAt, now), right: true },
+      { title: 'TOOK', cell: ({ tookMs }) => (tookMs === null ? '-' : `${Math.round(tookMs)} ms`), right: true },
+      { title: 'MOVED', cell: ({ moved }) => (moved === null ? '-' : String(moved)), right: true },
+      {
+        title: 'STATE',
+        cell: ({ late, error, lastPassAt }) => error ?? (late ? 'late' : lastPassAt === null ? 'waiting' : 'ok'),
+        paint: ({ late, error }) => (error ? look.paint.bad : late ? look.paint.warn : look.paint.good),
+        gives: true,
+      },
+    ],
+    loops,
+    look,
+  )
+}
+
+export function modelsText(models: readonly ModelView[], look: Look): string {
+  if (models.length === 0) return 'No models are configured; add some under "models" in the configuration file.\n'
+  return table<ModelView>(
+    [
+      { title: 'MODEL', cell: ({ name }) => name },
+      { title: 'ENGINE', cell: ({ engine }) => engine },
+      { title: 'READY', cell: ({ readyNodes }) => String(readyNodes), right: true },
+      { title: 'SOURCE', cell: ({ source }) => source, gives: true },
+      { title: 'DESCRIPTION', cell: ({ description }) => description, gives: true },
+    ],
+    models,
+    look,
+  )
+}
+
+export function offersText(offers: readonly OfferView[], look: Look): string {
+  if (offers.length === 0) return 'No cloud offers anything at the moment.\n'
+  return table<OfferView>(
+    [
+      { title: 'CLOUD', cell: ({ cloud }) => cloud },
+      { title: 'REGION', cell: ({ region }) => region, gives: true },
+      { title: 'GPU', cell: ({ gpu, gpuCount }) => (gpu === null ? 'none' : `${gpu} x${gpuCount}`), gives: true },
+      { title: 'MEMORY', cell: ({ vramGib }) => (vramGib === 0 ? '-' : `${vramGib} GiB`), right: true },
+      { title: 'KIND', cell: ({ spot }) => (spot ? 'spot' : 'on demand') },
+      { title: 'PER HOUR', cell: ({ pricePerHourMicroUsd }) => formatUsd(pricePerHourMicroUsd), right: true },
+      { title: 'FREE', cell: ({ available }) => (available === null ? '?' : String(available)), right: true },
+    ],
+    offers,
+    look,
+  )
+}
+
+export function deploymentsText(deployments: readonly DeploymentView[], look: Look): string {
+  if (deployments.length === 0) return 'No deployments yet. Make one with `flightdeck deploy MODEL --replicas 1`.\n'
+  return table<DeploymentView>(
+    [
+      { title: 'DEPLOYMENT', cell: ({ name }) => name },
+      { title: 'MODEL', cell: ({ model }) => model, gives: true },
+      { title: 'ENGINE', cell: ({ engine }) => engine },
+      { title: 'READY', cell: ({ ready, wanted }) => `${ready}/${wanted}`, right: true },
+      { title: 'STARTING', cell: ({ starting }) => String(starting), right: true },
+      { title: 'SPENT', cell: ({ spentMicroUsd }) => formatUsd(spentMicroUsd), right: true },
+      {
+        title: 'STATE',
+        cell: ({ paused, stopped }) => stopped ?? (paused ? 'paused' : 'running'),
+        paint: ({ paused, stopped }) => (stopped ? look.paint.bad : paused ? look.paint.warn : undefined),
+        gives: true,
+      },
+    ],
+    deployments,
+    look,
+  )
+}
+
+export function keysText(keys: readonly KeyView[], now: number, look: Look): string {
+  if (keys.length === 0) return 'No API keys yet. Make one with `flightdeck keys create NAME`.\n'
+  return table<KeyView>(
+    [
+      { title: 'KEY', cell: ({ id }) => id },
+      { title: 'NAME', cell: ({ name }) => name, gives: true },
+      { title: 'ENDS WITH', cell: ({ last4 }) => last4 },
+      { title: 'MODELS', cell: ({ models }) => models?.join(', ') ?? 'all', gives: true },
+      { title: 'MADE BY', cell: ({ createdBy }) => createdBy, gives: true },
+      { title: 'AGE', cell: ({ createdAt }) => ageOf(createdAt, now), right: true },
+      { title: 'STATE', cell: ({ revokedAt }) => (revokedAt === null ? 'good' : 'revoked') },
+    ],
+    keys,
+    look,
+  )
+}
+
+export function operatorsText(operators: readonly OperatorView[], now: number, look: Look): string {
+  return table<OperatorView>(
+    [
+      { title: 'OPERATOR', cell: ({ id }) => id },
+      { title: 'NAME', cell: ({ name }) => name, gives: true },
+      { title: 'ROLE', cell: ({ role }) => role },
+      { title: 'ENDS WITH', cell: ({ last4 }) => last4 },
+      { title: 'AGE', cell: ({ createdAt }) => ageOf(createdAt, now), right: true },
+      { title: 'STATE', cell: ({ disabledAt }) => (disabledAt === null ? 'good' : 'disabled') },
+    ],
+    operators,
+    look,
+  )
+}
+
+export function auditText(lines: readonly AuditView[], now: number, look: Look): string {
+  return table<AuditView>(
+    [
+      { title: 'AGO', cell: ({ at }) => ageOf(at, now), right: true },
+      { title: 'WHO', cell: ({ who }) => who, gives: true },
+      { title: 'DID', cell: ({ action }) => action },
+      { title: 'TO', cell: ({ target }) => target, gives: true },
+      { title: 'DETAIL', cell: ({ detail }) => JSON.stringify(detail), gives: true },
+    ],
+    lines,
+    look,
+  )
+}
+
+const usdOrNone = (microUsd: number | null): string => (microUsd === null ? 'no tokens yet' : formatUsd(microUsd))
+
+export function spendText(spend: SpendView, look: Look): string {
+  const head = facts(
+    [
+      ['from', spend.from],
+      ['to', spend.to],
+      ['total', look.paint.bold(formatUsd(spend.totalMicroUsd))],
+      ...Object.entries(spend.byDuty).map(([duty, microUsd]) => [`  ${duty}`, formatUsd(microUsd)] as const),
+      ['of it failed launches', formatUsd(spend.failedMicroUsd)],
+      ['of it idle', formatUsd(spend.idleMicroUsd)],
+      ['now', `${formatUsd(spend.burnPerHourMicroUsd)} an hour`],
+      ['tokens', `${spend.promptTokens} read, ${spend.completionTokens} written`],
+      ['per million tokens', usdOrNone(spend.perMillionTokensMicroUsd)],
+      ['  without idle time', usdOrNone(spend.perMillionTokensBusyMicroUsd)],
+    ],
+    look,
+  )
+  if (spend.byDeployment.length === 0) return head
+  return `${head}\n${table<SpendView['byDeployment'][number]>(
+    [
+      { title: 'DEPLOYMENT', cell: ({ deployment }) => deployment, gives: true },
+      { title: 'COST', cell: ({ totalMicroUsd }) => formatUsd(totalMicroUsd), right: true },
+    ],
+    spend.byDeployment,
+    look,
+  )}`
+}

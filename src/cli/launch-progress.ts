@@ -1,0 +1,155 @@
+import { isOver } from '../core/launch-table.ts'
+import { formatUsd } from '../core/money.ts'
+import { type Phase, phases } from '../core/phases.ts'
+import type { LaunchDetail } from '../wire/views.ts'
+import { humanMs, humanRough, msBetween } from './human-time.ts'
+import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
+import type { Look } from './terminal.ts'
+
+type Attempt = LaunchDetail['attempts'][number]
+type PhaseRow = LaunchDetail['phases'][number]
+type Offer = Attempt['offer']
+
+export interface ProgressFrame {
+  readonly launch: LaunchDetail
+  readonly lastLine: string | null
+  readonly now: number
+  /** What is wrong with the connection to the control plane, if anything. */
+  readonly trouble: string | null
+}
+
+export const phaseWords = (phase: Phase): string => phase.replaceAll('_', ' ')
+const phaseWidth = Math.max(...phases.map((phase) => phase.length))
+
+/** Where and for how much: `local here RTX 4090 x2, spot, $2.4900/h`. */
+export function offerWords(offer: Offer): string {
+  const gpu = offer.gpu === null ? '' : ` ${offer.gpu}${offer.gpuCount > 1 ? ` x${offer.gpuCount}` : ''}`
+  const spot = offer.spot ? ', spot' : ''
+  return plainLine(`${offer.cloud} ${offer.region}${gpu}${spot}, ${formatUsd(offer.pricePerHourMicroUsd)}/h`)
+}
+
+/** The phases of the attempt that runs, with the wait in the queue before it. */
+export function currentPhases(launch: LaunchDetail): PhaseRow[] {
+  const attempt = launch.attempts.at(-1)
+  return launch.phases.filter(({ attemptId }) => attemptId === null || attemptId === attempt?.id)
+}
+
+export const hasFailed = (launch: LaunchDetail): boolean => launch.failure !== null && launch.state !== 'backing_off'
+
+/** The picture of a launch: one line each, none wider than the screen, all together not higher than it. */
+export function progressLines(frame: ProgressFrame, look: Look): string[] {
+  const { launch, now, trouble } = frame
+  const head = headLine(launch, now, look)
+  const failed = launch.attempts
+    .filter(({ outcome }) => outcome === 'failed')
+    .map((attempt) => failedLine(attempt, look))
+  const tail = [barLine(launch, look)]
+  if (frame.lastLine) tail.push(look.paint.dim(cut(`  | ${plainLine(frame.lastLine)}`, look.columns)))
+  if (trouble) tail.push(look.paint.warn(cut(`  ! ${plainLine(trouble)}`, look.columns)))
+  const room = look.rows - tail.length - 3
+  const recentFailed = failed.slice(-Math.max(1, Math.floor(room / 3)))
+  return [head, ...recentFailed, ...phaseLines(launch, now, room - recentFailed.length, look), ...tail]
+}
+
+function headLine(launch: LaunchDetail, now: number, look: Look): string {
+  const attempt = launch.attempts.at(-1)
+  const where = attempt ? ` on ${offerWords(attempt.offer)}` : ''
+  const nth = attempt && attempt.ordinal > 1 ? ` (attempt ${launch.attempts.length})` : ''
+  const state = launch.state === 'attempting' ? '' : ` ${launch.state.replaceAll('_', ' ')}`
+  const elapsed = humanMs(msBetween(launch.createdAt, launch.endedAt ?? launchReadyAt(launch), now))
+  const left = `${plainLine(launch.model)}${where}${nth}:${state || ' starting'}`
+  const width = Number.isFinite(look.columns) ? Math.min(look.columns, 100) : widthOf(left) + elapsed.length + 2
+  return look.paint.bold(padEnd(cut(left, width - elapsed.length - 2), width - elapsed.length) + elapsed)
+}
+
+/** A launch that serves is done: its time stops at the first answer, not at the time of looking. */
+export function launchReadyAt(launch: LaunchDetail): string | null {
+  return currentPhases(launch).find(({ phase }) => phase === 'ready')?.startedAt ?? null
+}
+
+function failedLine(attempt: Attempt, look: Look): string {
+  const cause = attempt.failure ? plainLine(attempt.failure.cause) : 'failed'
+  const mark = look.unicode ? '✗' : 'x'
+  return look.paint.bad(cut(`  ${mark} attempt ${attempt.ordinal}: ${cause}`, look.columns))
+}
+
+function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look): string[] {
+  const seen = currentPhases(launch)
+  const stuck = hasFailed(launch) || isOver(launch.state) || launch.state === 'ending'
+  const lines = seen.map((row) => phaseLine(row, launch, now, stuck, look))
+  const hidden = Math.max(0, lines.length - Math.max(1, room - 1))
+  if (hidden > 0) {
+    const doneMs = seen.slice(0, hidden).reduce((sum, row) => sum + msBetween(row.startedAt, row.endedAt, now), 0)
+    lines.splice(
+      0,
+      hidden,
+      look.paint.dim(cut(`  ${mark('done', look)} ${hidden} phases  ${humanMs(doneMs)}`, look.columns)),
+    )
+  }
+  const next = stuck || launch.state === 'live' ? undefined : phases[phases.indexOf(launch.phase) + 1]
+  if (next && room > 2) lines.push(look.paint.dim(cut(`  ${mark('next', look)} ${phaseWords(next)}`, look.columns)))
+  return lines
+}
+
+function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, stuck: boolean, look: Look): string {
+  const { paint, columns } = look
+  const done = row.endedAt !== null || row.phase === 'ready'
+  const kind = done ? 'done' : stuck ? 'stuck' : 'open'
+  const took = row.phase === 'ready' ? '' : padStart(humanMs(msBetween(row.startedAt, row.endedAt, now)), 7)
+  const percent = kind === 'open' && row.percent !== null ? `  ${Math.floor(row.percent)}%` : ''
+  const queue = row.phase === 'queued' && !done && launch.queuePlace !== null ? `  place ${launch.queuePlace}` : ''
+  const text = `  ${mark(kind, look)} ${padEnd(phaseWords(row.phase), phaseWidth)}${took}${percent}${queue}`
+  const colour = { done: paint.good, stuck: paint.bad, open: paint.bold }[kind]
+  return colour(cut(text.trimEnd(), columns))
+}
+
+const marks = {
+  unicode: { done: '✓', open: '▸', next: '·', stuck: '✗' },
+  ascii: { done: '+', open: '>', next: '.', stuck: 'x' },
+} as const
+
+const mark = (kind: keyof typeof marks.ascii, look: Look) => marks[look.unicode ? 'unicode' : 'ascii'][kind]
+
+const barColumns = 40
+
+function barLine(launch: LaunchDetail, look: Look): string {
+  if (isOver(launch.state))
+    return cut(`  nothing of it is left running, cost ${formatUsd(launch.costMicroUsd)}`, look.columns)
+  if (launch.state === 'ending') return cut('  giving everything back', look.columns)
+  const width = Math.max(4, Math.min(barColumns, look.columns - 24))
+  const percent = launch.state === 'live' ? 100 : launch.percent
+  const full = Math.floor((width * percent) / 100)
+  const [on, off] = look.unicode ? ['█', '░'] : ['#', '.']
+  const eta =
+    launch.state === 'live' ? 'serving' : launch.etaMs === null ? '' : `about ${humanRough(launch.etaMs)} left`
+  return cut(`  ${on.repeat(full)}${off.repeat(width - full)} ${Math.floor(percent)}%  ${eta}`.trimEnd(), look.columns)
+}
+
+/** What became new between two views of a launch, one line each: for logs and pipes, where nothing can be redrawn. */
+export function changeLines(before: LaunchDetail | null, launch: LaunchDetail, now: number): string[] {
+  const lines: string[] = []
+  const known = new Set(before?.phases.map(phaseKey))
+  const closed = new Set(before?.attempts.filter(({ closedAt }) => closedAt !== null).map(({ id }) => id))
+  const started = new Set(before?.attempts.map(({ id }) => id))
+  for (const attempt of launch.attempts) {
+    if (!started.has(attempt.id)) lines.push(`attempt ${attempt.ordinal} at ${offerWords(attempt.offer)}`)
+    if (attempt.closedAt !== null && attempt.failure && !closed.has(attempt.id)) {
+      lines.push(`attempt ${attempt.ordinal} failed: ${plainLine(attempt.failure.cause)}`)
+    }
+  }
+  for (const row of launch.phases) if (!known.has(phaseKey(row))) lines.push(phaseChange(row, launch))
+  if (launch.queuePlace !== null && launch.queuePlace !== before?.queuePlace) {
+    lines.push(`place ${launch.queuePlace} in the queue`)
+  }
+  const quiet = launch.state === 'queued' || launch.state === 'attempting'
+  if (!quiet && launch.state !== before?.state) lines.push(launch.state.replaceAll('_', ' '))
+  return lines.map((line) => `${padStart(humanMs(msBetween(launch.createdAt, null, now)), 7)}  ${line}`)
+}
+
+const phaseKey = ({ attemptId, phase }: PhaseRow) => `${attemptId} ${phase}`
+
+function phaseChange({ phase }: PhaseRow, launch: LaunchDetail): string {
+  if (phase !== launch.phase || phase === 'ready') return phaseWords(phase)
+  const eta = launch.etaMs === null ? '' : `, about ${humanRough(launch.etaMs)} left`
+  return `${phaseWords(phase)} (${Math.floor(launch.percent)}%${eta})`
+}

@@ -1,0 +1,115 @@
+import { formatUsd } from '../core/money.ts'
+import type { LaunchDetail, LaunchView, PlanView } from '../wire/views.ts'
+import { failureText } from './exit.ts'
+import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
+import { currentPhases, offerWords, phaseWords } from './launch-progress.ts'
+import { cut, padEnd, padStart, plainLine } from './plain-text.ts'
+import { facts, table } from './table.ts'
+import type { Look, Paint } from './terminal.ts'
+
+type PhaseRow = LaunchDetail['phases'][number]
+type Attempt = LaunchDetail['attempts'][number]
+
+export function paintOfLaunch(state: LaunchView['state'], paint: Paint): ((text: string) => string) | undefined {
+  if (state === 'live') return paint.good
+  if (state === 'failed' || state === 'timed_out') return paint.bad
+  return state === 'backing_off' || state === 'ending' ? paint.warn : undefined
+}
+
+export function launchesText(launches: readonly LaunchView[], now: number, look: Look): string {
+  if (launches.length === 0) return 'No launches yet. Start one with `flightdeck launch MODEL`.\n'
+  return table<LaunchView>(
+    [
+      { title: 'LAUNCH', cell: ({ id }) => id },
+      { title: 'STATE', cell: ({ state }) => state, paint: ({ state }) => paintOfLaunch(state, look.paint) },
+      { title: 'PHASE', cell: phaseOf, gives: true },
+      { title: 'MODEL', cell: ({ model }) => model, gives: true },
+      { title: 'DEPLOYMENT', cell: ({ deployment, slot }) => `${deployment}#${slot}`, gives: true },
+      { title: 'AGE', cell: ({ createdAt }) => ageOf(createdAt, now), right: true },
+      { title: 'COST', cell: ({ costMicroUsd }) => formatUsd(costMicroUsd), right: true },
+      { title: 'CAUSE', cell: ({ failure }) => failure?.cause ?? '', gives: true },
+    ],
+    launches,
+    look,
+  )
+}
+
+function phaseOf({ state, phase, percent, queuePlace }: LaunchView): string {
+  if (state === 'queued' && queuePlace !== null) return `place ${queuePlace}`
+  if (state === 'attempting') return `${phaseWords(phase)} ${Math.floor(percent)}%`
+  return state === 'backing_off' ? 'waiting to retry' : ''
+}
+
+export function launchText(launch: LaunchDetail, now: number, look: Look): string {
+  const { paint } = look
+  const state = launch.state.replaceAll('_', ' ')
+  const head = facts(
+    [
+      ['launch', launch.id],
+      ['state', `${(paintOfLaunch(launch.state, paint) ?? paint.bold)(state)} for ${ageOf(launch.stateSince, now)}`],
+      ['model', plainLine(`${launch.model} (${launch.engine})`)],
+      ['deployment', plainLine(`${launch.deployment}, slot ${launch.slot}`)],
+      ['asked by', plainLine(`${launch.requestedBy} ${ageOf(launch.createdAt, now)} ago (${launch.origin})`)],
+      ['queue', launch.queuePlace === null ? null : `place ${launch.queuePlace}`],
+      ['node', launch.attempts.at(-1)?.nodeName ?? null],
+      ['cost', formatUsd(launch.costMicroUsd)],
+    ],
+    look,
+  )
+  const attempts = launch.attempts.map((attempt) => attemptText(attempt, look)).join('')
+  const rows = currentPhases(launch)
+  const picture = rows.length === 0 ? '' : `\n${paint.dim('phases')}\n${phaseBars(rows, now, look)}`
+  const failure = launch.failure ? `\n${failureText({ record: launch.failure, requestId: null }, look)}` : ''
+  return `${head}${attempts && `\n${paint.dim('attempts')}\n${attempts}`}${picture}${failure}`
+}
+
+function attemptText(attempt: Attempt, look: Look): string {
+  const outcome = attempt.outcome ?? `running (${attempt.nodeState})`
+  const took = humanMs(attempt.seconds * 1_000)
+  const line = `${attempt.ordinal}  ${offerWords(attempt.offer)}  ${plainLine(attempt.nodeName)}  ${outcome}  ${took}  ${formatUsd(attempt.costMicroUsd)}`
+  const why = attempt.failure
+    ? [`   cause: ${plainLine(attempt.failure.cause)}`, `   remedy: ${plainLine(attempt.failure.remedy)}`]
+    : []
+  return [line, ...why].map((text) => `${cut(text, look.columns)}\n`).join('')
+}
+
+const widestBar = 48
+const labelColumns = 27
+
+/** Each phase as a bar where it lay in the launch's time; a phase that was too short to draw still gets a mark. */
+export function phaseBars(rows: readonly PhaseRow[], now: number, look: Look): string {
+  const lasting = rows.filter(({ phase }) => phase !== 'ready')
+  const from = Math.min(...lasting.map(({ startedAt }) => Date.parse(startedAt)))
+  const to = Math.max(from + 1, ...lasting.map(({ endedAt }) => (endedAt === null ? now : Date.parse(endedAt))))
+  const width = Math.min(widestBar, look.columns - labelColumns)
+  const scale = (ms: number) => Math.round((width * ms) / (to - from))
+  return lasting
+    .map((row) => {
+      const tookMs = msBetween(row.startedAt, row.endedAt, now)
+      const label = `  ${padEnd(phaseWords(row.phase), 17)}${padStart(humanMs(tookMs), 7)} `
+      if (width < 8) return `${cut(label, look.columns).trimEnd()}\n`
+      const offset = Math.min(width - 1, scale(Date.parse(row.startedAt) - from))
+      const length = Math.max(1, Math.min(width - offset, scale(tookMs)))
+      const bar = (look.unicode ? '█' : '=').repeat(length)
+      return `${label}${' '.repeat(offset)}${row.endedAt === null ? look.paint.bold(bar) : bar}\n`
+    })
+    .join('')
+}
+
+/** What a launch would do and cost, before money is spent. */
+export function planText(plan: PlanView, look: Look): string {
+  const head = facts(
+    [
+      ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
+      ['cost', `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`],
+      ['time limit', humanRough(plan.timeLimitS * 1_000)],
+      ['queue', plan.queuePlace === 0 ? 'starts at once' : `place ${plan.queuePlace}`],
+      ['engine', cut(plainLine(plan.argv.join(' ')), look.columns - 14)],
+    ],
+    look,
+  )
+  const offers = plan.offers
+    .map((offer, i) => `  ${cut(`${i + 1}  ${offerWords(offer)}`, look.columns - 2)}\n`)
+    .join('')
+  return `${head}${look.paint.dim('offers, in the order they would be tried')}\n${offers}Nothing was started.\n`
+}

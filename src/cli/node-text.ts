@@ -1,0 +1,111 @@
+import { formatUsd } from '../core/money.ts'
+import type { LogLine, NodeDetail, NodeView } from '../wire/views.ts'
+import { failureText } from './exit.ts'
+import { ageOf, humanMs, msBetween } from './human-time.ts'
+import { offerWords } from './launch-progress.ts'
+import { cut, plainLine } from './plain-text.ts'
+import { facts, table } from './table.ts'
+import type { Look, Paint } from './terminal.ts'
+
+type Signal = NodeView['signals']['heartbeat']
+
+function paintOfVerdict(verdict: NodeView['verdict'], paint: Paint): ((text: string) => string) | undefined {
+  return { healthy: paint.good, degraded: paint.warn, suspect: paint.bad, dead: paint.bad, unknown: undefined }[verdict]
+}
+
+/** `good 3s`: what the witness said, and how long ago. */
+const signalWords = ({ value, at }: Signal, now: number): string => (at === null ? value : `${value} ${ageOf(at, now)}`)
+
+export function nodesText(nodes: readonly NodeView[], now: number, look: Look): string {
+  if (nodes.length === 0) return 'No nodes are running, so nothing is billed. `--all` shows those that are gone.\n'
+  return table<NodeView>(
+    [
+      { title: 'NODE', cell: ({ name }) => name },
+      { title: 'STATE', cell: ({ state, stateSince }) => `${state} ${ageOf(stateSince, now)}` },
+      {
+        title: 'VERDICT',
+        cell: ({ verdict }) => verdict,
+        paint: ({ verdict }) => paintOfVerdict(verdict, look.paint),
+      },
+      { title: 'HEARTBEAT', cell: ({ signals }) => signalWords(signals.heartbeat, now) },
+      { title: 'PROBE', cell: ({ signals }) => signalWords(signals.probe, now) },
+      { title: 'SIGHTING', cell: ({ signals }) => signalWords(signals.sighting, now) },
+      { title: 'IN FLIGHT', cell: ({ inFlight }) => String(inFlight), right: true },
+      { title: 'PER HOUR', cell: ({ offer }) => formatUsd(offer.pricePerHourMicroUsd), right: true },
+      { title: 'BILLED', cell: ({ billed }) => billed },
+      { title: 'COST', cell: ({ costMicroUsd }) => formatUsd(costMicroUsd), right: true },
+      { title: 'DEPLOYMENT', cell: ({ deployment }) => deployment, gives: true },
+      { title: 'SAYS', cell: ({ statusMessage }) => statusMessage, gives: true },
+    ],
+    nodes,
+    look,
+  )
+}
+
+export function nodeText(node: NodeDetail, now: number, look: Look): string {
+  const { paint } = look
+  const verdict = (paintOfVerdict(node.verdict, paint) ?? paint.bold)(node.verdict)
+  const signal = (name: keyof NodeView['signals']) => {
+    const { detail } = node.signals[name]
+    return plainLine(`${signalWords(node.signals[name], now)}${detail ? ` (${detail})` : ''}`)
+  }
+  const gpus = node.gpus.map(({ name, memoryMib }) => `${name} ${Math.round(memoryMib / 1024)} GiB`).join(', ')
+  const head = facts(
+    [
+      ['node', plainLine(`${node.name} (${node.id})`)],
+      ['state', `${paint.bold(node.state)} for ${ageOf(node.stateSince, now)}`],
+      ['says', plainLine(node.statusMessage)],
+      ['verdict', `${verdict}${node.verdictRow ? ` by the row ${node.verdictRow}` : ''}`],
+      ['heartbeat', signal('heartbeat')],
+      ['probe', signal('probe')],
+      ['sighting', signal('sighting')],
+      ['in flight', String(node.inFlight)],
+      ['serves', plainLine(`${node.model} (${node.engine}${node.engineVersion ? ` ${node.engineVersion}` : ''})`)],
+      ['deployment', plainLine(node.deployment)],
+      ['launch', node.launchId],
+      ['offer', offerWords(node.offer)],
+      ['machine', node.hostname && plainLine([node.hostname, node.instanceType, gpus].filter(Boolean).join(', '))],
+      ['lease', leaseWords(node, now)],
+      ['billed', `${node.billed}, ${formatUsd(node.costMicroUsd)} so far`],
+    ],
+    look,
+  )
+  const failure = node.failure ? `\n${failureText({ record: node.failure, requestId: null }, look)}` : ''
+  return `${head}${ledgerText(node, now, look)}${timelineText(node, now, look)}${failure}`
+}
+
+function leaseWords({ leaseUntil, state }: NodeDetail, now: number): string | null {
+  if (leaseUntil === null || state === 'gone') return null
+  const leftMs = Date.parse(leaseUntil) - now
+  return leftMs > 0 ? `runs out in ${humanMs(leftMs)} unless renewed` : 'has run out'
+}
+
+function ledgerText({ ledger }: NodeDetail, now: number, look: Look): string {
+  if (ledger.length === 0) return ''
+  return `\n${table<NodeDetail['ledger'][number]>(
+    [
+      { title: 'PAID FOR', cell: ({ duty }) => duty },
+      { title: 'TIME', cell: (line) => humanMs(msBetween(line.openedAt, line.closedAt, now)), right: true },
+      { title: 'PER HOUR', cell: (line) => formatUsd(line.pricePerHourMicroUsd), right: true },
+      { title: 'COST', cell: (line) => formatUsd(line.costMicroUsd), right: true },
+      { title: '', cell: ({ closedAt }) => (closedAt === null ? 'running' : ' ') },
+    ],
+    ledger,
+    look,
+  )}`
+}
+
+const timelineLines = 15
+
+function timelineText({ timeline }: NodeDetail, now: number, look: Look): string {
+  if (timeline.length === 0) return ''
+  const newestLast = [...timeline].sort((a, b) => a.id - b.id).slice(-timelineLines)
+  const lines = newestLast.map((event) => cut(`  ${ageOf(event.at, now)} ago  ${plainLine(event.text)}`, look.columns))
+  return `\n${look.paint.dim('what happened')}\n${lines.join('\n')}\n`
+}
+
+/** One line of a node's log. The engine's own lines stand alone; the agent's are marked. */
+export function logText(line: LogLine, look: Look): string {
+  const text = plainLine(line.text)
+  return `${line.source === 'agent' ? look.paint.dim(`[agent] ${text}`) : text}\n`
+}

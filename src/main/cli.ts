@@ -1,0 +1,18 @@
+import { exitCodes } from '../cli/exit.ts'
+import { runCli } from '../cli/program.ts'
+import { processTerminal } from '../cli/terminal.ts'
+import { serveUntilStopped } from './serve.ts'
+
+// `flightdeck logs NODE | head` closes the pipe; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+  throw error
+})
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  terminal: processTerminal(),
+  env: process.env,
+  // Loaded late: help and mistakes should not wait for schemas and servers.
+  makeClient: async (connection) => (await import('../wire/client.ts')).makeClient(connection),
+  up: serveUntilStopped,
+})
