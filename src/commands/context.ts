@@ -1,5 +1,3 @@
-// What a person may ask: one transaction each, then a nudge.
-// Deliberately absent: calls to a cloud, waiting for a result, and decisions; the loops make it so.
 import type { Settings } from '../core/settings.ts'
 import type { Role } from '../core/tokens.ts'
 import type { Clock } from '../lib/clock.ts'

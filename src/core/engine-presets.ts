@@ -8,12 +8,15 @@ export type ArgumentKind =
   | { readonly kind: 'choice'; readonly of: readonly string[] }
   | { readonly kind: 'text'; readonly pattern: RegExp }
 
+/** Stands for the port until the agent has chosen one. */
+export const portWord = '{port}'
+
 export interface EnginePreset {
   readonly name: string
   /** The command where the operator names none. The first word is looked up in PATH; there is no shell. */
   readonly command: readonly string[]
   /** How model, served name, port and loopback are told to it. */
-  readonly argv: (run: { model: string; servedName: string; port: number }) => string[]
+  readonly argv: (run: { model: string; servedName: string; port: number | typeof portWord }) => string[]
   readonly healthPath: string
   readonly arguments: Readonly<Record<string, ArgumentKind>>
 }

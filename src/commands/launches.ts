@@ -1,0 +1,227 @@
+import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
+import type { EngineArguments } from '../core/engine-presets.ts'
+import { Failure } from '../core/failure.ts'
+import { type Offer, rankOffers, whyNoOfferFits } from '../core/offer.ts'
+import type { Settings } from '../core/settings.ts'
+import { canonicalJson } from '../lib/canonical.ts'
+import { sha256 } from '../lib/chance.ts'
+import type { Tx } from '../store/database.ts'
+import { addDeployment, type DeploymentRow, lockDeployment, setWanted } from '../store/deployment-requests.ts'
+import { loadOffers } from '../store/install.ts'
+import {
+  type AskedBefore,
+  askedBefore,
+  idempotencyIndex,
+  launchLimitReachedUntil,
+  lockLaunch,
+  queueLength,
+  withdrawLaunch,
+} from '../store/launch-requests.ts'
+import { openLaunch } from '../store/launches.ts'
+import { isTaken } from '../store/transact.ts'
+import type { LaunchRequest } from '../wire/routes.ts'
+import { act, type Done } from './act.ts'
+import type { Actor, CommandDeps } from './context.ts'
+
+/** What a launch would do and cost; the same shape as the API shows. Offers are ranked, the first is tried first. */
+export interface Plan {
+  readonly model: string
+  readonly engine: string
+  readonly argv: string[]
+  readonly deployment: string
+  readonly offers: Offer[]
+  readonly pricePerHourMicroUsd: number
+  readonly pricePerMonthMicroUsd: number
+  readonly timeLimitS: number
+  readonly queuePlace: number
+}
+
+// 365 days by 24 hours by a twelfth, as clouds count a month.
+const hoursPerMonth = 730
+
+/**
+ * What would happen, before money is spent.
+ * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument` or `no_offer_fits`.
+ */
+export async function planLaunch(deps: CommandDeps, _actor: Actor, request: LaunchRequest): Promise<Plan> {
+  const command = engineCommand(deps.settings, request.model, request.engineArgs)
+  const offers = await fittingOffers(deps, request)
+  const pricePerHourMicroUsd = offers[0]?.pricePerHourMicroUsd ?? 0
+  return {
+    model: request.model,
+    engine: command.engine,
+    argv: command.argv,
+    deployment: request.deployment ?? deploymentNameOf(request.model),
+    offers,
+    pricePerHourMicroUsd,
+    pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
+    timeLimitS: timeLimitS(deps.settings, request),
+    queuePlace: (await queueLength(deps.store.db)) + 1,
+  }
+}
+
+/** Ranked offers, at least one. @throws Failure `no_offer_fits` that names the wishes which nothing satisfies. */
+export async function fittingOffers(deps: CommandDeps, { wish }: Pick<LaunchRequest, 'wish'>): Promise<Offer[]> {
+  const known = await loadOffers(deps.store.db)
+  const offers = rankOffers(known, wish)
+  if (offers.length > 0) return offers
+  const why = whyNoOfferFits(known, wish)
+  throw new Failure('no_offer_fits', why.cause, why)
+}
+
+const timeLimitS = (settings: Settings, request: LaunchRequest): number =>
+  request.timeLimitS ?? settings.launchTimeLimitS
+
+/** A model's name as a deployment may be called: `Org/Model-7B` becomes `org-model-7b`. */
+export function deploymentNameOf(model: string): string {
+  return model
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, '-')
+    .slice(0, 63)
+}
+
+/**
+ * Queues one launch in a slot of its own, and wants one replica more of its deployment, which is made when it is not
+ * there. The same key with the same request gives the same launch, also when both come at once.
+ * @throws Failure as `planLaunch`, and `name_taken`, `idempotency_mismatch` or `rate_limited` (details.retryAfterS).
+ */
+export async function createLaunch(
+  deps: CommandDeps,
+  actor: Actor,
+  request: LaunchRequest,
+  idempotencyKey: string | null,
+): Promise<{ launchId: string; created: boolean }> {
+  const requestHash = sha256(canonicalJson(request))
+  const repeated = async (db: CommandDeps['store']['db'] | Tx) => {
+    const before = idempotencyKey && (await askedBefore(db, ownerOf(actor), idempotencyKey))
+    return before ? sameLaunch(before, requestHash) : null
+  }
+  // Looked up first: a repeated request must find its launch also when nothing would be offered for it by now.
+  const before = await repeated(deps.store.db)
+  if (before) return before
+  const command = engineCommand(deps.settings, request.model, request.engineArgs)
+  const offers = await fittingOffers(deps, request)
+  const asked = { request, command, offers, idempotencyKey, requestHash }
+  try {
+    return await act(deps, actor, async (tx, now) => {
+      await refuseTooMany(deps, actor, tx, now)
+      const again = await repeated(tx)
+      return again ? { result: again, audit: null } : writeLaunch(deps, actor, tx, asked, now)
+    })
+  } catch (error) {
+    // Another server was faster with the same key; its launch is there now.
+    const again = isTaken(error, idempotencyIndex) ? await repeated(deps.store.db) : null
+    if (again) return again
+    throw error
+  }
+}
+
+const ownerOf = (actor: Actor) => ({ tenantId: actor.tenantId, requestedBy: actor.name })
+
+function sameLaunch(before: AskedBefore, requestHash: string): { launchId: string; created: boolean } {
+  if (before.requestHash === requestHash) return { launchId: before.launchId, created: false }
+  const cause = `The idempotency key was used before, for launch ${before.launchId}, with another request.`
+  throw new Failure('idempotency_mismatch', cause, {}, { launchId: before.launchId })
+}
+
+async function refuseTooMany(deps: CommandDeps, actor: Actor, tx: Tx, now: number): Promise<void> {
+  const perMinute = deps.settings.launchesPerMinute
+  const until = await launchLimitReachedUntil(tx, ownerOf(actor), perMinute, now)
+  if (until === null) return
+  const retryAfterS = Math.max(1, Math.ceil((until - now) / 1000))
+  throw new Failure(
+    'rate_limited',
+    `${actor.name} has launched ${perMinute} times within a minute.`,
+    {},
+    { retryAfterS },
+  )
+}
+
+interface Asked {
+  readonly request: LaunchRequest
+  readonly command: EngineCommand
+  readonly offers: readonly Offer[]
+  readonly idempotencyKey: string | null
+  readonly requestHash: string
+}
+
+async function writeLaunch(
+  deps: CommandDeps,
+  actor: Actor,
+  tx: Tx,
+  { request, command, offers, idempotencyKey, requestHash }: Asked,
+  now: number,
+): Promise<Done<{ launchId: string; created: boolean }>> {
+  const deployment = await deploymentFor(actor, tx, request, command, now)
+  await setWanted(tx, deployment.id, deployment.wanted + 1)
+  const launchId = await openLaunch(
+    tx,
+    {
+      ...ownerOf(actor),
+      deploymentId: deployment.id,
+      origin: 'hand',
+      wish: request.wish,
+      offers,
+      deadlineAt: now + timeLimitS(deps.settings, request) * 1000,
+      idempotencyKey,
+      requestHash,
+    },
+    now,
+  )
+  return {
+    result: { launchId, created: true },
+    audit: {
+      action: 'launch.create',
+      target: launchId,
+      detail: { model: request.model, deployment: deployment.name, wanted: deployment.wanted + 1, wish: request.wish },
+    },
+    nudges: [['launch', launchId]],
+  }
+}
+
+/** The deployment that gets the replica, held until the transaction ends. */
+async function deploymentFor(
+  actor: Actor,
+  tx: Tx,
+  request: LaunchRequest,
+  { engine }: EngineCommand,
+  now: number,
+): Promise<DeploymentRow> {
+  const name = request.deployment ?? deploymentNameOf(request.model)
+  const { model, engineArgs, wish } = request
+  const { tenantId } = actor
+  await addDeployment(tx, { tenantId, name, model, engine, engineArgs, wish, wanted: 0, createdBy: actor.name }, now)
+  const found = await lockDeployment(tx, tenantId, { name })
+  if (!found) throw new Error(`the deployment ${name} was there a moment ago`)
+  // A deployment that is named on purpose gives the arguments where the request has none.
+  const inherits = request.deployment !== undefined && Object.keys(engineArgs).length === 0
+  if (found.model === model && (inherits || sameArguments(found.engineArgs, engineArgs))) return found
+  const cause = `The deployment "${name}" runs ${found.model} with ${canonicalJson(found.engineArgs)}.`
+  const remedy = 'Name another deployment for this launch, or launch what this one runs.'
+  throw new Failure('name_taken', cause, { remedy }, { deploymentId: found.id })
+}
+
+const sameArguments = (a: EngineArguments, b: EngineArguments): boolean => canonicalJson(a) === canonicalJson(b)
+
+/**
+ * Ends a launch and everything that it started; one replica less is wanted then. Cancelling twice is cancelling once.
+ * @throws Failure `not_found`, or `wrong_state` when the launch is over.
+ */
+export function cancelLaunch(deps: CommandDeps, actor: Actor, id: string): Promise<{ launchId: string }> {
+  return act(deps, actor, async (tx, now) => {
+    const launch = await lockLaunch(tx, actor.tenantId, id)
+    if (!launch) throw new Failure('not_found', `There is no launch ${id}.`)
+    if (launch.over) throw new Failure('wrong_state', `The launch ${id} is over already: ${launch.state}.`)
+    const result = { launchId: id }
+    if (launch.leaving) return { result, audit: null, nudges: [['launch', id]] }
+    await withdrawLaunch(tx, launch, { outcome: 'cancelled', by: actor.name }, now)
+    return {
+      result,
+      audit: { action: 'launch.cancel', target: id, detail: { state: launch.state } },
+      nudges: [
+        ['launch', id],
+        ['deployment', launch.deploymentId],
+      ],
+    }
+  })
+}

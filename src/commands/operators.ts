@@ -1,0 +1,72 @@
+import { Failure } from '../core/failure.ts'
+import { type Role, tokenKind, tokenPrefixes } from '../core/tokens.ts'
+import { randomName, randomToken, sha256 } from '../lib/chance.ts'
+import { addOperator, disableOperatorRow, lockAdminsAnd, noOperatorYet, operatorByToken } from '../store/operators.ts'
+import { act } from './act.ts'
+import type { Actor, CommandDeps } from './context.ts'
+
+/** Who a bearer token belongs to, or null: unknown, of another kind, or disabled. */
+export async function authenticate(
+  deps: Pick<CommandDeps, 'store'>,
+  token: string,
+  address: string | null = null,
+): Promise<Actor | null> {
+  if (tokenKind(token) !== 'operator') return null
+  const found = await operatorByToken(deps.store.db, sha256(token))
+  return found && { id: found.id, name: found.name, role: found.role, tenantId: found.tenantId, address }
+}
+
+function newOperator(name: string, role: Role, tenantId: string) {
+  const token = randomToken(tokenPrefixes.operator)
+  const id = `op-${randomName(10)}`
+  return { token, row: { id, tenantId, name, role, tokenHash: sha256(token), last4: token.slice(-4) } }
+}
+
+/** Adds a person. Only the token's hash is kept: it is told once. @throws Failure `name_taken`. */
+export function createOperator(
+  deps: CommandDeps,
+  actor: Actor,
+  { name, role }: { name: string; role: Role },
+): Promise<{ operatorId: string; token: string }> {
+  const { token, row } = newOperator(name, role, actor.tenantId)
+  return act(deps, actor, async (tx, now) => {
+    if (!(await addOperator(tx, row, now)))
+      throw new Failure('name_taken', `The name "${name}" is or was somebody's already.`)
+    return {
+      result: { operatorId: row.id, token },
+      audit: { action: 'operator.create', target: row.id, detail: { name, role } },
+    }
+  })
+}
+
+/**
+ * Takes a person's token out of use, for good. Disabling twice is disabling once.
+ * @throws Failure `not_found`, or `wrong_state` for the last admin: nobody could undo that.
+ */
+export function disableOperator(deps: CommandDeps, actor: Actor, id: string): Promise<{ operatorId: string }> {
+  return act(deps, actor, async (tx, now) => {
+    const people = await lockAdminsAnd(tx, actor.tenantId, id)
+    const person = people.find((one) => one.id === id)
+    if (!person) throw new Failure('not_found', `There is no operator ${id}.`)
+    const result = { operatorId: id }
+    if (person.disabled) return { result, audit: null }
+    const admins = people.filter((one) => one.role === 'admin' && !one.disabled && one.id !== id)
+    if (admins.length === 0) {
+      const remedy = 'Make another admin first.'
+      throw new Failure('wrong_state', `${person.name} is the last admin.`, { remedy })
+    }
+    await disableOperatorRow(tx, id, now)
+    return { result, audit: { action: 'operator.disable', target: id, detail: { name: person.name } } }
+  })
+}
+
+/** The token of the first admin, made when nobody is there yet; null ever after. Several servers may ask at once. */
+export function ensureFirstAdmin(deps: Pick<CommandDeps, 'store' | 'clock'>, tenantId = 'te-default') {
+  const { token, row } = newOperator('admin', 'admin', tenantId)
+  return act<string | null>(deps, { name: 'flightdeck', address: null }, async (tx, now) => {
+    if (!(await noOperatorYet(tx))) return { result: null, audit: null }
+    await addOperator(tx, row, now)
+    const detail = { name: 'admin', role: 'admin' }
+    return { result: token, audit: { action: 'operator.create', target: row.id, detail } }
+  })
+}

@@ -1,0 +1,44 @@
+import { type EngineArguments, type EngineName, engineArgv, enginePresets, portWord } from './engine-presets.ts'
+import { Failure } from './failure.ts'
+import type { ModelEntry, Settings } from './settings.ts'
+
+/** What runs on a node: argv words with `{port}` for the port, the operator's environment, and where health answers. */
+export interface EngineCommand {
+  readonly engine: EngineName
+  readonly servedName: string
+  readonly argv: string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly healthPath: string
+}
+
+/** @throws Failure `unknown_model`, whose remedy names what can be launched. */
+export function modelNamed(settings: Pick<Settings, 'models'>, name: string): ModelEntry {
+  const found = settings.models.find((model) => model.name === name)
+  if (found) return found
+  const known = settings.models.map((model) => model.name)
+  const remedy =
+    known.length === 0
+      ? 'Add the model to the configuration; it names none yet.'
+      : `Add it to the configuration, or launch one of: ${known.join(', ')}.`
+  throw new Failure('unknown_model', `The model "${name}" is not in the configuration.`, { remedy }, { known })
+}
+
+/**
+ * The command of the operator, the words of the preset, and the arguments of the model under those of the request.
+ * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument` or `malformed_argument`.
+ */
+export function engineCommand(settings: Settings, model: string, given: EngineArguments): EngineCommand {
+  const { name, engine, source, args } = modelNamed(settings, model)
+  const preset = enginePresets[engine]
+  const command = settings.engines[engine]?.command ?? preset.command
+  if (command.length === 0) throw new Failure('unknown_engine', `No command is configured for the engine "${engine}".`)
+  // The engine sees the name that clients use, so that its answers carry it too.
+  const words = preset.argv({ model: source, servedName: name, port: portWord })
+  return {
+    engine,
+    servedName: name,
+    argv: [...command, ...words, ...engineArgv(engine, { ...args, ...given })],
+    env: settings.engines[engine]?.env ?? {},
+    healthPath: preset.healthPath,
+  }
+}

@@ -1,0 +1,24 @@
+import { type FailureRecord, failureRecord } from './failure.ts'
+import type { Offer } from './offer.ts'
+
+export interface FoundGpu {
+  readonly name: string
+  readonly memoryMib: number
+}
+
+// Drivers and ECC keep a part of the memory for themselves: an 80 GB card shows 79.6 GiB, a 24 GB one 22.5 GiB.
+const leastMemoryShare = 0.9
+
+const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+
+/** What the machine lacks of what was ordered and is paid for, or null. An offer without a GPU demands nothing. */
+export function hardwareMismatch(offer: Offer, gpus: readonly FoundGpu[]): FailureRecord | null {
+  const { gpu } = offer
+  if (gpu === null) return null
+  const ordered = `${Math.max(1, offer.gpuCount)} x ${gpu} of ${offer.vramGib} GiB`
+  const named = gpus.filter(({ name }) => plain(name).includes(plain(gpu)))
+  const large = named.filter(({ memoryMib }) => memoryMib >= offer.vramGib * 1024 * leastMemoryShare)
+  if (large.length >= Math.max(1, offer.gpuCount)) return null
+  const found = gpus.map(({ name, memoryMib }) => `${name} (${memoryMib} MiB)`).join(', ') || 'no GPU'
+  return failureRecord('hardware_mismatch', `Ordered was ${ordered}; the machine has ${found}.`)
+}

@@ -1,0 +1,124 @@
+import { sql } from 'kysely'
+import { isOver, type LaunchState } from '../core/launch-table.ts'
+import { at, type Db, type Tx } from './database.ts'
+import { tellEvent } from './events.ts'
+
+export interface AskedBefore {
+  readonly launchId: string
+  readonly requestHash: string | null
+}
+
+/** The launch that this person already asked for under this key. */
+export async function askedBefore(
+  db: Db | Tx,
+  who: { tenantId: string; requestedBy: string },
+  key: string,
+): Promise<AskedBefore | null> {
+  const row = await db
+    .selectFrom('launches')
+    .select(['id', 'request_hash'])
+    .where('tenant_id', '=', who.tenantId)
+    .where('requested_by', '=', who.requestedBy)
+    .where('idempotency_key', '=', key)
+    .executeTakeFirst()
+  return row ? { launchId: row.id, requestHash: row.request_hash } : null
+}
+
+export const idempotencyIndex = 'launches_idempotency'
+
+// Any number that no other advisory lock of ours uses; the second part of the lock is the person.
+const launchLimitLock = 7_303
+
+/**
+ * When the person may launch again, or null for now. One person's launches are counted one at a time until the
+ * transaction ends, on all servers together.
+ */
+export async function launchLimitReachedUntil(
+  tx: Tx,
+  who: { tenantId: string; requestedBy: string },
+  perMinute: number,
+  now: number,
+): Promise<number | null> {
+  const { tenantId, requestedBy } = who
+  await sql`select pg_advisory_xact_lock(${launchLimitLock}, hashtext(${`${tenantId}/${requestedBy}`}))`.execute(tx)
+  const nth = await tx
+    .selectFrom('launches')
+    .select('created_at')
+    .where('tenant_id', '=', tenantId)
+    .where('requested_by', '=', requestedBy)
+    .where('origin', '=', 'hand')
+    .where(sql<boolean>`created_at > ${at(now - 60_000)}`)
+    .orderBy('created_at', 'desc')
+    .offset(Math.max(0, perMinute - 1))
+    .limit(1)
+    .executeTakeFirst()
+  return nth ? nth.created_at + 60_000 : null
+}
+
+/** Launches that wait to be admitted. */
+export async function queueLength(db: Db | Tx): Promise<number> {
+  const row = await db
+    .selectFrom('launches')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('state', '=', 'queued')
+    .where('unwanted_at', 'is', null)
+    .executeTakeFirst()
+  return row?.n ?? 0
+}
+
+export interface LockedLaunch {
+  readonly id: string
+  readonly deploymentId: string
+  readonly state: LaunchState
+  readonly over: boolean
+  /** Somebody withdrew it before, or it is on its way out by itself: its wanted count has been settled then. */
+  readonly leaving: boolean
+  readonly holdsSlot: boolean
+}
+
+/** Holds the launch until the transaction ends; its deployment comes after it, in the order of the launch loop. */
+export async function lockLaunch(tx: Tx, tenantId: string, id: string): Promise<LockedLaunch | null> {
+  const row = await tx
+    .selectFrom('launches')
+    .select(['deployment_id', 'state', 'unwanted_at', 'holds_slot'])
+    .where('id', '=', id)
+    .where('tenant_id', '=', tenantId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!row) return null
+  return {
+    id,
+    deploymentId: row.deployment_id,
+    state: row.state,
+    over: isOver(row.state),
+    leaving: row.unwanted_at !== null || row.state === 'ending',
+    holdsSlot: row.holds_slot,
+  }
+}
+
+/** Says that a launch is not wanted any more, and that one replica less is wanted if it held a slot. */
+export async function withdrawLaunch(
+  tx: Tx,
+  launch: LockedLaunch,
+  as: { outcome: 'cancelled' | 'ended'; by: string },
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable('launches')
+    .set({ unwanted_at: at(now), unwanted_outcome: as.outcome, unwanted_by: as.by })
+    .where('id', '=', launch.id)
+    .execute()
+  if (launch.holdsSlot) {
+    await tx
+      .updateTable('deployments')
+      .set({ wanted: sql`greatest(wanted - 1, 0)` })
+      .where('id', '=', launch.deploymentId)
+      .execute()
+  }
+  await tellEvent(tx, now, {
+    kind: as.outcome === 'cancelled' ? 'launch.cancel_asked' : 'launch.end_asked',
+    text: `${as.outcome === 'cancelled' ? 'Cancelled' : 'Released'} by ${as.by}.`,
+    launchId: launch.id,
+    deploymentId: launch.deploymentId,
+  })
+}
