@@ -12,7 +12,7 @@ export function deploymentLoop(deps: ControlDeps): Loop {
     name: 'deployment',
     everyMs: 10_000,
     parallel: 4,
-    holdMs: 30_000,
+    holdMs: deps.settings.claimHoldMs,
     acts: true,
     pass: (claim) => reconcileDeployment(deps, claim),
   }

@@ -33,5 +33,5 @@ export function healthLoop(deps: ControlDeps): Loop {
     return { moved: changed.length > 0, nextDueAt: now + everyMs }
   }
 
-  return { name: 'health', everyMs, parallel: 1, holdMs: 30_000, acts: false, pass }
+  return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
 }

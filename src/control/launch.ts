@@ -20,7 +20,7 @@ export function launchLoop(deps: ControlDeps): Loop {
     name: 'launch',
     everyMs: 30_000,
     parallel: 8,
-    holdMs: 30_000,
+    holdMs: deps.settings.claimHoldMs,
     acts: true,
     pass: (claim) => reconcileLaunch(deps, claim),
   }

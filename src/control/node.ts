@@ -8,8 +8,8 @@ import { closeAsk, loadNode, type NodeForLoop, openAsk, saveNodeDecision } from 
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
-// An ask or an end may take this long; with less left of the claim, the effect waits for the next pass.
-const effectMs = 15_000
+// With less than this share of the claim left, an effect waits for the next pass: a fenced write fences no effect.
+const effectShare = 0.25
 
 // How long a state may rest without a nudge. Only a floor: sightings and words of agents wake the node by themselves.
 const restMs: Readonly<Record<NodeState, number | null>> = {
@@ -29,7 +29,7 @@ export function nodeLoop(deps: ControlDeps): Loop {
     name: 'node',
     everyMs: 15_000,
     parallel: 16,
-    holdMs: 60_000,
+    holdMs: deps.settings.claimHoldMs,
     acts: true,
     pass: (claim) => reconcileNode(deps, claim),
   }
@@ -66,7 +66,7 @@ async function fulfil(
   node: NodeForLoop,
   state: NodeState,
 ): Promise<void> {
-  if (claim.until - deps.clock.now() < effectMs) return
+  if (claim.until - deps.clock.now() < effectShare * deps.settings.claimHoldMs) return
   if (state === 'requesting') await ensureAsked(deps, cloud, claim, node)
   if (state === 'releasing') {
     await cloud.ensureGone(node.name)

@@ -9,7 +9,7 @@ export function sightLoop(deps: ControlDeps): Loop {
     name: 'sight',
     everyMs: 60_000,
     parallel: 4,
-    holdMs: 60_000,
+    holdMs: deps.settings.claimHoldMs,
     acts: false,
     pass: (claim) => look(deps, claim),
   }

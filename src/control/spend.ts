@@ -5,12 +5,13 @@ import type { Loop } from './driver.ts'
 const everyMs = 10_000
 
 /** Watches the ledger: a billed node without an open interval, or the other way round, is told as this loop's error. */
-export function spendLoop({ db, clock }: ControlDeps): Loop {
+export function spendLoop(deps: ControlDeps): Loop {
+  const { db, clock } = deps
   return {
     name: 'spend',
     everyMs,
     parallel: 1,
-    holdMs: 30_000,
+    holdMs: deps.settings.claimHoldMs,
     acts: false,
     async pass() {
       const faults = await ledgerFaults(db)

@@ -11,7 +11,14 @@ const quarantineMs = 10_000
 
 /** Finds machines with this install's tag that no row knows, shows them, and releases them once the sweep is armed. */
 export function sweepLoop(deps: ControlDeps): Loop {
-  return { name: 'sweep', everyMs, parallel: 4, holdMs: 60_000, acts: true, pass: (claim) => sweep(deps, claim) }
+  return {
+    name: 'sweep',
+    everyMs,
+    parallel: 4,
+    holdMs: deps.settings.claimHoldMs,
+    acts: true,
+    pass: (claim) => sweep(deps, claim),
+  }
 }
 
 async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {

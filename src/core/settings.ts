@@ -19,6 +19,8 @@ export interface Settings {
     Partial<Record<EngineName, { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }>>
   >
   readonly attemptsInFlight: number
+  /** How long a loop's claim on a row lasts without being renewed; longer than any single call to a cloud. */
+  readonly claimHoldMs: number
   readonly launchTimeLimitS: number
   /** Launches that one owner may ask for within a minute. */
   readonly launchesPerMinute: number
@@ -38,6 +40,7 @@ export const defaultSettings: Settings = {
   models: [],
   engines: {},
   attemptsInFlight: 8,
+  claimHoldMs: 60_000,
   launchTimeLimitS: 1_800,
   launchesPerMinute: 60,
   retry: defaultRetryPolicy,

@@ -66,6 +66,7 @@ export const configFile = z
       .strict()
       .prefault({}),
     stopAfterFailures: z.number().int().min(1).max(1_000).default(defaultSettings.stopAfterFailures),
+    claimHoldS: seconds.default(defaultSettings.claimHoldMs / 1_000),
     heartbeatS: seconds.default(defaultSettings.heartbeatMs / 1_000),
     leaseS: seconds.default(defaultSettings.leaseMs / 1_000),
     graceS: z
@@ -127,6 +128,7 @@ export function settingsOf(config: Config): Settings {
       firstBackOffMs: config.launch.firstBackOffS * 1_000,
     },
     stopAfterFailures: config.stopAfterFailures,
+    claimHoldMs: config.claimHoldS * 1_000,
     heartbeatMs: config.heartbeatS * 1_000,
     leaseMs: config.leaseS * 1_000,
     graceMs: config.graceS * 1_000,
