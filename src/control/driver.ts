@@ -92,7 +92,7 @@ export function drive(deps: DriverDeps, loop: Loop): Driven {
     nextDueAt = null
     const free = loop.parallel - running.size
     if (free <= 0 || (loop.acts && deps.isPaused())) return
-    const claims = await claimDue(db, loop.name, free, clock.now(), loop.holdMs)
+    const claims = await claimDue(db, loop.name, free, clock.now(), loop.holdMs, deps.server)
     for (const claim of claims) {
       const pass = onePass(claim)
         .catch((error) =>

@@ -1,4 +1,4 @@
-import { enrol } from '../store/claims.ts'
+import { enrol, freeClaimsOf } from '../store/claims.ts'
 import type { Store } from '../store/database.ts'
 import { loadInstall } from '../store/install.ts'
 import type { ControlDeps } from './context.ts'
@@ -29,6 +29,7 @@ export function allLoops(deps: ControlDeps): Loop[] {
 /** Starts all loops; nudges of any server reach them through the database. */
 export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<DriverDeps, 'server' | 'observe'>) {
   const now = deps.clock.now()
+  await freeClaimsOf(store.db, driver.server, now)
   for (const cloud of deps.clouds.keys())
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now)
   for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)

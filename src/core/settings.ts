@@ -40,7 +40,7 @@ export const defaultSettings: Settings = {
   models: [],
   engines: {},
   attemptsInFlight: 8,
-  claimHoldMs: 60_000,
+  claimHoldMs: 20_000,
   launchTimeLimitS: 1_800,
   launchesPerMinute: 60,
   retry: defaultRetryPolicy,

@@ -95,7 +95,8 @@ export async function up(options: UpOptions): Promise<Up> {
     endGraceMs: settings.engineStopGraceMs + 10_000,
   })
   const clouds = new Map([[local.name, local]])
-  const server = `${hostname()}:${process.pid}`
+  // The same name after a restart: what this server had claimed in its earlier life is free at once.
+  const server = secretFile(join(dataDir, 'server-name'), () => `${hostname()}-${randomBytes(3).toString('hex')}`)
   const controlDeps = {
     db: store.db,
     clouds,

@@ -12,10 +12,17 @@ export interface Claim {
 }
 
 /** Takes up to `limit` rows that are due and unclaimed (or whose claim ran out), oldest first. */
-export async function claimDue(db: Db, loop: string, limit: number, now: number, holdMs: number): Promise<Claim[]> {
+export async function claimDue(
+  db: Db,
+  loop: string,
+  limit: number,
+  now: number,
+  holdMs: number,
+  holder: string,
+): Promise<Claim[]> {
   // The next due time is set by finishing; a nudge that comes meanwhile sets it to now and is not lost.
   const { rows } = await sql<{ row_id: string; token: number; until: number }>`
-    update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, due_at = 'infinity'
+    update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, holder = ${holder}, due_at = 'infinity'
     where loop = ${loop} and row_id in (
       select row_id from claims
       where loop = ${loop} and (due_at <= ${at(now)} and until is null or until <= ${at(now)})
@@ -29,6 +36,13 @@ export async function finishClaim(db: Db, claim: Claim, nextDueAt: number | null
   const due = nextDueAt === null ? sql`'infinity'::timestamptz` : sql`${at(nextDueAt)}::timestamptz`
   await sql`update claims set token = null, until = null, due_at = least(due_at, ${due})
     where loop = ${claim.loop} and row_id = ${claim.rowId} and token = ${claim.token}`.execute(db)
+}
+
+/** Frees what this holder claimed in an earlier life: it cannot be working on it any more, so nobody has to wait. */
+export async function freeClaimsOf(db: Db, holder: string, now: number): Promise<void> {
+  await sql`update claims set token = null, until = null, due_at = ${at(now)} where holder = ${holder} and token is not null`.execute(
+    db,
+  )
 }
 
 /** True while the claim is the last one on its row; locks it, so that nobody can take it before the transaction ends. */
