@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'vitest'
 import type { EngineSpec } from '../wire/agent.ts'
-import { FakeControl, hasEnded, Machine, simEngine, textOf, until } from './world-for-tests.ts'
+import { reverse } from '../wire/paths.ts'
+import {
+  commandOf,
+  environmentOf,
+  FakeControl,
+  hasEnded,
+  Machine,
+  simEngine,
+  textOf,
+  until,
+} from './world-for-tests.ts'
 
 let control: FakeControl
 let machine: Machine
@@ -38,5 +48,300 @@ describe('a whole life', () => {
     await until('the loop is gone', () => hasEnded(loop))
     assert.equal(loop.exitCode, 0)
     assert.deepEqual(machine.processes(), [])
+  })
+})
+
+describe('joining', () => {
+  test('a refused token ends the node with a clear line and without a second try', async () => {
+    await world()
+    control.refuse.join = 401
+    const loop = machine.startLoop()
+    await until('the loop is gone', () => hasEnded(loop))
+    assert.equal(loop.exitCode, 0)
+    assert.equal(control.joins.length, 1)
+    assert.match(machine.read('agent.log'), /join token was refused \(status 401: no such join token\)/)
+  })
+
+  test('a join whose reply was lost is repeated by the same instance', async () => {
+    await world()
+    control.loseJoinReply = true
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    assert.equal(control.joins.length, 2)
+    assert.equal(control.joins[0]?.instance, control.joins[1]?.instance)
+  })
+
+  test('a control plane that stumbles is asked again', async () => {
+    await world()
+    control.refuse.join = 503
+    machine.startLoop()
+    await until('a first join', () => control.joins.length > 0)
+    control.refuse = {}
+    await until('the engine answered', () => control.answered())
+  })
+
+  test('neither token nor credential is in the environment, the arguments or the log of anything that runs', async () => {
+    await world(simEngine({ startupMs: 0 }, { env: { FLIGHTDECK_JOIN_TOKEN_FILE: 'x', ONLY: 'mine' } }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const environments = machine.processes().map((pid) => `${environmentOf(pid)} ${commandOf(pid)}`)
+    assert.ok(environments.length >= 3)
+    for (const text of environments) assert.doesNotMatch(text, /fd_(join|node)_/)
+    const engine = environmentOf(machine.engines()[0] ?? 0)
+    assert.match(engine, /HF_TOKEN=hf_a_secret_word/)
+    assert.match(engine, /ONLY=mine/)
+    assert.doesNotMatch(engine, /FLIGHTDECK_(CONTROL|JOIN|NODE|AGENT)/)
+    assert.doesNotMatch(machine.read('agent.log'), /fd_(join|node)_|hf_a_secret/)
+  })
+})
+
+describe('the agent dies', () => {
+  test('the engine lives on, is adopted under the same pid, and serves again within three seconds', async () => {
+    await world()
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const [engine] = machine.engines()
+    const agent = await until('the agent', () => machine.agentPid())
+    const heard = control.heartbeats.length
+    const first = control.beat?.incarnation
+    process.kill(agent, 'SIGKILL')
+    const began = performance.now()
+    const beat = await until('a heartbeat of the next agent that serves', () =>
+      control.heartbeats.slice(heard).find((b) => b.incarnation !== first && b.engine.state === 'serving'),
+    )
+    await until(
+      'a spare of the next agent',
+      () => control.upgrades.at(-1) === beat.incarnation && control.spares.length,
+    )
+    assert.ok(performance.now() - began < 3_000, `back after ${Math.round(performance.now() - began)} ms`)
+    assert.equal(beat.previous, first)
+    assert.equal(beat.engine.restarts, 0)
+    assert.deepEqual(machine.engines(), [engine])
+    assert.equal(control.joins.length, 1)
+    assert.equal((await control.send('POST', '/v1/chat/completions', ask)).statusCode, 200)
+  })
+
+  test('no line of the log is lost or told twice over a restart', async () => {
+    await world(simEngine({ startupMs: 0, accessLog: true }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const wordOf = (n: number) => control.lines.filter(({ text }) => text.includes(`/v1/models?n=${n} `)).length
+    const call = async (n: number) => textOf(await control.send('GET', `/v1/models?n=${n}`))
+    for (let n = 0; n < 5; n++) await call(n)
+    await until('the last line', () => wordOf(4))
+    process.kill(await until('the agent', () => machine.agentPid()), 'SIGKILL')
+    await until('sockets of the old agent are gone', () => control.spares.length === 0)
+    for (let n = 5; n < 10; n++) await call(n)
+    await until('the last line', () => wordOf(9))
+    assert.deepEqual(
+      Array.from({ length: 10 }, (_, n) => wordOf(n)),
+      Array(10).fill(1),
+    )
+    const numbers = control.lines.map(({ n }) => n)
+    assert.equal(new Set(numbers).size, numbers.length, 'a number stands for one line only')
+  })
+
+  test('an engine that was started but never recorded is not left beside a second one', async () => {
+    await world()
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const [engine] = machine.engines()
+    rmSync(join(machine.dir, 'engine.json'))
+    process.kill(await until('the agent', () => machine.agentPid()), 'SIGKILL')
+    await until('another engine answers', () => control.answered() >= 2)
+    assert.equal(machine.engines().length, 1)
+    assert.notEqual(machine.engines()[0], engine)
+  })
+})
+
+describe('the engine', () => {
+  test('what the log shows while it starts arrives as phases in their order', async () => {
+    await world(simEngine({ startupMs: 1_500 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const told = control.reports.flatMap(({ phases }) => phases.map(({ phase }) => phase))
+    const order = told.filter((phase, at) => phase !== told[at - 1])
+    assert.equal(order[0], 'engine_start')
+    assert.equal(order.at(-1), 'verifying')
+    for (const phase of ['engine_init', 'weights_load', 'compile']) assert.ok(order.includes(phase), phase)
+    assert.equal(new Set(order).size, order.length, 'no phase comes back')
+  })
+
+  test('killed, it is started again within its bounds; after that the node says that it failed', async () => {
+    await world(simEngine({ startupMs: 0 }, { maxRestarts: 1 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const [first] = machine.engines()
+    process.kill(first ?? 0, 'SIGKILL')
+    await until('it answers again', () => control.answered() === 2)
+    assert.equal(control.failure, null)
+    await until('a heartbeat that counts', () => control.beat?.engine.restarts === 1)
+    process.kill(machine.engines()[0] ?? 0, 'SIGKILL')
+    const failure = await until('the failure', () => control.failure)
+    assert.equal(failure.code, 'host_memory')
+    await until('a heartbeat that says so', () => control.beat?.engine.state === 'failed')
+    assert.deepEqual(machine.engines(), [])
+    assert.equal(control.beat?.engine.failure?.code, 'host_memory')
+  })
+
+  test('a start that fails is told at once, with its cause and the end of its log', async () => {
+    await world(simEngine({ startupMs: 200, faults: { startFailure: 'weights_oom' } }))
+    machine.startLoop()
+    const failure = await until('the failure', () => control.failure)
+    assert.equal(failure.code, 'weights_oom')
+    assert.match(failure.evidence ?? '', /not enough GPU memory[\s\S]*Engine core initialization failed/)
+    assert.equal(control.answered(), 0)
+  })
+
+  test('a command that is not there is named, with the PATH that was searched', async () => {
+    await world(simEngine({}, { argv: ['vllm-that-is-not-there', 'serve'] }))
+    machine.startLoop()
+    const failure = await until('the failure', () => control.failure)
+    assert.equal(failure.code, 'command_not_found')
+    assert.match(failure.cause, /"vllm-that-is-not-there" is in no folder of PATH \(.*bin.*\)/)
+    assert.equal(failure.retry, 'never')
+  })
+
+  test('an engine that serves another name never counts as answering, and the log says why', async () => {
+    await world(simEngine({ startupMs: 0 }, { servedName: 'other' }))
+    machine.startLoop()
+    await until('the hindrance in the log', () => control.lines.some(({ text }) => text.includes('not listed')))
+    assert.equal(control.answered(), 0)
+  })
+})
+
+describe('orders', () => {
+  test('drain: what is in flight is finished, nothing new can come in, then it says drained', async () => {
+    await world(simEngine({ startupMs: 0, tokensPerS: 20 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const response = await control.send('POST', '/v1/chat/completions', { ...ask, max_tokens: 20, stream: true })
+    control.reply = { ...control.reply, order: 'drain', drainDeadlineMs: 30_000 }
+    await until('it drains', () => control.beat?.draining)
+    await until('the spares are withdrawn', () => control.spares.length === 0)
+    assert.equal(control.beat?.drained, false)
+    assert.match(await textOf(response), /\[DONE\]/)
+    await until('it is drained', () => control.beat?.drained)
+    control.reply = { ...control.reply, order: 'run', drainDeadlineMs: null }
+    await until('it dials again', () => control.spares.length > 0)
+    assert.equal((await control.send('POST', '/v1/chat/completions', ask)).statusCode, 200)
+  })
+
+  test('drain: at the deadline what is left is cut, and the cut is not dressed up as an end', async () => {
+    await world(simEngine({ startupMs: 0, tokensPerS: 5 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const response = await control.send('POST', '/v1/chat/completions', { ...ask, max_tokens: 4_000, stream: true })
+    control.reply = { ...control.reply, order: 'drain', drainDeadlineMs: 300 }
+    await assert.rejects(textOf(response), /aborted/)
+    await until('it is drained', () => control.beat?.drained)
+  })
+
+  test('end: the engine is gone and the loop ends with 0', async () => {
+    await world()
+    const loop = machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    control.reply = { ...control.reply, order: 'end' }
+    await until('the loop is gone', () => hasEnded(loop))
+    assert.equal(loop.exitCode, 0)
+    assert.deepEqual(machine.processes(), [])
+  })
+
+  test('a second holder of the credential is told to stand aside: its sockets go, its engine stays', async () => {
+    await world()
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    control.refuse = { agent: 409, connect: 409 }
+    await until('its sockets are gone', () => control.spares.length === 0)
+    assert.equal(machine.engines().length, 1)
+  })
+
+  test('without a word from anybody it ends when its lease has run out', async () => {
+    await world()
+    control.reply = { ...control.reply, leaseMs: 1_500 }
+    const loop = machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    control.refuse = { agent: 503, connect: 503 }
+    for (const socket of control.spares) socket.destroy()
+    await until('the loop is gone', () => hasEnded(loop))
+    assert.equal(loop.exitCode, 0)
+    assert.match(machine.read('agent.log'), /lease has run out/)
+  })
+
+  test('requests renew the lease while the control plane is away', async () => {
+    await world()
+    control.reply = { ...control.reply, leaseMs: 1_500 }
+    const loop = machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    control.refuse = { agent: 503 }
+    const until3s = performance.now() + 3_000
+    while (performance.now() < until3s) {
+      const response = await control.send('POST', '/v1/chat/completions', ask)
+      assert.match(await textOf(response), /chat\.completion/)
+    }
+    assert.equal(loop.exitCode, null)
+  })
+})
+
+describe('over a lent connection', () => {
+  test('only what is on the list reaches the engine', async () => {
+    await world()
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    for (const path of ['/v1/models', '/health', '/metrics']) {
+      const response = await control.send('GET', path)
+      await textOf(response)
+      assert.equal(response.statusCode, 200, path)
+    }
+    for (const [method, path] of [
+      ['POST', '/pause'],
+      ['GET', '/version'],
+      ['DELETE', '/v1/models'],
+      ['POST', '/sim/faults'],
+    ] as const) {
+      const response = await control.send(method, path)
+      assert.equal(response.statusCode, 404, path)
+      assert.match(await textOf(response), /"code":"not_found"/)
+    }
+  })
+
+  test('a nudge brings a heartbeat at once', async () => {
+    await world()
+    control.reply = { ...control.reply, heartbeatMs: 60_000 }
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    await until('the beats of the start are over', () => control.beat?.engine.state === 'serving')
+    const before = control.heartbeats.length
+    const response = await control.send('POST', reverse.nudgePath)
+    assert.equal(response.statusCode, 204)
+    response.resume()
+    await until('a heartbeat', () => control.heartbeats.length > before, 1_000)
+  })
+
+  test('more sockets come when they are asked for, and one spare stays when all are used', async () => {
+    await world(simEngine({ startupMs: 0, tokensPerS: 50 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const first = await control.send('GET', '/health', null, { [reverse.dialHeader]: '5' })
+    first.resume()
+    await until('five more', () => control.spares.length === 6)
+    const streams = []
+    for (let i = 0; i < 8; i++)
+      streams.push(await control.send('POST', '/v1/chat/completions', { ...ask, max_tokens: 50, stream: true }))
+    await until('one spare', () => control.spares.length >= 1)
+    await until('all counted', () => control.beat?.load.inFlight === 8)
+    for (const stream of streams) assert.match(await textOf(stream), /\[DONE\]/)
+  })
+
+  test('a client that is gone is gone for the engine, too', async () => {
+    await world(simEngine({ startupMs: 0, tokensPerS: 5 }))
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const response = await control.send('POST', '/v1/chat/completions', { ...ask, max_tokens: 4_000, stream: true })
+    response.on('error', () => response.destroy())
+    response.destroy()
+    const busy = /num_requests_running\{[^}]*\} [1-9]/
+    while (busy.test(await textOf(await control.send('GET', '/metrics'))))
+      await until('a heartbeat without load', () => control.beat?.load.inFlight === 0)
   })
 })

@@ -16,14 +16,14 @@ import type { EngineHistory, EngineRecord, JsonFailure, NodeDisk } from './node-
 import type { OwnLog } from './own-log.ts'
 import { restartAfterMs, stillCounting } from './restart-policy.ts'
 import type { Timing } from './timing.ts'
-import { engineVersion, isHealthy, untilAnswered } from './verify.ts'
+import { engineVersion, isHealthy, untilAnswered, type Verified, type VerifyTarget } from './verify.ts'
 
 export interface SupervisorEvents {
   readonly onPhase: (phase: string, percent: number | null) => void
   readonly onLine: (text: string, place: { from: number; to: number }) => void
   readonly onLogRestart: () => void
   /** The engine passed all checks; the control plane is to know at once. */
-  readonly onAnswered: () => void
+  readonly onAnswered: (agoMs: number) => void
   /** Final: nothing will be started again. */
   readonly onFailure: (failure: JsonFailure) => void
   /** State, restarts or version changed; the next heartbeat should not wait. */
@@ -158,7 +158,7 @@ export class Supervisor {
   }
 
   async #follow(run: EngineRun): Promise<JsonFailure | null> {
-    const { disk, events, machine } = this.#deps
+    const { disk, events, machine, spec } = this.#deps
     const log = new EngineLog(disk.engineLog, run.record.logOffset, disk.logMark().offset, {
       onFinding: ({ phase, percent }) => {
         if (this.#state === 'starting') events.onPhase(phase, percent)
@@ -177,6 +177,7 @@ export class Supervisor {
       const end = await Promise.race([run.exited, judging, stopped])
       if (end === null || this.#stop.signal.aborted) return null
       over.abort()
+      if ('cause' in end) await stopEngine(run.record, spec.stopGraceMs, machine)
       await looking
       while (!log.look()) await pause(0)
       await endLeftovers(run.record, machine)
@@ -201,22 +202,13 @@ export class Supervisor {
 
   /** Readiness, then watching. Resolves only with a reason to end the run. */
   async #judge(run: EngineRun, over: AbortSignal): Promise<JsonFailure> {
-    const { spec, timing, log, events } = this.#deps
+    const { spec, timing } = this.#deps
     const target = { port: run.record.port, healthPath: spec.healthPath, servedName: spec.servedName }
-    const verified = await untilAnswered(
-      target,
-      timing,
-      {
-        onHealthy: () => events.onPhase('verifying', null),
-        onHindrance: (why) => log.sayOnce('verify', `The engine is healthy but not ready: ${why}.`),
-      },
-      over,
-    )
-    if (verified.kind === 'unlisted') {
-      await stopEngine(run.record, spec.stopGraceMs, this.#deps.machine)
-      return unlistedFailure(spec.servedName, verified.names)
-    }
-    if (verified.kind === 'answered') this.#answered(run.record)
+    // An engine that proved itself in the agent's earlier life serves from the first moment of this one.
+    const verified = run.record.answeredAt === null ? await this.#verify(target, over) : { kind: 'answered' as const }
+    if (verified.kind === 'unlisted') return unlistedFailure(spec.servedName, verified.names)
+    // It may have died right after its answer; then there is no record to keep.
+    if (verified.kind === 'answered' && !over.aborted) this.#answered(run.record)
     this.#version ??= await engineVersion(target.port, timing.healthTimeoutMs)
     for (let goodAt = performance.now(); !over.aborted; await pause(timing.healthPollMs, over)) {
       if (await isHealthy(target, timing.healthTimeoutMs)) goodAt = performance.now()
@@ -225,11 +217,23 @@ export class Supervisor {
     return new Promise(() => undefined)
   }
 
+  #verify(target: VerifyTarget, over: AbortSignal): Promise<Verified> {
+    const { timing, log, events } = this.#deps
+    const steps = {
+      onHealthy: () => events.onPhase('verifying', null),
+      onHindrance: (why: string) => log.sayOnce('verify', `The engine is healthy but not ready: ${why}.`),
+    }
+    return untilAnswered(target, timing, steps, over)
+  }
+
+  /** Told again after a restart of the agent, as nobody knows whether it was heard the first time. */
   #answered(record: EngineRecord): void {
-    this.#save({ ...(this.#record ?? record), answeredAt: record.answeredAt ?? Date.now() })
+    const now = Date.now()
+    const answeredAt = record.answeredAt ?? now
+    this.#save({ ...(this.#record ?? record), answeredAt })
     if (!this.#history.everServed) this.#saveHistory({ everServed: true })
     this.#become('serving')
-    this.#deps.events.onAnswered()
+    this.#deps.events.onAnswered(Math.max(0, now - answeredAt))
   }
 
   /** A hung engine is told of and not killed: it may come back, and what happens to the node is not ours to decide. */

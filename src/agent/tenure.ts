@@ -55,6 +55,7 @@ export class Tenure {
   #heard = false
   #draining = false
   #drainTimer: NodeJS.Timeout | null = null
+  #drainEndsAt = Number.POSITIVE_INFINITY
   #ending = false
   #finish: (code: number) => void = () => undefined
 
@@ -132,7 +133,7 @@ export class Tenure {
       onLine: (text: string, place: { from: number; to: number }) =>
         this.#progress.line('engine', this.#redact(text), place),
       onLogRestart: () => this.#progress.logRestarted(),
-      onAnswered: () => this.#progress.answered(this.#deps.clock.monotonicMs()),
+      onAnswered: (agoMs: number) => this.#progress.answered(this.#deps.clock.monotonicMs() - agoMs),
       onFailure: (failure: JsonFailure) => this.#progress.failed(this.#cleaned(failure)),
       onChange: () => this.#heart.nudge(),
     }
@@ -242,6 +243,7 @@ export class Tenure {
   #serve(): void {
     if (this.#drainTimer) clearTimeout(this.#drainTimer)
     this.#drainTimer = null
+    this.#drainEndsAt = Number.POSITIVE_INFINITY
     if (this.#draining) this.#deps.log.say('The drain was withdrawn: serving again.')
     this.#draining = false
     this.#fleet.reopen()
@@ -251,9 +253,14 @@ export class Tenure {
     if (!this.#draining) this.#deps.log.say(`Draining: ${this.#load.inFlight} requests in flight are finished.`)
     this.#draining = true
     this.#fleet.withdraw()
+    if (deadlineMs === null) return
+    const at = this.#deps.clock.monotonicMs() + deadlineMs
+    // Told with every heartbeat, and with the delays of the way: it comes nearer, it never moves away.
+    if (at >= this.#drainEndsAt) return
+    this.#drainEndsAt = at
     if (this.#drainTimer) clearTimeout(this.#drainTimer)
     // What is not done by then is cut: whoever set the deadline needs the machine back.
-    if (deadlineMs !== null) this.#drainTimer = setTimeout(() => this.#fleet.destroy(), deadlineMs)
+    this.#drainTimer = setTimeout(() => this.#fleet.destroy(), deadlineMs)
   }
 
   #isDrained(): boolean {

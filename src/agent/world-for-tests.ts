@@ -49,6 +49,7 @@ export class FakeControl {
   readonly reports: (ProgressReport & { at: number })[] = []
   readonly upgrades: string[] = []
   readonly spares: Socket[] = []
+  readonly #agents = new WeakMap<Socket, Agent>()
   readonly secrets: Record<string, string> = { HF_TOKEN: 'hf_a_secret_word' }
   reply: AgentReply = { order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 200, leaseMs: 60_000 }
   /** Answers these statuses instead of the true one. */
@@ -96,16 +97,25 @@ export class FakeControl {
     const socket = await until('a spare socket', () => this.spares.shift())
     const text = body === null ? '' : JSON.stringify(body)
     const headers = { 'content-length': Buffer.byteLength(text), 'content-type': 'application/json', ...extra }
-    const agent = new Agent({ keepAlive: true })
-    agent.createConnection = () => socket
-    agent.on('free', (free: Socket) => {
-      if (!free.destroyed) this.spares.push(free)
-    })
+    const agent = this.#agentOf(socket)
     return new Promise((resolve, reject) => {
       const call = request({ host: '127.0.0.1', method, path, headers, agent }, resolve)
       call.on('error', reject)
       call.end(text)
     })
+  }
+
+  /** One pool for each socket: it lends the socket once and then keeps it alive, as a gateway's does. */
+  #agentOf(socket: Socket): Agent {
+    const known = this.#agents.get(socket)
+    if (known) return known
+    const agent = new Agent({ keepAlive: true })
+    agent.createConnection = () => socket
+    agent.on('free', (free: Socket) => {
+      if (!free.destroyed) this.spares.push(free)
+    })
+    this.#agents.set(socket, agent)
+    return agent
   }
 
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -145,7 +155,8 @@ export class FakeControl {
       const at = this.spares.indexOf(socket as Socket)
       if (at >= 0) this.spares.splice(at, 1)
     })
-    // A server that lends a socket out must not let it stay paused, or it would never see its end.
+    // Sockets of an HTTP server may stay half open and start paused: without these two lines an end is never seen.
+    socket.once('end', () => socket.end())
     socket.resume()
     this.spares.push(socket as Socket)
   }
@@ -196,6 +207,15 @@ export class Machine {
     return loop
   }
 
+  set(name: string, value: string): void {
+    this.#extra[name] = value
+  }
+
+  /** A process in a group of its own that has nothing to do with this machine. */
+  startBystander(): ChildProcess {
+    return spawn('sleep', ['300'], { detached: true, env: { PATH: process.env['PATH'] ?? '' }, stdio: 'ignore' })
+  }
+
   /** Pids of everything that carries the machine's name. */
   processes(): number[] {
     return processesWith([`FLIGHTDECK_MACHINE=${this.name}`])
@@ -215,6 +235,10 @@ export class Machine {
     return readFileSync(join(this.dir, file), 'utf8')
   }
 
+  tryRead(file: string): string | null {
+    return readOrNothing(join(this.dir, file)) || null
+  }
+
   /** Ends what is left the way an operator would; returns pids that survived, and ends those. */
   async clean(): Promise<number[]> {
     for (const loop of this.#loops) if (loop.exitCode === null) loop.kill('SIGTERM')
@@ -228,9 +252,13 @@ export class Machine {
 
 export const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
-export function commandOf(pid: number): string {
+export const commandOf = (pid: number): string => readOrNothing(`/proc/${pid}/cmdline`)
+export const environmentOf = (pid: number): string => readOrNothing(`/proc/${pid}/environ`)
+
+/** A process that ended a moment ago has nothing to say. */
+function readOrNothing(path: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch {
     return ''
   }

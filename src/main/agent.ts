@@ -1,3 +1,5 @@
+// Entry points: each file here wires one program together. This one is the agent, bundled for GPU machines.
+// Deliberately absent: logic.
 import { runAgent } from '../agent/agent.ts'
 import { readSettings, SettingsError } from '../agent/settings.ts'
 import { endedForGood } from '../agent/tenure.ts'

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, test } from 'vitest'
+import { readStat } from './proc.ts'
+import { commandOf, FakeControl, hasEnded, Machine, simEngine, until } from './world-for-tests.ts'
+
+// Here the agent is a few lines of shell that record an engine the way the real one does.
+let machine: Machine
+
+/** Starts `engine` in a session of its own, writes engine.pid, and then does `after`. */
+const agentScript = (engine: string, after: string, grace: number) => `
+cd "$FLIGHTDECK_NODE_DIR"
+echo run >> starts
+if [ ! -e engine.pid ]; then
+  FLIGHTDECK_ENGINE=1 setsid ${engine} &
+  pid=$!
+  set -- $(cut -d')' -f2 /proc/$pid/stat)
+  echo "$pid \${20} ${grace}" > engine.pid.new && mv engine.pid.new engine.pid
+fi
+${after}
+`
+
+function machineWith(script: string): void {
+  const control = new FakeControl(simEngine())
+  control.url = 'http://127.0.0.1:9'
+  machine = new Machine(control, { FLIGHTDECK_NODE_BIN: '/bin/sh' })
+  const program = join(machine.dir, 'agent.sh')
+  writeFileSync(program, script)
+  machine.set('FLIGHTDECK_AGENT', program)
+}
+
+afterEach(async () => {
+  assert.deepEqual(await machine.clean(), [])
+})
+
+const recorded = () => until('the record', () => machine.tryRead('engine.pid')?.split(' ')[0])
+
+test('told to end while the agent is dead, it ends the engine all the same', async () => {
+  machineWith(agentScript('sleep 300', 'exit 1', 5))
+  const loop = machine.startLoop()
+  await recorded()
+  await until('the agent is dead', () => machine.processes().every((pid) => !commandOf(pid).includes('agent.sh')))
+  assert.equal(machine.engines().length, 1)
+  loop.kill('SIGTERM')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.equal(loop.exitCode, 0)
+  assert.deepEqual(machine.processes(), [])
+})
+
+test('an engine that ignores SIGTERM is killed when its grace is over, with a child in another session', async () => {
+  const engine = `sh -c 'trap "" TERM; setsid sh -c "trap \\"\\" TERM; while :; do sleep 0.1; done" & while :; do sleep 0.1; done'`
+  machineWith(agentScript(engine, 'while :; do sleep 0.1; done', 1))
+  const loop = machine.startLoop()
+  await recorded()
+  await until('both run', () => new Set(machine.engines().map((pid) => readStat(pid)?.group)).size >= 2)
+  const began = performance.now()
+  loop.kill('SIGINT')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.ok(performance.now() - began >= 1_000, 'the grace was given')
+  assert.equal(loop.exitCode, 0)
+  assert.deepEqual(machine.processes(), [])
+})
+
+test('an agent that hangs is killed and does not keep the end from coming', async () => {
+  machineWith(agentScript('sleep 300', 'trap "" TERM; while :; do sleep 0.1; done', 1))
+  const loop = machine.startLoop()
+  await recorded()
+  loop.kill('SIGHUP')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.deepEqual(machine.processes(), [])
+})
+
+test('the exit code 86 is the end for good: nothing is started again, and the engine goes', async () => {
+  machineWith(agentScript('sleep 300', 'exit 86', 5))
+  const loop = machine.startLoop()
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.equal(loop.exitCode, 0)
+  assert.equal(machine.read('starts'), 'run\n')
+  assert.deepEqual(machine.processes(), [])
+})
+
+test('any other end of the agent starts it again, and the engine is left alone', async () => {
+  machineWith(agentScript('sleep 300', '[ $(wc -l < starts) -ge 3 ] && exec sleep 300; exit 1', 5))
+  machine.startLoop()
+  await until('the third start', () => machine.tryRead('starts') === 'run\nrun\nrun\n')
+  assert.equal(machine.engines().filter((pid) => commandOf(pid).includes('300')).length, 1)
+})
+
+test('a second loop under the same name ends at once and harms nothing', async () => {
+  machineWith(agentScript('sleep 300', 'while :; do sleep 0.1; done', 5))
+  machine.startLoop()
+  const engine = await recorded()
+  const second = machine.startLoop()
+  await until('the second has ended', () => hasEnded(second))
+  assert.equal(second.exitCode, 0)
+  assert.equal(machine.read('starts'), 'run\n')
+  assert.deepEqual(machine.engines().map(String), [engine])
+})
+
+test('a number that belongs to another process by now is not signalled', async () => {
+  machineWith(agentScript('sleep 300', 'while :; do sleep 0.1; done', 1))
+  const loop = machine.startLoop()
+  await recorded()
+  const bystander = machine.startBystander()
+  writeFileSync(join(machine.dir, 'engine.pid'), `${bystander.pid} 1 1\n`)
+  loop.kill('SIGTERM')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.equal(bystander.exitCode ?? bystander.signalCode, null)
+  bystander.kill('SIGKILL')
+  await until('the bystander has ended', () => hasEnded(bystander))
+})
