@@ -22,22 +22,27 @@ const isSettled = ({ state }: LaunchDetail): boolean => state === 'live' || isOv
 
 /** Shows a launch until it serves or is over. Ctrl-C ends the watching, not the launch. */
 export async function followLaunch(context: Context, first: LaunchDetail): Promise<ExitCode> {
-  const { terminal, json } = context
-  const display = json ? jsonDisplay(terminal) : (terminal.interactive ? screenDisplay : linesDisplay)(terminal)
   const interrupt = untilInterrupted()
-  const stop = new AbortController()
-  const signal = AbortSignal.any([interrupt.signal, stop.signal])
   try {
-    const last = await watch(context, first, display, signal)
-    display.close()
-    if (!isSettled(last)) return tellHowToGoOn(context, last)
-    return await tellTheEnd(context, last)
+    const last = await watchLaunch(context, first, interrupt.signal)
+    return isSettled(last) ? await tellTheEnd(context, last) : tellHowToGoOn(context, last)
   } catch (error) {
-    display.close()
     throw goesOnAnyway(asCliFailure(error, context.connection.url), first.id)
   } finally {
-    stop.abort()
     interrupt.done()
+  }
+}
+
+/** Shows a launch until it serves, is over, or the signal aborts; returns it as it was last seen. */
+export async function watchLaunch(context: Context, first: LaunchDetail, signal: AbortSignal): Promise<LaunchDetail> {
+  const { terminal, json } = context
+  const display = json ? jsonDisplay(terminal) : (terminal.interactive ? screenDisplay : linesDisplay)(terminal)
+  const stop = new AbortController()
+  try {
+    return await watch(context, first, display, AbortSignal.any([signal, stop.signal]))
+  } finally {
+    stop.abort()
+    display.close()
   }
 }
 

@@ -58,9 +58,13 @@ function headLine(launch: LaunchDetail, now: number, look: Look): string {
   const state = launch.state === 'attempting' ? '' : ` ${launch.state.replaceAll('_', ' ')}`
   const elapsed = humanMs(msBetween(launch.createdAt, launch.endedAt ?? launchReadyAt(launch), now))
   const left = `${plainLine(launch.model)}${where}${nth}:${state || ' starting'}`
-  const width = Number.isFinite(look.columns) ? Math.min(look.columns, 100) : widthOf(left) + elapsed.length + 2
-  return look.paint.bold(padEnd(cut(left, width - elapsed.length - 2), width - elapsed.length) + elapsed)
+  const width = Number.isFinite(look.columns) ? Math.min(look.columns, headColumns) : widthOf(left) + elapsed.length + 2
+  const line = padEnd(cut(left, width - elapsed.length - 2), width - elapsed.length) + elapsed
+  return look.paint.bold(cut(line, look.columns))
 }
+
+// The time stands at the right, but not so far away that the eye loses it.
+const headColumns = 100
 
 /** A launch that serves is done: its time stops at the first answer, not at the time of looking. */
 export function launchReadyAt(launch: LaunchDetail): string | null {

@@ -34,7 +34,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return [head, ...body].map((line) => `${line.trimEnd()}\n`).join('')
 }
 
-function fit<Row>(wanted: readonly number[], columns: readonly Column<Row>[], limit: number): number[] {
+function shrink<Row>(wanted: readonly number[], columns: readonly Column<Row>[], limit: number): number[] {
   const widths = [...wanted]
   const total = () => widths.reduce((sum, width) => sum + width + gap.length, -gap.length)
   for (let over = total() - limit; over > 0; over = total() - limit) {

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { changeLines, progressLines } from './launch-progress.ts'
+import { widthOf } from './plain-text.ts'
+import {
+  ascii,
+  at,
+  attempt,
+  engineFailure,
+  failedLaunch,
+  launch,
+  liveLaunch,
+  now,
+  phase,
+  queuedLaunch,
+} from './test-views.ts'
+
+const quiet = { lastLine: null, trouble: null }
+
+test('a launch on its way shows phases, times, percent, forecast and the last log line', () => {
+  const frame = { launch: launch(), lastLine: 'Loading \u001b[31mweights\u001b[0m', now: now(8.2), trouble: null }
+  expect(progressLines(frame, ascii(72))).toEqual([
+    'sim-small on local here, $2.4900/h: starting                        8.2s',
+    '  + queued             1.0s',
+    '  + requesting         2.0s',
+    '  > weights load       5.2s  50%',
+    '  . compile',
+    '  ################........................ 40%  about 12s left',
+    '  | Loading weights',
+  ])
+})
+
+test('a launch that waits shows its place in the queue', () => {
+  expect(progressLines({ launch: queuedLaunch(3), now: now(2), ...quiet }, ascii(72))).toEqual([
+    'sim-small: queued                                                   2.0s',
+    '  > queued             2.0s  place 3',
+    '  . requesting',
+    '  ........................................ 0%',
+  ])
+})
+
+test('a launch that serves stops its clock at the first answer', () => {
+  const lines = progressLines({ launch: liveLaunch(), now: now(500), ...quiet }, ascii(72))
+  expect(lines[0]).toBe('sim-small on local here, $2.4900/h: live                             10s')
+  expect(lines.at(-1)).toBe('  ######################################## 100%  serving')
+})
+
+test('a failed attempt keeps its cause on the screen while the next one runs', () => {
+  const first = attempt({ id: 'at-0000000000', outcome: 'failed', closedAt: at(5), failure: engineFailure })
+  const second = launch({ attempts: [first, attempt({ ordinal: 2 })] })
+  const lines = progressLines({ launch: second, now: now(9), ...quiet }, ascii(72))
+  expect(lines[0]).toContain('(attempt 2)')
+  expect(lines[1]).toBe('  x attempt 1: The weights file is damaged.')
+})
+
+test('no line is wider and no picture higher than the screen', () => {
+  const many = [
+    phase('queued', 0, 1),
+    phase('requesting', 1, 2),
+    phase('booting', 2, 3),
+    phase('joined', 3, 4),
+    phase('engine_start', 4, 5),
+    phase('weights_load', 5, null),
+  ]
+  const frame = { launch: launch({ phases: many }), now: now(9), lastLine: 'x'.repeat(300), trouble: 'y'.repeat(300) }
+  for (const columns of [1, 12, 20, 30, 47, 80]) {
+    for (const line of progressLines(frame, ascii(columns))) expect(widthOf(line)).toBeLessThanOrEqual(columns)
+  }
+  for (const rows of [8, 10, 12, 24]) expect(progressLines(frame, ascii(80, rows)).length).toBeLessThan(rows)
+  expect(progressLines(frame, ascii(80, 9)).join('\n')).toContain('+ 4 phases  4.0s')
+})
+
+test('where nothing can be redrawn, each change is told once', () => {
+  const queued = queuedLaunch(1)
+  const first = changeLines(null, queued, now(0.5))
+  expect(first).toEqual(['   0.5s  queued (0%)', '   0.5s  place 1 in the queue'])
+  expect(changeLines(queued, queued, now(1))).toEqual([])
+  const under = launch()
+  expect(changeLines(queued, under, now(4))).toEqual([
+    '   4.0s  attempt 1 at local here, $2.4900/h',
+    '   4.0s  requesting',
+    '   4.0s  weights load (40%, about 12s left)',
+  ])
+  expect(changeLines(under, launch({ percent: 60 }), now(5))).toEqual([])
+  expect(changeLines(under, liveLaunch(), now(10))).toEqual(['    10s  ready', '    10s  live'])
+  expect(changeLines(under, failedLaunch(), now(12))).toEqual([
+    '    12s  attempt 1 failed: The weights file is damaged.',
+    '    12s  failed',
+  ])
+})

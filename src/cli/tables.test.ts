@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest'
+import { failureText } from './exit.ts'
+import { launchesText, launchText, planText } from './launch-text.ts'
+import { nodesText, nodeText } from './node-text.ts'
+import { widthOf } from './plain-text.ts'
+import { ascii, at, engineFailure, failedLaunch, launch, node, now, offer } from './test-views.ts'
+
+const wide = ascii(Number.POSITIVE_INFINITY)
+
+test('nodes show state, verdict, the three signals with their ages, load and money', () => {
+  expect(nodesText([node(), node({ name: 'fd-abcde-2', verdict: 'suspect', billed: 'unknown' })], now(100), wide)).toBe(
+    `NODE                 STATE        VERDICT  HEARTBEAT  PROBE     SIGHTING  IN FLIGHT  PER HOUR  BILLED      COST  DEPLOYMENT  SAYS
+fd-abcde-0000000001  ready 1m30s  healthy  good 3s    good 20s  unknown           2   $2.4900  yes      $0.0664  sim-small   serving
+fd-abcde-2           ready 1m30s  suspect  good 3s    good 20s  unknown           2   $2.4900  unknown  $0.0664  sim-small   serving
+`,
+  )
+})
+
+test('no line of a table is wider than the screen', () => {
+  const long = launch({ model: 'organisation/'.repeat(8), failure: { ...engineFailure, cause: 'word '.repeat(60) } })
+  for (const columns of [20, 40, 60, 80, 120]) {
+    for (const text of [
+      launchesText([long, failedLaunch()], now(60), ascii(columns)),
+      nodesText([node()], now(60), ascii(columns)),
+    ]) {
+      for (const line of text.split('\n')) expect(widthOf(line)).toBeLessThanOrEqual(columns)
+    }
+  }
+})
+
+test('a name that carries escape codes cannot move the cursor', () => {
+  const text = nodesText([node({ deployment: '\u001b[2Jevil', statusMessage: 'a\rb' })], now(60), wide)
+  expect(text).not.toContain('\u001b')
+  expect(text).not.toContain('\r')
+})
+
+test('a failed launch shows attempts, cause, remedy, evidence, phases as bars, and cost', () => {
+  expect(launchText(failedLaunch(), now(23), ascii(80))).toBe(
+    `launch      la-0000000001
+state       failed for 22s
+model       sim-small (sim)
+deployment  sim-small, slot 0
+asked by    admin 23s ago (hand)
+node        fd-abcde-0000000001
+cost        $0.0062
+
+attempts
+1  local here, $2.4900/h  fd-abcde-0000000001  failed  9.0s  $0.0062
+   cause: The weights file is damaged.
+   remedy: Download the weights again.
+
+phases
+  queued              1.0s ==
+  requesting          2.0s   ====
+  weights load         20s       ==========================================
+
+error: The weights file is damaged.
+  | Traceback
+  | SafetensorError: header too small
+what to do: Download the weights again.
+(code engine_failed)
+`,
+  )
+})
+
+test('a plan says what it costs an hour and a month, and that nothing was started', () => {
+  const plan = {
+    model: 'sim-small',
+    engine: 'sim',
+    argv: ['sim', '--port', '{port}'],
+    deployment: 'sim-small',
+    offers: [offer],
+    pricePerHourMicroUsd: 2_490_000,
+    pricePerMonthMicroUsd: 1_817_700_000,
+    timeLimitS: 1_800,
+    queuePlace: 0,
+  }
+  expect(planText(plan, ascii(80))).toBe(
+    `would launch  sim-small (sim) for the deployment sim-small
+cost          $2.4900 an hour, $1817.7000 a month
+time limit    30m00s
+queue         starts at once
+engine        sim --port {port}
+offers, in the order they would be tried
+  1  local here, $2.4900/h
+Nothing was started.
+`,
+  )
+})
+
+test('one node shows who witnessed what, what was paid for, and what happened', () => {
+  const detail = {
+    ...node({ verdict: 'degraded', verdictRow: 'cloud-disagrees' }),
+    addresses: [],
+    hostname: 'box',
+    ledger: [
+      { duty: 'serving', openedAt: at(10), closedAt: null, pricePerHourMicroUsd: 2_490_000, costMicroUsd: 60_000 },
+    ],
+    timeline: [{ id: 1, at: at(10), kind: 'node_ready', text: 'The node is ready.', nodeId: null, launchId: null }],
+  } as const
+  const text = nodeText(
+    { ...detail, ledger: [...detail.ledger], timeline: [...detail.timeline], addresses: [] },
+    now(100),
+    ascii(100),
+  )
+  expect(text).toContain('verdict     degraded by the row cloud-disagrees')
+  expect(text).toContain('heartbeat   good 3s')
+  expect(text).toContain('serving   1m30s   $2.4900  $0.0600  running')
+  expect(text).toContain('1m30s ago  The node is ready.')
+})
+
+test('an error says cause, remedy, code and request', () => {
+  expect(failureText({ record: { ...engineFailure, evidence: undefined }, requestId: 'req-1' }, ascii(80))).toBe(
+    'error: The weights file is damaged.\nwhat to do: Download the weights again.\n(code engine_failed, request req-1)\n',
+  )
+})
