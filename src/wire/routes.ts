@@ -21,6 +21,11 @@ export interface Route {
   readonly limited?: boolean
 }
 
+/** What stands for `:id` in a path: an id of ours, or the name of a secret. */
+export const routeParams = z.strictObject({
+  id: z.string().regex(/^\w[\w.-]{0,63}$/, 'letters, digits, dot, dash and underscore, 64 at most'),
+})
+
 const page = { limit: z.coerce.number().int().min(1).max(500).default(50), cursor: z.string().max(128).optional() }
 const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 const allOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) })
@@ -82,7 +87,7 @@ export const routes = {
     },
   ),
   listLaunches: route('GET', '/api/launches', 'viewer', 'Launches, newest first', {
-    query: z.object({
+    query: z.strictObject({
       ...page,
       state: z.string().max(200).optional(),
       model: z.string().max(256).optional(),
@@ -103,7 +108,7 @@ export const routes = {
   }),
 
   listNodes: route('GET', '/api/nodes', 'viewer', 'Nodes, newest first', {
-    query: z.object({
+    query: z.strictObject({
       ...page,
       state: z.string().max(200).optional(),
       deployment: z.string().max(64).optional(),
@@ -141,7 +146,7 @@ export const routes = {
     },
   ),
   nodeLogs: route('GET', '/api/nodes/:id/logs', 'viewer', 'The last lines of engine and agent', {
-    query: z.object({
+    query: z.strictObject({
       tail: z.coerce.number().int().min(1).max(5_000).default(200),
       after: z.coerce.number().int().min(-1).optional(),
     }),
@@ -205,11 +210,11 @@ export const routes = {
   }),
 
   spend: route('GET', '/api/spend', 'viewer', 'Where the money went', {
-    query: z.object({ from: since, to: since }),
+    query: z.strictObject({ from: since, to: since }),
     reply: view.spendView,
   }),
   audit: route('GET', '/api/audit', 'admin', 'Who changed what', {
-    query: z.object(page),
+    query: z.strictObject(page),
     reply: listOf(view.auditView),
   }),
 
@@ -224,7 +229,7 @@ export const routes = {
   }),
 
   gatewayTable: route('GET', gatewayPaths.table, 'gateway', 'The routing table, held until it changes', {
-    query: z.object({
+    query: z.strictObject({
       after: z.string().max(64).optional(),
       waitMs: z.coerce.number().int().min(0).max(55_000).default(0),
     }),
@@ -242,9 +247,10 @@ type Rest<Q, B, R> = Pick<Route, 'status' | 'limited'> & { readonly query?: Q; r
 
 function route<
   const A extends Access,
+  const P extends string,
   R extends z.ZodType,
   Q extends z.ZodType = z.ZodUndefined,
   B extends z.ZodType = z.ZodUndefined,
->(method: Route['method'], path: string, access: A, summary: string, rest: Rest<Q, B, R>) {
+>(method: Route['method'], path: P, access: A, summary: string, rest: Rest<Q, B, R>) {
   return { method, path, access, summary, ...rest }
 }
