@@ -1,0 +1,25 @@
+import type { NodeState } from './node-table.ts'
+
+export interface OrderedNode {
+  readonly state: NodeState
+  readonly unwanted: boolean
+  readonly drainAsked: boolean
+  readonly drainDeadlineAt: number | null
+}
+
+export interface Order {
+  readonly order: 'run' | 'drain' | 'end'
+  /** Time that requests in flight still have; null: no limit is known. */
+  readonly drainDeadlineMs: number | null
+}
+
+/** What an agent is told to do. A node that serves is never told to end while it may still drain. */
+export function orderOf(node: OrderedNode, now: number): Order {
+  const ends: Order = { order: 'end', drainDeadlineMs: null }
+  if (node.state === 'releasing' || node.state === 'gone') return ends
+  const serves = node.state === 'ready' || node.state === 'draining'
+  if (!serves) return node.unwanted ? ends : { order: 'run', drainDeadlineMs: null }
+  if (node.state === 'ready' && !node.unwanted && !node.drainAsked) return { order: 'run', drainDeadlineMs: null }
+  const { drainDeadlineAt } = node
+  return { order: 'drain', drainDeadlineMs: drainDeadlineAt === null ? null : Math.max(0, drainDeadlineAt - now) }
+}

@@ -1,0 +1,54 @@
+import { storable } from '../lib/canonical.ts'
+import { nudge } from '../store/claims.ts'
+import { saveGateway } from '../store/gateways.ts'
+import { knownNodes } from '../store/heard.ts'
+import { saveProbes } from '../store/probes.ts'
+import { transact } from '../store/transact.ts'
+import { addUsage } from '../store/usage.ts'
+import type { GatewayReport } from '../wire/gateway.ts'
+import { type Alarm, makeAlarm } from './alarm.ts'
+import type { IntakeDeps } from './context.ts'
+import { tellSecondHolder } from './heartbeat.ts'
+
+export interface GatewayIntake {
+  /** The batch that need not be sent again. */
+  take(report: GatewayReport): Promise<{ acceptedBatch: number | null }>
+}
+
+/** Takes the reports of gateways: that they live, what was used, what the engines answered, who knocked twice. */
+export function makeGatewayIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(deps)): GatewayIntake {
+  return {
+    async take(given) {
+      const report = storable(given)
+      const { db } = deps.store
+      const now = deps.clock.now()
+      const changed = await transact(db, async (tx) => {
+        const { gatewayId: id, url, tableVersion, batch } = report
+        await saveGateway(tx, { id, url, tableVersion, startedAt: Date.parse(report.startedAt) }, now)
+        if (batch !== null) await addUsage(tx, id, batch, report.usage, now)
+        const probes = report.probes.map(({ nodeId, good, detail, agoMs }) => ({
+          nodeId,
+          good,
+          detail,
+          at: now - agoMs,
+        }))
+        return saveProbes(tx, probes)
+      })
+      // What was told is kept; a nudge that is lost costs time only.
+      if (changed) await nudge(db, 'health', ['health'], now).catch(() => undefined)
+      await tellSecondHolders(deps, alarm, report)
+      return { acceptedBatch: report.batch }
+    },
+  }
+}
+
+async function tellSecondHolders({ store }: IntakeDeps, alarm: Alarm, { secondHolders, gatewayId }: GatewayReport) {
+  if (secondHolders.length === 0) return
+  const known = await knownNodes(
+    store.db,
+    secondHolders.map(({ nodeId }) => nodeId),
+  )
+  for (const { nodeId, incarnation } of secondHolders) {
+    if (known.has(nodeId)) await tellSecondHolder(alarm, nodeId, incarnation, `the gateway ${gatewayId}`)
+  }
+}

@@ -1,0 +1,125 @@
+import { enginePresets } from '../core/engine-presets.ts'
+import { orderOf } from '../core/orders.ts'
+import { isRoutable } from '../core/verdict-table.ts'
+import { canonicalJson } from '../lib/canonical.ts'
+import { sha256 } from '../lib/chance.ts'
+import { loadRoutes, type RoutableNode, type RoutingRows } from '../store/routing.ts'
+import type { RoutedNode, RoutingTable } from '../wire/gateway.ts'
+import type { IntakeDeps } from './context.ts'
+
+/** What gateways route by. Its version says what is in it, so equal tables of two servers have equal versions. */
+export function tableOf({ install, nodes, models, keys }: RoutingRows): RoutingTable {
+  const content = {
+    install,
+    nodes: nodes.map(routedNode),
+    models: models.map(({ id, createdAt }) => ({ id, created: Math.floor(createdAt / 1000), ownedBy: 'flightdeck' })),
+    keys: keys.map(({ id, hash, models: may }) => ({ id, hash, models: may })),
+  }
+  return { version: sha256(canonicalJson(content)).slice(0, 16), ...content }
+}
+
+function routedNode(node: RoutableNode): RoutedNode {
+  return {
+    id: node.id,
+    name: node.name,
+    credentialHash: node.credentialHash,
+    incarnation: node.incarnation,
+    servedName: node.model,
+    healthPath: enginePresets[node.engine].healthPath,
+    routable: node.state === 'ready' && isRoutable(node.verdict),
+    // The deadline is not in the table, so the moment that it is looked at does not matter.
+    order: orderOf(node, 0).order,
+  }
+}
+
+export interface RouteTables {
+  current(): Promise<RoutingTable>
+  /** The table once its version is another one, or null when the wait is over before. */
+  waitAfter(version: string | undefined, waitMs: number, signal?: AbortSignal): Promise<RoutingTable | null>
+  /** To be told every topic that the store tells of. */
+  hear(topic: string): void
+  close(): void
+}
+
+// Many rows change together when a launch or a fleet moves; one table for all of them.
+const coalesceMs = 20
+const retryMs = 1_000
+
+const isAboutRoutes = (topic: string): boolean =>
+  topic === 'routes' || topic === 'gap' || topic.startsWith('deployment:')
+
+/** Keeps the routing table at hand and makes it anew when something in it may have changed. */
+export function makeRouteTables(deps: Pick<IntakeDeps, 'store'>, onError: (error: unknown) => void): RouteTables {
+  let table: RoutingTable | undefined
+  let first: Promise<RoutingTable> | undefined
+  let timer: NodeJS.Timeout | undefined
+  let loading = false
+  let stale = false
+  let closed = false
+  const waiting = new Set<() => void>()
+
+  const load = async (): Promise<RoutingTable> => {
+    const fresh = tableOf(await loadRoutes(deps.store.db))
+    const changed = fresh.version !== table?.version
+    table = fresh
+    if (changed) for (const wake of waiting) wake()
+    return fresh
+  }
+  const refresh = async (): Promise<void> => {
+    timer = undefined
+    loading = true
+    stale = false
+    let failed = false
+    try {
+      await load()
+    } catch (error) {
+      // The last table stands; gateways go on with theirs as well.
+      failed = true
+      onError(error)
+    }
+    loading = false
+    if (failed || stale) schedule(failed ? retryMs : coalesceMs)
+  }
+  const schedule = (ms: number): void => {
+    if (closed || timer) return
+    // A change while a table is made may have been missed by it.
+    if (loading) stale = true
+    else timer = setTimeout(() => void refresh(), ms)
+  }
+  const current = (): Promise<RoutingTable> => {
+    if (table) return Promise.resolve(table)
+    first ??= load().finally(() => {
+      first = undefined
+    })
+    return first
+  }
+
+  return {
+    current,
+    async waitAfter(version, waitMs, signal) {
+      const now = await current()
+      if (now.version !== version) return now
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          waiting.delete(done)
+          clearTimeout(late)
+          signal?.removeEventListener('abort', done)
+          resolve()
+        }
+        const late = setTimeout(done, waitMs)
+        waiting.add(done)
+        signal?.addEventListener('abort', done)
+        if (signal?.aborted || closed) done()
+      })
+      return table && table.version !== version ? table : null
+    },
+    hear(topic) {
+      if (isAboutRoutes(topic)) schedule(coalesceMs)
+    },
+    close() {
+      closed = true
+      clearTimeout(timer)
+      for (const wake of [...waiting]) wake()
+    },
+  }
+}
