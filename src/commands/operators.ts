@@ -16,8 +16,7 @@ export async function authenticate(
   return found && { id: found.id, name: found.name, role: found.role, tenantId: found.tenantId, address }
 }
 
-function newOperator(name: string, role: Role, tenantId: string) {
-  const token = randomToken(tokenPrefixes.operator)
+function newOperator(name: string, role: Role, tenantId: string, token = randomToken(tokenPrefixes.operator)) {
   const id = `op-${randomName(10)}`
   return { token, row: { id, tenantId, name, role, tokenHash: sha256(token), last4: token.slice(-4) } }
 }
@@ -60,13 +59,20 @@ export function disableOperator(deps: CommandDeps, actor: Actor, id: string): Pr
   })
 }
 
-/** The token of the first admin, made when nobody is there yet; null ever after. Several servers may ask at once. */
-export function ensureFirstAdmin(deps: Pick<CommandDeps, 'store' | 'clock'>, tenantId = 'te-default') {
-  const { token, row } = newOperator('admin', 'admin', tenantId)
-  return act<string | null>(deps, { name: 'flightdeck', address: null }, async (tx, now) => {
-    if (!(await noOperatorYet(tx))) return { result: null, audit: null }
+/**
+ * Makes the first admin with a token that the caller has already kept: had we drawn it here and died before it was
+ * shown, nobody could ever sign in. False when somebody is there already. Several servers may ask at once.
+ */
+export function ensureFirstAdmin(
+  deps: Pick<CommandDeps, 'store' | 'clock'>,
+  token: string,
+  tenantId = 'te-default',
+): Promise<boolean> {
+  const { row } = newOperator('admin', 'admin', tenantId, token)
+  return act<boolean>(deps, { name: 'flightdeck', address: null }, async (tx, now) => {
+    if (!(await noOperatorYet(tx))) return { result: false, audit: null }
     await addOperator(tx, row, now)
     const detail = { name: 'admin', role: 'admin' }
-    return { result: token, audit: { action: 'operator.create', target: row.id, detail } }
+    return { result: true, audit: { action: 'operator.create', target: row.id, detail } }
   })
 }

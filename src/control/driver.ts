@@ -31,116 +31,121 @@ export interface DriverDeps {
   readonly observe?: (loop: string, tookMs: number, moved: boolean, failed: boolean) => void
 }
 
-export interface Driven {
-  readonly loop: string
-  nudge(): void
-  stop(): Promise<void>
-}
-
 // The floor under lost nudges, and the wait after an error: a database that is away is asked about once a second.
 const floorMs = 1_000
 const afterErrorMs = 1_000
 const retryRowMs = 2_000
+const shortestMs = 5
 
 /** Runs one loop until stopped: claims due rows, passes over each, sleeps until the next is due or a nudge comes. */
-export function drive(deps: DriverDeps, loop: Loop): Driven {
-  const { db, clock, log } = deps
-  let stopped = false
-  let wake: (() => void) | null = null
-  let nudged = false
-  let nextDueAt: number | null = null
-  let recordedAt = 0
-  const running = new Set<Promise<void>>()
+export class Driver {
+  readonly loop: string
+  readonly #deps: DriverDeps
+  readonly #loop: Loop
+  readonly #running = new Set<Promise<void>>()
+  readonly #done: Promise<void>
+  #stopped = false
+  #nudged = false
+  #wake: (() => void) | null = null
+  #nextDueAt: number | null = null
+  #recordedAt = Number.NEGATIVE_INFINITY
 
-  async function onePass(claim: Claim): Promise<void> {
-    const begun = clock.monotonicMs()
-    let next: number | null = clock.now() + retryRowMs
-    let moved = false
-    let problem: string | null = null
-    try {
-      const result = await loop.pass(claim)
-      next = result.nextDueAt
-      moved = result.moved
-    } catch (error) {
-      problem = error instanceof Error ? error.message : String(error)
-      log.warn({ loop: loop.name, row: claim.rowId, err: error }, 'a pass failed and will be made again')
-    }
-    const tookMs = clock.monotonicMs() - begun
-    deps.observe?.(loop.name, tookMs, moved, problem !== null)
-    await finishClaim(db, claim, next)
-    if (next !== null && (nextDueAt === null || next < nextDueAt)) nextDueAt = next
-    await record(tookMs, moved, problem)
+  constructor(deps: DriverDeps, loop: Loop) {
+    this.loop = loop.name
+    this.#deps = deps
+    this.#loop = loop
+    this.#done = this.#run()
   }
 
-  async function record(tookMs: number, moved: boolean, error: string | null): Promise<void> {
-    if (error === null && clock.monotonicMs() - recordedAt < floorMs) return
-    recordedAt = clock.monotonicMs()
-    const { server } = deps
-    await recordPass(db, {
-      server,
-      loop: loop.name,
-      at: clock.now(),
-      tookMs,
-      moved: moved ? 1 : 0,
-      everyMs: loop.everyMs,
-      error,
+  nudge(): void {
+    this.#nudged = true
+    this.#wake?.()
+  }
+
+  /** Ends after the passes that are under way; what they hold is finished or runs out. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.nudge()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const waitMs = await this.#claimMore().catch((error) => {
+        this.#deps.log.warn({ loop: this.loop, err: error }, 'the loop could not claim rows')
+        return afterErrorMs
+      })
+      if (!this.#nudged && !this.#stopped) await this.#sleep(waitMs)
+    }
+    await Promise.allSettled(this.#running)
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#wake = null
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      this.#wake = done
     })
   }
 
-  async function claimMore(): Promise<void> {
-    nudged = false
-    nextDueAt = null
-    const free = loop.parallel - running.size
-    if (free <= 0 || (loop.acts && deps.isPaused())) return
-    const claims = await claimDue(db, loop.name, free, clock.now(), loop.holdMs, deps.server)
-    for (const claim of claims) {
-      const pass = onePass(claim)
-        .catch((error) =>
-          log.warn({ loop: loop.name, err: error }, 'the end of a pass could not be written; its claim runs out'),
+  /** Starts a pass for each row that is due, as far as there is room. Returns how long nothing more is due. */
+  async #claimMore(): Promise<number> {
+    const { db, clock, isPaused, server } = this.#deps
+    this.#nudged = false
+    if (this.#nextDueAt !== null && this.#nextDueAt <= clock.now()) this.#nextDueAt = null
+    const free = this.#loop.parallel - this.#running.size
+    if (free > 0 && !(this.#loop.acts && isPaused())) {
+      const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, server)
+      for (const claim of claims) this.#begin(claim)
+    }
+    const dueInMs = this.#nextDueAt === null ? floorMs : Math.max(shortestMs, this.#nextDueAt - clock.now())
+    return Math.min(floorMs, dueInMs)
+  }
+
+  #begin(claim: Claim): void {
+    const pass = this.#pass(claim)
+      .catch((error) => {
+        this.#deps.log.warn(
+          { loop: this.loop, err: error },
+          'the end of a pass could not be written; its claim runs out',
         )
-        .finally(() => {
-          running.delete(pass)
-          nudge()
-        })
-      running.add(pass)
-    }
-  }
-
-  async function run(): Promise<void> {
-    while (!stopped) {
-      const waitMs = await claimMore().then(
-        () => Math.min(floorMs, nextDueAt === null ? floorMs : Math.max(5, nextDueAt - clock.now())),
-        (error) => {
-          log.warn({ loop: loop.name, err: error }, 'the loop could not claim rows')
-          return afterErrorMs
-        },
-      )
-      if (nudged || stopped) continue
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs)
-        wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
       })
-      wake = null
+      .finally(() => {
+        this.#running.delete(pass)
+        this.nudge()
+      })
+    this.#running.add(pass)
+  }
+
+  async #pass(claim: Claim): Promise<void> {
+    const { db, clock, log, observe } = this.#deps
+    const begun = clock.monotonicMs()
+    let result: PassResult = { moved: false, nextDueAt: clock.now() + retryRowMs }
+    let problem: string | null = null
+    try {
+      result = await this.#loop.pass(claim)
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error)
+      log.warn({ loop: this.loop, row: claim.rowId, err: error }, 'a pass failed and will be made again')
     }
-    await Promise.allSettled(running)
+    const tookMs = clock.monotonicMs() - begun
+    observe?.(this.loop, tookMs, result.moved, problem !== null)
+    const { nextDueAt } = result
+    await finishClaim(db, claim, nextDueAt)
+    if (nextDueAt !== null && nextDueAt < (this.#nextDueAt ?? Number.POSITIVE_INFINITY)) this.#nextDueAt = nextDueAt
+    await this.#record(tookMs, result.moved, problem)
   }
 
-  function nudge(): void {
-    nudged = true
-    wake?.()
-  }
-
-  const done = run()
-  return {
-    loop: loop.name,
-    nudge,
-    async stop() {
-      stopped = true
-      nudge()
-      await done
-    },
+  /** At most one row a second for each loop: the operator wants to know that it lives, not every beat. */
+  async #record(tookMs: number, moved: boolean, error: string | null): Promise<void> {
+    const { db, clock, server } = this.#deps
+    if (error === null && clock.monotonicMs() - this.#recordedAt < floorMs) return
+    this.#recordedAt = clock.monotonicMs()
+    const { everyMs } = this.#loop
+    await recordPass(db, { server, loop: this.loop, at: clock.now(), tookMs, moved: moved ? 1 : 0, everyMs, error })
   }
 }

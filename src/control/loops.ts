@@ -3,7 +3,7 @@ import type { Store } from '../store/database.ts'
 import { loadInstall } from '../store/install.ts'
 import type { ControlDeps } from './context.ts'
 import { deploymentLoop } from './deployment.ts'
-import { type DriverDeps, drive, type Loop } from './driver.ts'
+import { Driver, type DriverDeps, type Loop } from './driver.ts'
 import { healthLoop } from './health.ts'
 import { launchLoop } from './launch.ts'
 import { nodeLoop } from './node.ts'
@@ -37,15 +37,15 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
   const refreshPause = async () => {
     paused = (await loadInstall(store.db)).paused
   }
-  const driven = allLoops(deps).map((loop) =>
-    drive({ db: store.db, clock: deps.clock, log: deps.log, isPaused: () => paused, ...driver }, loop),
-  )
+  const { clock, log } = deps
+  const shared = { db: store.db, clock, log, isPaused: () => paused, ...driver }
+  const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
     if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)
     else if (topic.startsWith('nudge:')) driven.find(({ loop }) => loop === topic.slice('nudge:'.length))?.nudge()
   })
   function nudgeAll(): void {
-    for (const { nudge } of driven) nudge()
+    for (const loop of driven) loop.nudge()
   }
   return {
     async stop(): Promise<void> {

@@ -21,7 +21,7 @@ async function look({ db, clouds, clock, log }: ControlDeps, claim: Claim): Prom
   const startedAt = clock.now()
   try {
     const listed = await cloud.listMachines()
-    const waiting = await saveLook(db, { cloud: cloud.name, startedAt, listed }, clock.now())
+    const waiting = await saveLook(db, { cloud: cloud.name, startedAt, listed }, cloud.traits, clock.now())
     const { lookMs, lookFastMs } = cloud.traits
     return { moved: false, nextDueAt: clock.now() + (waiting > 0 ? lookFastMs : lookMs) }
   } catch (error) {

@@ -1,16 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { startApi } from '../api/server.ts'
-import { makeLocalCloud } from '../clouds/local/local.ts'
+import { LocalCloud } from '../clouds/local/local.ts'
 import { ensureFirstAdmin } from '../commands/operators.ts'
 import { startLoops } from '../control/loops.ts'
+import { defaultSettings } from '../core/settings.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { version } from '../core/version.ts'
-import { sha256 } from '../lib/chance.ts'
+import { randomName, randomToken, sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
-import { keepProcess } from '../lib/kept-process.ts'
 import { type Log, makeLog } from '../lib/log.ts'
 import { makeVault } from '../lib/vault.ts'
 import { chooseDatabase } from '../store/choose.ts'
@@ -29,6 +28,7 @@ import {
   secretKey,
   settingsOf,
 } from './config.ts'
+import { gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
 
 export interface UpOptions {
@@ -55,77 +55,89 @@ export async function up(options: UpOptions): Promise<Up> {
   const dataDir = dataDirOf(options.data)
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
-  const log = makeLog('control')
   refuseUnlessLoopback(config.listen.host)
   refuseUnlessLoopback(config.gateway.host)
+  const log = makeLog('control')
   options.say(`flightdeck ${version}: data in ${dataDir}`)
   const { store, kind, stopDatabase } = await openDatabase(dataDir, config, log, options.say)
   const vault = makeVault(secretKey(process.env, dataDir))
-  const install = await ensureInstall(store.db, vault.check, systemClock.now())
+  const install = (await ensureInstall(store.db, vault.check, systemClock.now())).id
   const settings = settingsOf(config)
   const deps = { store, clock: systemClock, settings, vault }
-  const adminToken = await ensureFirstAdmin(deps)
-  const agent = await agentFiles()
-  const gatewayToken = secretFile(
-    join(dataDir, 'gateway.token'),
-    () => tokenPrefixes.gateway + randomBytes(32).toString('base64url'),
-  )
-
+  const adminToken = await firstAdmin(deps, dataDir)
   const ports = await keptPorts(dataDir, options, config)
   const api = await startApi({
     ...deps,
     log,
     listen: { host: config.listen.host, port: ports.control },
-    gatewayTokenHash: sha256(gatewayToken),
+    gatewayTokenHash: sha256(gatewayToken(dataDir)),
     agentDir: join(projectRoot, 'dist', 'agent'),
     databaseKind: kind,
   })
-  const local = makeLocalCloud({
+  const local = await localCloud(config, { install, dataDir, controlUrl: api.url })
+  const loops = await startLoops(
+    store,
+    {
+      db: store.db,
+      clouds: new Map([[local.name, local]]),
+      clock: systemClock,
+      log,
+      settings,
+      vault,
+      install,
+      startedAt: systemClock.now(),
+    },
+    { server: serverName(dataDir) },
+  )
+  const gatewayUrl = `http://${config.gateway.host}:${ports.gateway}`
+  const gateway = options.gateway === false ? null : keepGateway({ dataDir, controlUrl: api.url, gatewayUrl, log })
+  keepForCli(dataDir, api.url)
+  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken })
+  async function stop(): Promise<void> {
+    await loops.stop()
+    await gateway?.stop()
+    await api.close()
+    await store.close()
+    await stopDatabase()
+  }
+  return { url: api.url, gatewayUrl, adminToken, install, stop }
+}
+
+/** The first admin's token is on disk before it is in the database: whoever dies in between loses nothing. */
+async function firstAdmin(deps: Parameters<typeof ensureFirstAdmin>[0], dataDir: string): Promise<string | null> {
+  const token = secretFile(join(dataDir, 'admin.token'), () => randomToken(tokenPrefixes.operator))
+  return (await ensureFirstAdmin(deps, token)) ? token : null
+}
+
+/** The same name after a restart: what this server had claimed in its earlier life is free at once. */
+function serverName(dataDir: string): string {
+  return secretFile(join(dataDir, 'server-name'), () => `${hostname()}-${randomName(6)}`)
+}
+
+/** How the command line on this machine finds its way in without being told. */
+function keepForCli(dataDir: string, url: string): void {
+  const token = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()
+  writeFileSync(join(dataDir, 'cli.json'), JSON.stringify({ url, token }), { mode: 0o600 })
+}
+
+async function localCloud(
+  config: Config,
+  where: { install: string; dataDir: string; controlUrl: string },
+): Promise<LocalCloud> {
+  return new LocalCloud({
     clock: systemClock,
-    install: install.id,
-    folder: config.local.folder ?? join(dataDir, 'local'),
-    controlUrl: api.url,
-    ...agent,
+    install: where.install,
+    folder: config.local.folder ?? join(where.dataDir, 'local'),
+    controlUrl: where.controlUrl,
+    ...(await agentFiles()),
     nodeBin: process.execPath,
     pricePerHourMicroUsd: priceOf(config),
     maxMachines: config.local.maxMachines,
     env: config.local.env,
     loadLimitMs: config.local.loadLimitS * 1_000,
     drainLimitMs: config.local.drainLimitS * 1_000,
-    endGraceMs: settings.engineStopGraceMs + 10_000,
+    endGraceMs: defaultSettings.engineStopGraceMs + 10_000,
   })
-  const clouds = new Map([[local.name, local]])
-  // The same name after a restart: what this server had claimed in its earlier life is free at once.
-  const server = secretFile(join(dataDir, 'server-name'), () => `${hostname()}-${randomBytes(3).toString('hex')}`)
-  const controlDeps = {
-    db: store.db,
-    clouds,
-    clock: systemClock,
-    log,
-    settings,
-    vault,
-    install: install.id,
-    startedAt: systemClock.now(),
-  }
-  const loops = await startLoops(store, controlDeps, { server })
-  const gatewayUrl = `http://${config.gateway.host}:${ports.gateway}`
-  const gateway = options.gateway === false ? null : startGateway(dataDir, api.url, gatewayUrl, log)
-  if (adminToken)
-    writeFileSync(join(dataDir, 'cli.json'), JSON.stringify({ url: api.url, token: adminToken }), { mode: 0o600 })
-  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken })
-  return {
-    url: api.url,
-    gatewayUrl,
-    adminToken,
-    install: install.id,
-    async stop() {
-      await loops.stop()
-      await gateway?.stop()
-      await api.close()
-      await store.close()
-      await stopDatabase()
-    },
-  }
 }
 
 async function openDatabase(dataDir: string, config: Config, log: Log, say: (line: string) => void) {
@@ -167,29 +179,6 @@ async function keptPorts(
   const gateway = await choose(options.gatewayPort ?? config.gateway.port, kept.gateway, config.gateway.host)
   writeFileSync(file, JSON.stringify({ control, gateway }))
   return { control, gateway }
-}
-
-function startGateway(dataDir: string, controlUrl: string, gatewayUrl: string, log: Log) {
-  const dir = join(dataDir, 'gateway')
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const { PATH = '', HOME = '', FLIGHTDECK_LOG_LEVEL } = process.env
-  return keepProcess({
-    command: [process.execPath, '--disable-warning=ExperimentalWarning', join(projectRoot, 'src/main/gateway.ts')],
-    recordFile: join(dir, 'process.json'),
-    env: {
-      PATH,
-      HOME,
-      ...(FLIGHTDECK_LOG_LEVEL ? { FLIGHTDECK_LOG_LEVEL } : {}),
-      FLIGHTDECK_GATEWAY_LISTEN: new URL(gatewayUrl).host,
-      FLIGHTDECK_CONTROL_URL: controlUrl,
-      FLIGHTDECK_GATEWAY_TOKEN_FILE: join(dataDir, 'gateway.token'),
-      FLIGHTDECK_GATEWAY_DIR: dir,
-      FLIGHTDECK_GATEWAY_URL: gatewayUrl,
-    },
-    onStart: (pid, adopted) =>
-      log.info({ pid, adopted }, adopted ? 'the gateway outlived us and was adopted' : 'the gateway was started'),
-    onEnd: (pid) => log.error({ pid }, 'the gateway ended and will be started again'),
-  })
 }
 
 function sayWhereToGo(

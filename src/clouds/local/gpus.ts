@@ -28,48 +28,50 @@ export function parseGpus(csv: string): HostGpu[] {
  * GPUs given out exclusively: one file for each GPU, made with O_EXCL, holding the machine's name. Two control planes
  * on one host share the folder, so the file system is the referee.
  */
-export function gpuBook(folder: string) {
-  const file = (index: number) => join(folder, String(index))
+export class GpuBook {
+  readonly #folder: string
 
-  async function held(): Promise<Map<number, string>> {
-    await mkdir(folder, { recursive: true })
-    const entries = await readdir(folder)
-    const pairs = await Promise.all(
-      entries.map(
-        async (entry) => [Number(entry), await readFile(file(Number(entry)), 'utf8').catch(() => '')] as const,
-      ),
-    )
-    return new Map(pairs)
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Which machine holds which GPU. */
+  async held(): Promise<Map<number, string>> {
+    await mkdir(this.#folder, { recursive: true })
+    const entries = await readdir(this.#folder)
+    const names = await Promise.all(entries.map((entry) => readFile(this.#file(Number(entry)), 'utf8').catch(() => '')))
+    return new Map(entries.map((entry, i) => [Number(entry), names[i] ?? '']))
   }
 
   /** Takes `count` GPUs for the machine, or none at all; what it already holds counts. */
-  async function take(machine: string, gpus: readonly HostGpu[], count: number): Promise<number[] | null> {
-    const book = await held()
+  async take(machine: string, gpus: readonly HostGpu[], count: number): Promise<number[] | null> {
+    const book = await this.held()
     const mine = gpus.filter(({ index }) => book.get(index) === machine).map(({ index }) => index)
     const taken: number[] = []
-    for (const { index } of gpus) {
+    for (const { index } of gpus.filter((gpu) => !book.has(gpu.index))) {
       if (mine.length + taken.length >= count) break
-      if (book.has(index)) continue
-      if (await claim(file(index), machine)) taken.push(index)
+      if (await this.#claim(index, machine)) taken.push(index)
     }
     if (mine.length + taken.length >= count) return [...mine, ...taken].slice(0, count)
-    await Promise.all(taken.map((index) => rm(file(index), { force: true })))
+    await Promise.all(taken.map((index) => rm(this.#file(index), { force: true })))
     return null
   }
 
-  /** Frees what machines hold that have no process any more. A machine that is just starting is on the `keep` list. */
-  async function freeAllBut(keep: ReadonlySet<string>): Promise<void> {
-    for (const [index, machine] of await held()) {
-      if (!keep.has(machine)) await rm(file(index), { force: true })
+  /** Frees what machines hold that are not on the list: they have no process any more. */
+  async freeAllBut(keep: ReadonlySet<string>): Promise<void> {
+    for (const [index, machine] of await this.held()) {
+      if (!keep.has(machine)) await rm(this.#file(index), { force: true })
     }
   }
 
-  return { take, held, freeAllBut }
-}
+  #file(index: number): string {
+    return join(this.#folder, String(index))
+  }
 
-async function claim(path: string, machine: string): Promise<boolean> {
-  return writeFile(path, machine, { flag: 'wx' }).then(
-    () => true,
-    () => false,
-  )
+  #claim(index: number, machine: string): Promise<boolean> {
+    return writeFile(this.#file(index), machine, { flag: 'wx' }).then(
+      () => true,
+      () => false,
+    )
+  }
 }

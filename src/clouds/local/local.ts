@@ -6,7 +6,7 @@ import { failureRecord } from '../../core/failure.ts'
 import type { Offer } from '../../core/offer.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
-import { gpuBook, type HostGpu, hostGpus } from './gpus.ts'
+import { GpuBook, type HostGpu, hostGpus } from './gpus.ts'
 import { machineProcesses, signalProcess } from './processes.ts'
 
 export interface LocalCloudOptions {
@@ -31,97 +31,122 @@ export interface LocalCloudOptions {
 }
 
 /** Machines that are processes on this host: the agent's loop, the agent, and under it the engine. */
-export function makeLocalCloud(options: LocalCloudOptions): Cloud {
-  const { clock } = options
-  const prefix = `fd-${options.install}-`
-  const book = gpuBook(join(options.folder, 'gpus'))
-  const machineDir = (name: string) => join(options.folder, 'machines', name)
-  const starting = new Map<string, number>()
+export class LocalCloud implements Cloud {
+  readonly name = 'local'
+  readonly traits: CloudTraits
+  readonly #options: LocalCloudOptions
+  readonly #prefix: string
+  readonly #book: GpuBook
+  /** Asked for a moment ago: their processes may not be listed yet, so what they hold stays theirs. */
+  readonly #starting = new Map<string, number>()
 
-  async function living(): Promise<Map<string, number[]>> {
-    const machines = new Map<string, number[]>()
-    for (const { machine, pid } of await machineProcesses(prefix))
-      machines.set(machine, [...(machines.get(machine) ?? []), pid])
-    return machines
+  constructor(options: LocalCloudOptions) {
+    this.#options = options
+    this.#prefix = `fd-${options.install}-`
+    this.#book = new GpuBook(join(options.folder, 'gpus'))
+    this.traits = { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs }
   }
 
-  async function ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
-    const machines = await living()
+  async offers(): Promise<Offer[]> {
+    return localOffers(await hostGpus(), this.#options)
+  }
+
+  async listMachines(): Promise<ListedMachine[]> {
+    return [...(await this.#living())].map(([name, pids]) => ({ name, detail: { pids } }))
+  }
+
+  async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
+    const { maxMachines } = this.#options
+    const machines = await this.#living()
     if (machines.has(ask.name)) return { accepted: true }
-    if (machines.size >= options.maxMachines) {
-      const cause = `This host runs ${machines.size} machines already, and ${options.maxMachines} are allowed.`
-      return { accepted: false, refusal: failureRecord('no_capacity', cause) }
+    if (machines.size >= maxMachines) {
+      return refused(`This host runs ${machines.size} machines already, and ${maxMachines} are allowed.`)
     }
-    starting.set(ask.name, clock.now())
-    await book.freeAllBut(new Set([...machines.keys(), ...recent(starting, clock.now())]))
-    const gpus = ask.offer.gpu === null ? [] : await book.take(ask.name, await hostGpus(), ask.offer.gpuCount)
-    if (gpus === null) {
-      const cause = `${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`
-      return { accepted: false, refusal: failureRecord('no_capacity', cause) }
-    }
-    await startMachine(ask, gpus)
+    const gpus = await this.#takeGpus(ask, machines)
+    if (gpus === null) return refused(`${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`)
+    await this.#start(ask, gpus)
     return { accepted: true }
   }
 
-  async function startMachine(ask: MachineAsk, gpus: readonly number[]): Promise<void> {
-    const dir = machineDir(ask.name)
+  /** Tells the machine's loop to end everything; past the grace, or where the loop is dead, does so itself. */
+  async ensureGone(name: string): Promise<void> {
+    if (!name.startsWith(this.#prefix)) throw new Error(`${name} is not a machine of this install`)
+    const processes = (await machineProcesses(this.#prefix)).filter(({ machine }) => machine === name)
+    if (processes.length === 0) return
+    const now = this.#options.clock.now()
+    const since = await endAskedAt(this.#dirOf(name), now)
+    const loops = processes.filter(({ isLoop }) => isLoop)
+    if (now - since > this.#options.endGraceMs) for (const { pid } of processes) signalProcess(pid, 'SIGKILL')
+    else for (const { pid } of loops.length > 0 ? loops : processes) signalProcess(pid, 'SIGTERM')
+  }
+
+  #dirOf(name: string): string {
+    return join(this.#options.folder, 'machines', name)
+  }
+
+  async #living(): Promise<Map<string, number[]>> {
+    const machines = new Map<string, number[]>()
+    for (const { machine, pid } of await machineProcesses(this.#prefix)) {
+      machines.set(machine, [...(machines.get(machine) ?? []), pid])
+    }
+    return machines
+  }
+
+  async #takeGpus(ask: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<number[] | null> {
+    if (ask.offer.gpu === null) return []
+    const now = this.#options.clock.now()
+    this.#starting.set(ask.name, now)
+    for (const [name, at] of this.#starting) if (now - at > startingMs) this.#starting.delete(name)
+    await this.#book.freeAllBut(new Set([...living.keys(), ...this.#starting.keys()]))
+    return this.#book.take(ask.name, await hostGpus(), ask.offer.gpuCount)
+  }
+
+  async #start(ask: MachineAsk, gpus: readonly number[]): Promise<void> {
+    const { controlUrl, agentFile, loopFile, nodeBin, env } = this.#options
+    const dir = this.#dirOf(ask.name)
     await mkdir(dir, { recursive: true, mode: 0o700 })
     const tokenFile = join(dir, 'join-token')
     await writeFile(tokenFile, ask.joinToken, { mode: 0o600 })
-    const log = await open(join(dir, 'agent.log'), 'a', 0o600)
-    // Detached: the machine outlives this process. Its loop holds a lock, so a second one under the name ends at once.
-    const child = spawn('/bin/sh', [options.loopFile], {
-      detached: true,
-      cwd: dir,
-      stdio: ['ignore', log.fd, log.fd],
-      env: {
-        ...inherited(),
-        ...options.env,
-        FLIGHTDECK_MACHINE: ask.name,
-        FLIGHTDECK_CONTROL_URL: options.controlUrl,
-        FLIGHTDECK_JOIN_TOKEN_FILE: tokenFile,
-        FLIGHTDECK_NODE_DIR: dir,
-        FLIGHTDECK_AGENT: options.agentFile,
-        FLIGHTDECK_NODE_BIN: options.nodeBin,
-        ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
-      },
+    await runDetached(loopFile, dir, {
+      ...inherited(),
+      ...env,
+      FLIGHTDECK_MACHINE: ask.name,
+      FLIGHTDECK_CONTROL_URL: controlUrl,
+      FLIGHTDECK_JOIN_TOKEN_FILE: tokenFile,
+      FLIGHTDECK_NODE_DIR: dir,
+      FLIGHTDECK_AGENT: agentFile,
+      FLIGHTDECK_NODE_BIN: nodeBin,
+      ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
     })
+  }
+}
+
+function refused(cause: string): AskAnswer {
+  return { accepted: false, refusal: failureRecord('no_capacity', cause) }
+}
+
+/** The machine outlives this process. Its loop holds a lock, so a second one under the same name ends at once. */
+async function runDetached(loopFile: string, dir: string, env: Record<string, string>): Promise<void> {
+  const log = await open(join(dir, 'agent.log'), 'a', 0o600)
+  try {
+    const child = spawn('/bin/sh', [loopFile], { detached: true, cwd: dir, stdio: ['ignore', log.fd, log.fd], env })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
     })
     child.unref()
+  } finally {
     await log.close()
   }
-
-  async function ensureGone(name: string): Promise<void> {
-    if (!name.startsWith(prefix)) throw new Error(`${name} is not a machine of this install`)
-    const processes = (await machineProcesses(prefix)).filter(({ machine }) => machine === name)
-    if (processes.length === 0) return
-    const since = await endAskedAt(machineDir(name), clock.now())
-    const loops = processes.filter(({ isLoop }) => isLoop)
-    if (clock.now() - since > options.endGraceMs) for (const { pid } of processes) signalProcess(pid, 'SIGKILL')
-    else for (const { pid } of loops.length > 0 ? loops : processes) signalProcess(pid, 'SIGTERM')
-  }
-
-  async function listMachines(): Promise<ListedMachine[]> {
-    return [...(await living())].map(([name, pids]) => ({ name, detail: { pids } }))
-  }
-
-  return {
-    name: 'local',
-    traits: { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs },
-    offers: async () => localOffers(await hostGpus(), options),
-    ensureMachine,
-    ensureGone,
-    listMachines,
-  }
 }
+
+const startingMs = 10_000
 
 // Measured on one host: a process is in /proc before spawn returns; the rest are guesses with room to spare.
 const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
   confirmGoneMs: 200,
   listingLagMs: 1_000,
+  askLimitMs: 5_000,
   requestLimitMs: 15_000,
   bootLimitMs: 30_000,
   lookMs: 10_000,
@@ -173,10 +198,4 @@ async function endAskedAt(dir: string, now: number): Promise<number> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await writeFile(file, String(now), { flag: 'wx' }).catch(() => undefined)
   return Number(await readFile(file, 'utf8')) || now
-}
-
-/** Machines asked for a moment ago: their processes may not be listed yet, so what they hold stays theirs. */
-function recent(starting: Map<string, number>, now: number): string[] {
-  for (const [name, at] of starting) if (now - at > 10_000) starting.delete(name)
-  return [...starting.keys()]
 }
