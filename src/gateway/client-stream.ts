@@ -1,0 +1,61 @@
+import type { ServerResponse } from 'node:http'
+
+const chunkEnd = Buffer.from('\r\n')
+const lastChunk = Buffer.from('0\r\n\r\n')
+
+/**
+ * An event stream to one client, with its own chunk framing: chunks of the engine pass as they are, and `node:http`'s
+ * own framing, which takes three buffers and a timer for each chunk, is left out.
+ */
+export class ClientStream {
+  readonly #response: ServerResponse
+  /** HTTP/1.0 knows no chunks: the stream ends with the connection. */
+  readonly #chunked: boolean
+
+  constructor(response: ServerResponse, status: number, headers: string[]) {
+    this.#response = response
+    this.#chunked = response.req.httpVersionMinor > 0
+    headers.push(...(this.#chunked ? ['transfer-encoding', 'chunked'] : ['connection', 'close']))
+    response.writeHead(status, headers)
+    response.chunkedEncoding = false
+  }
+
+  /** Sends the head although there is no body yet. */
+  flush() {
+    this.#response.flushHeaders()
+  }
+
+  get speaksChunks(): boolean {
+    return this.#chunked
+  }
+
+  /** Whole chunks as the engine framed them. False: the client is slow. */
+  verbatim(bytes: Buffer): boolean {
+    return this.#response.write(bytes)
+  }
+
+  payload(pieces: readonly Buffer[]): boolean {
+    const bytes = this.#framed(pieces)
+    return bytes === null || this.#response.write(bytes)
+  }
+
+  /** Ends with whole chunks of the engine, its last one included. */
+  endVerbatim(bytes: Buffer) {
+    this.#response.end(bytes)
+  }
+
+  end(pieces: readonly Buffer[]) {
+    const bytes = this.#framed(pieces)
+    if (!this.#chunked) this.#response.end(bytes ?? undefined)
+    else this.#response.end(bytes === null ? lastChunk : Buffer.concat([bytes, lastChunk]))
+  }
+
+  #framed(pieces: readonly Buffer[]): Buffer | null {
+    let length = 0
+    for (const piece of pieces) length += piece.length
+    // An empty chunk would be the end.
+    if (length === 0) return null
+    if (!this.#chunked) return Buffer.concat(pieces)
+    return Buffer.concat([Buffer.from(`${length.toString(16)}\r\n`, 'latin1'), ...pieces, chunkEnd])
+  }
+}

@@ -1,0 +1,147 @@
+import { jitter } from '../lib/chance.ts'
+import type { ProbeResult } from '../wire/gateway.ts'
+import { ask } from './ask.ts'
+import type { NodePool } from './pool.ts'
+import type { Router } from './route.ts'
+
+export interface ProbeTimes {
+  readonly probeMs: number
+  readonly badProbeMs: number
+  readonly tokenProbeMs: number
+}
+
+export interface Seen {
+  readonly good: boolean
+  readonly detail: string
+  readonly tookMs: number
+  /** Monotonic ms. */
+  readonly at: number
+}
+
+interface Subject {
+  nextAt: number
+  running: boolean
+  routable: boolean
+  /** Of the last token that was asked for. */
+  tokenAt: number
+  /** False once the engine said that it completes nothing: it embeds. */
+  generates: boolean
+  last: Seen | null
+}
+
+// Guesses: an engine under load answers /health late, a token waits behind every prompt in its queue.
+const plainTimeoutMs = 10_000
+const tokenTimeoutMs = 60_000
+
+/** Asks every engine, over the way that requests take, whether it is well. */
+export class Prober {
+  readonly #router: Router
+  readonly #times: ProbeTimes
+  readonly #changed: () => void
+  readonly #subjects = new Map<string, Subject>()
+
+  /** `changed`: a node turned good or bad, which control should hear at once. */
+  constructor(router: Router, times: ProbeTimes, changed: () => void) {
+    this.#router = router
+    this.#times = times
+    this.#changed = changed
+  }
+
+  /** Starts what is due. `now`: monotonic ms. */
+  sweep(now: number) {
+    for (const id of this.#subjects.keys()) if (!this.#router.pools.has(id)) this.#subjects.delete(id)
+    for (const pool of this.#router.pools.values()) this.#look(pool, now)
+  }
+
+  #look(pool: NodePool, now: number) {
+    const subject = this.#subjectOf(pool)
+    const becameRoutable = pool.node.routable && !subject.routable
+    subject.routable = pool.node.routable
+    // Without a connection nothing can be asked, and that is no bad result: another gateway may have one.
+    if (pool.node.order !== 'run' || pool.sockets.size === 0 || subject.running) return
+    if (!becameRoutable && now < subject.nextAt) return
+    subject.running = true
+    void this.#probe(pool, subject, now).finally(() => {
+      subject.running = false
+    })
+  }
+
+  #subjectOf(pool: NodePool): Subject {
+    const known = this.#subjects.get(pool.node.id)
+    if (known) return known
+    const fresh = {
+      nextAt: 0,
+      running: false,
+      routable: false,
+      tokenAt: Number.NEGATIVE_INFINITY,
+      generates: true,
+      last: null,
+    }
+    this.#subjects.set(pool.node.id, fresh)
+    return fresh
+  }
+
+  async #probe(pool: NodePool, subject: Subject, began: number): Promise<void> {
+    const { good, detail } = await this.#questions(pool, subject, began).then(
+      (detail) => ({ good: true, detail }),
+      (error: Error) => ({ good: false, detail: error.message }),
+    )
+    const at = performance.now()
+    const changed = subject.last?.good !== good
+    subject.last = { good, detail: detail.slice(0, 500), tookMs: Math.round(at - began), at }
+    subject.nextAt = at + (good ? this.#times.probeMs : this.#times.badProbeMs) * jitter(0.2)
+    pool.doubtful = !good
+    if (changed) this.#changed()
+  }
+
+  /** What was seen, in words; throws what was seen instead of what was expected. */
+  async #questions(pool: NodePool, subject: Subject, now: number): Promise<string> {
+    const { healthPath, servedName } = pool.node
+    const health = await ask(pool, { method: 'GET', path: healthPath }, plainTimeoutMs)
+    if (health.status !== 200) throw new Error(`GET ${healthPath} answered ${health.status}; 200 was expected.`)
+    const models = await ask(pool, { method: 'GET', path: '/v1/models' }, plainTimeoutMs)
+    if (models.status !== 200) throw new Error(`GET /v1/models answered ${models.status}; 200 was expected.`)
+    if (!modelNames(models.body).includes(servedName))
+      throw new Error(`GET /v1/models does not list "${servedName}"; it lists: ${modelNames(models.body).join(', ')}.`)
+    const idle = now - pool.completedAt >= this.#times.tokenProbeMs
+    if (!idle || !subject.generates || now - subject.tokenAt < this.#times.tokenProbeMs)
+      return `Healthy, and lists "${servedName}".`
+    return this.#token(pool, subject, now)
+  }
+
+  async #token(pool: NodePool, subject: Subject, now: number): Promise<string> {
+    const { servedName } = pool.node
+    const body = JSON.stringify({ model: servedName, prompt: 'Hello', max_tokens: 1, temperature: 0 })
+    const token = await ask(pool, { method: 'POST', path: '/v1/completions', body }, tokenTimeoutMs)
+    if (token.status === 404 || token.status === 501) {
+      subject.generates = false
+      return `Healthy, lists "${servedName}", and does not generate.`
+    }
+    if (token.status !== 200) throw new Error(`A completion of one token answered ${token.status}; 200 was expected.`)
+    subject.tokenAt = now
+    return `Healthy, lists "${servedName}", and gave a token.`
+  }
+
+  /** The last result of every node that is still there. */
+  results(now: number): ProbeResult[] {
+    const results: ProbeResult[] = []
+    for (const [nodeId, { last }] of this.#subjects) {
+      if (!last) continue
+      const { good, detail, tookMs, at } = last
+      results.push({ nodeId, good, detail, tookMs, agoMs: Math.max(0, Math.round(now - at)) })
+    }
+    return results
+  }
+}
+
+function modelNames(body: string): string[] {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(body)
+  } catch (error) {
+    throw new Error('GET /v1/models answered something that is not JSON.', { cause: error })
+  }
+  const data = (parsed as { data?: unknown } | null)?.data
+  if (!Array.isArray(data)) return []
+  return data.map((card: unknown) => String((card as { id?: unknown } | null)?.id)).slice(0, 50)
+}

@@ -1,0 +1,226 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { version } from '../core/version.ts'
+import { randomName } from '../lib/chance.ts'
+import { errorBody, type Refusal, refusals } from './openai-error.ts'
+import type { Call } from './relay.ts'
+import { readBody, usageAsked } from './request.ts'
+import type { RoutedKey, Router } from './route.ts'
+import { isReverseUpgrade } from './upgrade.ts'
+
+export interface ServerDeps {
+  readonly router: Router
+  readonly maxBodyBytes: number
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null
+  /** False from the first word of the end on. */
+  open(): boolean
+  relay(call: Call, response: ServerResponse): void
+  refused(status: number): void
+  metricsPage(): Promise<{ contentType: string; text: string }>
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  failed(error: unknown): void
+}
+
+const generative = new Set(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])
+
+/** The client side. `node:http` parses, so that requests are read by a parser that the world has tried to fool. */
+export function createGatewayServer(deps: ServerDeps): Server {
+  const door = new Door(deps)
+  const options = {
+    // Above the 60 s of common load balancers, so that they and not we close an idle connection.
+    keepAliveTimeout: 75_000,
+    headersTimeout: 30_000,
+    // The upload of a large body over a slow line.
+    requestTimeout: 300_000,
+    noDelay: true,
+    // Some clients offer h2c on every request; only the upgrade of an agent is one.
+    shouldUpgradeCallback: isReverseUpgrade,
+  }
+  const listener = (request: IncomingMessage, response: ServerResponse) => door.handle(request, response)
+  const server = deps.tls ? createTlsServer({ ...options, ...deps.tls }, listener) : createServer(options, listener)
+  server.on('upgrade', (request, socket, head) => deps.upgrade(request, socket, head))
+  return server
+}
+
+/** What is read of a request's headers, in one walk. */
+interface Asked {
+  authorization: string
+  requestId: string
+  length: number
+  /** Header lines that go on to the engine. */
+  passed: string
+}
+
+const saneRequestId = /^[\w.:-]{1,128}$/
+
+class Door {
+  readonly #deps: ServerDeps
+  readonly #prefix = `req-${randomName(10)}-`
+  #serial = 0
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse) {
+    const asked = readHeaders(request.rawHeaders)
+    if (asked.requestId === '') asked.requestId = this.#prefix + (this.#serial++).toString(36)
+    try {
+      this.#route(request, response, asked)
+    } catch (error) {
+      this.#deps.failed(error)
+      if (!response.headersSent) this.#refuse(response, refusals.internal(), asked.requestId)
+      else response.destroy()
+    }
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse, asked: Asked) {
+    const url = request.url ?? '/'
+    const query = url.indexOf('?')
+    const path = query < 0 ? url : url.slice(0, query)
+    if (request.method === 'POST' && generative.has(path)) return this.#generate(request, response, path, asked)
+    // A body that nobody reads must not stay in the connection.
+    request.resume()
+    if (request.method !== 'GET') return this.#refuse(response, refusals.noSuchPath(path), asked.requestId)
+    if (path === '/v1/models' || path.startsWith('/v1/models/')) return this.#models(response, path, asked)
+    if (path === '/health') return this.#health(response, asked)
+    if (path === '/metrics') return this.#metrics(response)
+    this.#refuse(response, refusals.noSuchPath(path), asked.requestId)
+  }
+
+  // ---- the three paths that reach a node
+
+  #generate(request: IncomingMessage, response: ServerResponse, path: string, asked: Asked) {
+    const { router, maxBodyBytes } = this.#deps
+    const refuse = (refusal: Refusal) => {
+      // The rest of the body is not wanted, so the connection cannot be used again.
+      response.shouldKeepAlive = request.complete
+      this.#refuse(response, refusal, asked.requestId)
+      request.resume()
+    }
+    if (!this.#deps.open()) return refuse(refusals.stopping())
+    if (router.version === null) return refuse(refusals.notReady())
+    const key = router.authenticate(asked.authorization)
+    if ('status' in key) return refuse(key)
+    if (asked.length > maxBodyBytes) return refuse(refusals.tooLarge(maxBodyBytes))
+    collect(request, maxBodyBytes, (body) => {
+      if (body === null) return refuse(refusals.tooLarge(maxBodyBytes))
+      this.#forward(response, path, asked, key, body)
+    })
+  }
+
+  #forward(response: ServerResponse, path: string, asked: Asked, key: RoutedKey, bytes: Buffer) {
+    const read = readBody(bytes)
+    if ('status' in read) return this.#refuse(response, read, asked.requestId)
+    const refusal = this.#deps.router.refuseModel(key, read.model)
+    if (refusal) return this.#refuse(response, refusal, asked.requestId)
+    const changed = read.streams ? usageAsked(bytes, read.scanned) : null
+    const body = changed ?? bytes
+    const head =
+      `POST ${path} HTTP/1.1\r\nhost: node\r\n${asked.passed}x-request-id: ${asked.requestId}\r\n` +
+      `content-length: ${body.length}\r\n`
+    const { model, streams } = read
+    const call = { keyId: key.id, model, path, requestId: asked.requestId, head, body, streams }
+    this.#deps.relay({ ...call, stripUsage: changed !== null }, response)
+  }
+
+  // ---- what the gateway answers by itself
+
+  #models(response: ServerResponse, path: string, asked: Asked) {
+    const key = this.#deps.router.authenticate(asked.authorization)
+    if ('status' in key) return this.#refuse(response, key, asked.requestId)
+    const data = this.#deps.router.listModels(key)
+    if (path === '/v1/models') return send(response, 200, JSON.stringify({ object: 'list', data }), asked.requestId)
+    const id = safeDecode(path.slice('/v1/models/'.length))
+    const card = data.find((one) => one.id === id)
+    if (card) send(response, 200, JSON.stringify(card), asked.requestId)
+    else this.#refuse(response, refusals.unknownModel(id), asked.requestId)
+  }
+
+  #health(response: ServerResponse, asked: Asked) {
+    const { router } = this.#deps
+    const status = router.version !== null && this.#deps.open() ? 200 : 503
+    const state = status === 200 ? 'ok' : router.version === null ? 'starting' : 'stopping'
+    send(response, status, JSON.stringify({ status: state, version }), asked.requestId)
+  }
+
+  #metrics(response: ServerResponse) {
+    this.#deps.metricsPage().then(
+      ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
+      (error: unknown) => {
+        this.#deps.failed(error)
+        response.writeHead(500).end()
+      },
+    )
+  }
+
+  #refuse(response: ServerResponse, refusal: Refusal, requestId: string) {
+    this.#deps.refused(refusal.status)
+    sendRefusal(response, refusal, requestId)
+  }
+}
+
+function readHeaders(raw: readonly string[]): Asked {
+  const asked = { authorization: '', requestId: '', length: 0, passed: '' }
+  for (let i = 0; i < raw.length; i += 2) {
+    const given = raw[i] as string
+    // Lengths first: lower-casing every name of every request costs more than all the rest here.
+    if (!mayMatter(given.length)) continue
+    const value = raw[i + 1] as string
+    switch (given.toLowerCase()) {
+      case 'authorization':
+        asked.authorization = value
+        break
+      case 'x-request-id':
+        if (saneRequestId.test(value)) asked.requestId = value
+        break
+      case 'content-length':
+        asked.length = Number(value)
+        break
+      // A list of what goes on and not of what does not: an engine obeys headers that nobody here has heard of.
+      case 'content-type':
+      case 'accept':
+      case 'traceparent':
+      case 'tracestate':
+        asked.passed += `${given}: ${value}\r\n`
+    }
+  }
+  return asked
+}
+
+const mayMatter = (length: number) => (length >= 10 ? length <= 14 : length === 6)
+
+function collect(request: IncomingMessage, limit: number, done: (body: Buffer | null) => void) {
+  const pieces: Buffer[] = []
+  let size = 0
+  request.on('data', (piece: Buffer) => {
+    size += piece.length
+    if (size <= limit) pieces.push(piece)
+    else if (size - piece.length <= limit) done(null)
+  })
+  request.on('end', () => {
+    if (size <= limit) done(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, size))
+  })
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (error instanceof URIError) return text
+    throw error
+  }
+}
+
+function send(response: ServerResponse, status: number, body: string, requestId: string, extra: string[] = []) {
+  const headers = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
+  response.writeHead(status, [...headers, 'x-request-id', requestId, ...extra])
+  response.end(body)
+}
+
+export function sendRefusal(response: ServerResponse, refusal: Refusal, requestId: string) {
+  if (response.headersSent || response.destroyed) return
+  const extra = refusal.retryAfterS === null ? [] : ['retry-after', String(refusal.retryAfterS)]
+  send(response, refusal.status, errorBody(refusal.error), requestId, extra)
+}
