@@ -16,7 +16,7 @@ export interface ConnectionOptions {
 
 type Env = Readonly<Record<string, string | undefined>>
 
-const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /** Where `flightdeck up` keeps its state, and with it the address and the first token. */
 export const dataFolder = (env: Env): string => env.FLIGHTDECK_DATA || join(projectRoot, 'data')

@@ -1,8 +1,6 @@
-import type { makeClient } from '../wire/client.ts'
+import type { Client } from '../wire/client.ts'
 import type { Connection } from './connection.ts'
 import type { Terminal } from './terminal.ts'
-
-export type Client = ReturnType<typeof makeClient>
 
 /** What every command gets: where it talks to, and where it speaks. */
 export interface Context {

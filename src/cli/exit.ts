@@ -1,5 +1,6 @@
 import { type FailureRecord, failureRecord } from '../core/failure.ts'
-import { plainBlock } from './plain-text.ts'
+import type { CallFailure } from '../wire/client.ts'
+import { plainBlock, plainLine } from './plain-text.ts'
 import type { Look } from './terminal.ts'
 
 /** What the command's exit code says; docs/cli.md promises these to scripts. */
@@ -38,7 +39,7 @@ export function unreachable(url: string, why: string): CliFailure {
     code: 'unreachable',
     fault: 'us',
     retry: 'later',
-    cause: `The control plane at ${url} cannot be reached: ${why}.`,
+    cause: `The control plane at ${url} cannot be reached. ${plainLine(why)}`,
     remedy: 'Start it with `flightdeck up`, or say where it is with --url or FLIGHTDECK_URL.',
   }
   return new CliFailure(record, exitCodes.unreachable)
@@ -51,17 +52,9 @@ export function exitCodeOf(record: FailureRecord, status: number): ExitCode {
   return record.fault === 'caller' ? exitCodes.usage : exitCodes.failed
 }
 
-/** What a call's rejection carries, read by shape: this file is also loaded where no call is ever made. */
-interface CallFailureLike {
-  readonly error: FailureRecord & { readonly requestId?: string }
-  readonly status: number
-  readonly requestId?: string | null
-}
-
-function isCallFailure(error: unknown): error is CallFailureLike {
-  if (typeof error !== 'object' || error === null || !('error' in error) || !('status' in error)) return false
-  const { error: record } = error as { error: unknown }
-  return typeof record === 'object' && record !== null && 'code' in record && 'cause' in record
+/** Told by its shape: the class would load the schemas also for `--help`. */
+function isCallFailure(error: unknown): error is CallFailure {
+  return error instanceof Error && error.name === 'CallFailure'
 }
 
 /** Any error as a failure that can be shown; `url` is where the call went. */
@@ -69,30 +62,11 @@ export function asCliFailure(error: unknown, url: string): CliFailure {
   if (error instanceof CliFailure) return error
   if (isCallFailure(error)) {
     // Status 0: the call never got an answer.
-    if (error.status === 0) return unreachable(url, error.error.cause.replace(/\.$/, ''))
-    const id = error.requestId ?? error.error.requestId ?? null
-    return new CliFailure(error.error, exitCodeOf(error.error, error.status), id)
+    if (error.status === 0) return unreachable(url, error.error.cause)
+    return new CliFailure(error.error, exitCodeOf(error.error, error.status), error.requestId || null)
   }
-  const why = networkReason(error)
-  if (why) return unreachable(url, why)
   const text = error instanceof Error ? error.message : String(error)
   return new CliFailure(failureRecord('internal', text), exitCodes.failed)
-}
-
-/** Why fetch gave up, in words, or null when the error is of another kind. */
-export function networkReason(error: unknown): string | null {
-  if (!(error instanceof Error)) return null
-  if (error.name === 'TimeoutError') return 'no answer in time'
-  const { cause } = error
-  if (error.message !== 'fetch failed' || !(cause instanceof Error)) return null
-  const code = 'code' in cause ? String(cause.code) : ''
-  const words: Record<string, string> = {
-    ECONNREFUSED: 'nothing listens there',
-    ENOTFOUND: 'the name is not known',
-    ETIMEDOUT: 'no answer in time',
-    ECONNRESET: 'the connection was cut',
-  }
-  return words[code] ?? (cause.message || code || 'the connection failed')
 }
 
 const evidenceLines = 12

@@ -1,11 +1,12 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../core/version.ts'
+import type { Client } from '../wire/client.ts'
 import { addAdminCommands } from './commands-admin.ts'
 import { addDeploymentCommands } from './commands-deployment.ts'
 import { addLaunchCommands, wholeFor } from './commands-launch.ts'
 import { addNodeCommands } from './commands-node.ts'
 import { type ConnectionOptions, findConnection } from './connection.ts'
-import type { Client, Context } from './context.ts'
+import type { Context } from './context.ts'
 import { asCliFailure, type CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
 import type { Terminal } from './terminal.ts'
 

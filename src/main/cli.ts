@@ -9,10 +9,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+// A control plane that accepts and never answers must not hold a script for ever; a guess well above any real answer.
+const answerLimitMs = 30_000
+const inTime: typeof fetch = (to, init) => fetch(to, { ...init, signal: AbortSignal.timeout(answerLimitMs) })
+
 process.exitCode = await runCli(process.argv.slice(2), {
   terminal: processTerminal(),
   env: process.env,
   // Loaded late: help and mistakes should not wait for schemas and servers.
-  makeClient: async (connection) => (await import('../wire/client.ts')).makeClient(connection),
+  makeClient: async (connection) => (await import('../wire/client.ts')).makeClient({ ...connection, fetch: inTime }),
   up: serveUntilStopped,
 })

@@ -1,0 +1,198 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { failureRecord } from '../core/failure.ts'
+import { projectRoot } from './connection.ts'
+import { CliFailure, exitCodes } from './exit.ts'
+import { quietPause } from './live-feed.ts'
+
+export type DemoEngine = 'sim' | 'vllm'
+
+/** So that the account at the end is not full of zeros: about what an H100 costs by the hour. */
+export const demoPriceUsd = 2.49
+
+// Slow enough to be watched, fast enough to be waited for.
+const simulation = { startupMs: 6_000, ttftMs: 150, tokensPerS: 40, replyTokens: 60 }
+
+export const vllmFolder = (env: NodeJS.ProcessEnv = process.env): string =>
+  join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'flightdeck', 'vllm-cpu')
+
+/** The configuration of the demo's control plane; ports are chosen by the system. */
+export function demoConfig(engine: DemoEngine): { model: string; config: object } {
+  const engines = {
+    sim: { env: { FLIGHTDECK_SIM: JSON.stringify(simulation) } },
+    vllm: { command: [join(vllmFolder(), 'serve')] },
+  }
+  const model = engine === 'sim' ? 'demo-sim' : 'tiny'
+  const config = {
+    listen: { port: 0 },
+    gateway: { port: 0 },
+    local: { pricePerHourUsd: demoPriceUsd, maxMachines: 1, engines: { [engine]: engines[engine] } },
+    models: [{ name: model, engine, source: model, description: `The model of the demo, on the engine ${engine}.` }],
+  }
+  return { model, config }
+}
+
+export interface ControlPlane {
+  readonly url: string
+  readonly gatewayUrl: string
+  readonly adminToken: string
+  readonly install: string
+}
+
+export interface World {
+  readonly folder: string
+  readonly logFile: string
+  start(): Promise<ControlPlane>
+  /** Ends what was started; resolves to what still ran afterwards and had to be killed. */
+  stop(install: string | null): Promise<number[]>
+  remove(): void
+}
+
+const startLimitMs = 90_000
+const stopLimitMs = 30_000
+
+/** A control plane of its own in a fresh folder, as real processes. */
+export function makeWorld(config: object, signal: AbortSignal): World {
+  const folder = mkdtempSync(join(tmpdir(), 'flightdeck-demo-'))
+  const logFile = join(folder, 'control.log')
+  const configFile = join(folder, 'config.json')
+  writeFileSync(configFile, JSON.stringify(config, null, 2))
+  let child: ChildProcess | null = null
+
+  async function start(): Promise<ControlPlane> {
+    const words = ['up', '--data', join(folder, 'data'), '--config', configFile, '--port', '0', '--gateway-port', '0']
+    child = spawn(process.execPath, [join(projectRoot, 'src/main/cli.ts'), ...words, '--json'], {
+      // A group of its own: Ctrl-C ends the demo, and the demo ends this in order.
+      detached: true,
+      env: ownEnvironment(process.env),
+      stdio: ['ignore', 'pipe', openSync(logFile, 'a', 0o600)],
+    })
+    return readyLine(child, logFile, signal)
+  }
+
+  async function stop(install: string | null): Promise<number[]> {
+    if (child && isRunning(child)) {
+      child.kill('SIGTERM')
+      await ended(child, stopLimitMs)
+    }
+    const left = leftOf(folder, install)
+    for (const pid of left) kill(pid)
+    return left
+  }
+
+  return { folder, logFile, start, stop, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/** The caller's own control plane and database must not leak into the demo's. */
+function ownEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const foreign = (name: string) => name.startsWith('FLIGHTDECK_') || name === 'DATABASE_URL'
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !foreign(name)))
+}
+
+const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
+
+function ended(child: ChildProcess, limitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      resolve()
+    }, limitMs)
+    child.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+function readyLine(child: ChildProcess, logFile: string, signal: AbortSignal): Promise<ControlPlane> {
+  return new Promise((resolve, reject) => {
+    const refuse = (cause: string) => {
+      clearTimeout(timer)
+      reject(notStarted(cause, logFile))
+    }
+    const timer = setTimeout(
+      () => refuse(`The control plane was not ready within ${startLimitMs / 1_000} s.`),
+      startLimitMs,
+    )
+    signal.addEventListener('abort', () => refuse('The demo was interrupted.'), { once: true })
+    child.once('error', (error) => refuse(`The control plane could not be started: ${error.message}.`))
+    child.once('exit', (code) => refuse(`The control plane ended with code ${code} before it was ready.`))
+    if (!child.stdout) return refuse('The control plane has no standard output.')
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const told = JSON.parse(line) as ControlPlane & { event: string }
+      if (told.event !== 'ready') return
+      clearTimeout(timer)
+      resolve(told)
+    })
+  })
+}
+
+function notStarted(cause: string, logFile: string): CliFailure {
+  const evidence = readFileSync(logFile, 'utf8').trim().split('\n').slice(-12).join('\n')
+  const remedy = `Read the end of ${logFile}.`
+  return new CliFailure(failureRecord('internal', cause, { remedy, evidence }), exitCodes.failed)
+}
+
+/** Processes of the demo's machines carry their name; everything else it started works in its folder. */
+export function leftOf(folder: string, install: string | null): number[] {
+  const marks = [folder, ...(install === null ? [] : [`FLIGHTDECK_MACHINE=fd-${install}-`])]
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .filter((entry) => marks.some((mark) => aboutProcess(entry).includes(mark)))
+    .map(Number)
+}
+
+function aboutProcess(pid: string): string {
+  try {
+    return ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'latin1')).join('\0')
+  } catch {
+    // It ended while we looked, or it is another user's: then it is none of ours.
+    return ''
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+/** Tries until something comes, and says what was waited for when it does not. */
+export async function until<T>(
+  what: string,
+  limitMs: number,
+  signal: AbortSignal,
+  look: () => Promise<T | null>,
+): Promise<T> {
+  for (const from = performance.now(); performance.now() - from < limitMs; await quietPause(200, signal)) {
+    signal.throwIfAborted()
+    const found = await look()
+    if (found !== null) return found
+  }
+  const cause = `${what} did not happen within ${limitMs / 1_000} s.`
+  throw new CliFailure(failureRecord('internal', cause), exitCodes.timedOut)
+}
+
+/** Installs the real vLLM; its own progress goes to the screen line by line. */
+export function installVllm(tell: (line: string) => void, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(projectRoot, 'rig/vllm-cpu/up'), [vllmFolder()], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
+    })
+    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', tell)
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) return resolve()
+      const record = failureRecord('command_not_found', `vLLM could not be installed (code ${code}).`, {
+        remedy: 'Read the lines above; Linux, Python 3.10, 8 GB of disk and a package registry are needed.',
+      })
+      reject(new CliFailure(record, exitCodes.failed))
+    })
+  })
+}
