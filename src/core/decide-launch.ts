@@ -74,14 +74,17 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   if (view.unwantedAt !== null) return 'unwanted'
   if (view.state === 'live') return current && givenUp(current.nodeState) ? 'node_lost' : null
   if (now >= view.deadlineAt) return 'expired'
-  if (view.state === 'queued') return view.admitted ? 'admitted' : null
+  const tried = view.attempts.map(({ failure }) => failure)
+  const exhausted = nextOffer(tried, view.offerCount, policy) === null
+  if (view.state === 'queued') return exhausted ? 'exhausted' : view.admitted ? 'admitted' : null
   if (!current) return null
   if (view.state === 'attempting') {
     if (current.nodeState === 'ready') return 'node_ready'
     if (!givenUp(current.nodeState)) return null
-    const tried = view.attempts.map(({ failure }) => failure)
-    return nextOffer(tried, view.offerCount, policy) === null ? 'exhausted' : 'attempt_failed'
+    return exhausted ? 'exhausted' : 'attempt_failed'
   }
+  // A node may tell why it failed after its attempt was given up: then there may be nothing left to try.
+  if (exhausted) return 'exhausted'
   return retryDue(view, current, policy, now) ? 'retry_due' : null
 }
 
@@ -109,6 +112,8 @@ function failureFor(fact: LaunchFact, view: LaunchView): FailureRecord | null {
     return view.unwantedOutcome === 'cancelled' ? failureRecord('cancelled', 'It was cancelled by hand.') : view.failure
   }
   if (fact === 'expired') return timeoutFailure(view, last)
+  if (view.attempts.length === 0 && fact === 'exhausted')
+    return failureRecord('no_offer_fits', 'There is no offer to try.')
   if (fact === 'attempt_failed' || fact === 'exhausted' || fact === 'node_lost') {
     return last ?? failureRecord('node_vanished', 'The machine ended without a word.')
   }

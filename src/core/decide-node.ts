@@ -9,6 +9,8 @@ export interface CloudTraits {
   readonly confirmGoneMs: number
   /** After an ask the cloud may list the machine this much later; until then "not there" says nothing. */
   readonly listingLagMs: number
+  /** An ask whose answer was lost may still be carried out for this long; after it, an open ask is over. */
+  readonly askLimitMs: number
   /** Time limits of one attempt: until the machine is seen, until its agent joins, until the engine answers. */
   readonly requestLimitMs: number
   readonly bootLimitMs: number
@@ -87,10 +89,19 @@ export function decideNode(view: NodeView, traits: CloudTraits, now: number): No
 /** The cloud said "not there" twice, with time between, while no ask was open and the node itself was silent. */
 function vanished(view: NodeView, traits: CloudTraits): boolean {
   const { sighting } = view
-  if (sighting?.seen !== 'absent' || sighting.absentSince === null || view.askOpen) return false
-  if (view.askedAt !== null && sighting.absentSince < view.askedAt + traits.listingLagMs) return false
-  if (view.heardAt !== null && view.heardAt >= sighting.absentSince) return false
+  if (sighting?.seen !== 'absent' || sighting.absentSince === null) return false
+  if (sighting.absentSince < absenceCountsFrom(view, traits)) return false
   return sighting.at - sighting.absentSince >= traits.confirmGoneMs
+}
+
+/** "Not there" said before this time says nothing: the machine may still come or be listed, or the node spoke since. */
+export function absenceCountsFrom(
+  view: Pick<NodeView, 'askedAt' | 'askOpen' | 'heardAt'>,
+  traits: Pick<CloudTraits, 'askLimitMs' | 'listingLagMs'>,
+): number {
+  const heard = view.heardAt === null ? Number.NEGATIVE_INFINITY : view.heardAt + 1
+  if (view.askedAt === null) return heard
+  return Math.max(heard, view.askedAt + (view.askOpen ? traits.askLimitMs : 0) + traits.listingLagMs)
 }
 
 /** For a node that is gone only a look made after its end counts: an old one is how it was before. */

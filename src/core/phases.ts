@@ -70,15 +70,20 @@ const guess: Readonly<Record<Phase, number>> = {
 /** Where a launch stands: past durations are the weights; `within` is the share done (0..1) that the phase told of itself. */
 export function progressOf(phase: Phase, elapsedMs: number, within: number | null, past: PhasePast): Progress {
   if (phase === 'ready') return { phase, percent: 100, etaMs: 0 }
-  const known = past.size > 0
+  // Phases that took no time at all are no past to learn from.
+  const known = [...past.values()].some((ms) => ms > 0)
   const weight = (name: Phase) => (known ? (past.get(name) ?? 0) : guess[name])
+  const sumOf = (names: readonly Phase[]) => names.reduce((sum, name) => sum + weight(name), 0)
   const at = phases.indexOf(phase)
-  const before = phases.slice(0, at).reduce((sum, name) => sum + weight(name), 0)
-  const after = phases.slice(at + 1).reduce((sum, name) => sum + weight(name), 0)
-  // A phase that takes longer than ever creeps towards its end and never passes it.
-  const here = Math.max(weight(phase), elapsedMs, 1)
-  const done = within === null ? Math.min(elapsedMs, here * 0.95) : here * Math.min(1, Math.max(0, within))
-  const total = Math.max(1, before + here + after)
-  const percent = Math.min(99, Math.floor((100 * (before + done)) / total))
+  const here = weight(phase)
+  const done = here * (within === null ? shareDone(elapsedMs, here) : Math.min(1, Math.max(0, within)))
+  const after = sumOf(phases.slice(at + 1))
+  const percent = Math.min(99, Math.floor((100 * (sumOf(phases.slice(0, at)) + done)) / sumOf(phases)))
   return { phase, percent, etaMs: known ? Math.round(here - done + after) : null }
+}
+
+/** A phase that takes longer than ever creeps towards its end and never reaches it. */
+function shareDone(elapsedMs: number, usualMs: number): number {
+  const nearlyMs = usualMs * 0.9
+  return elapsedMs <= nearlyMs ? elapsedMs / Math.max(1, usualMs) : 1 - (0.1 * nearlyMs) / Math.max(1, elapsedMs)
 }

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
+import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
-import { at, type Db, maybeJson } from './database.ts'
+import { at, type Db, maybeAt, maybeJson } from './database.ts'
 
 /** A machine as its cloud lists it. */
 export interface Listed {
@@ -23,11 +24,13 @@ const waiting: readonly NodeState[] = ['requesting', 'booting', 'releasing']
  * Writes what one bulk look said of every node of the cloud, and wakes the nodes for which it may matter. Returns how
  * many of them wait for a machine to come or go, so that the caller knows how soon to look again.
  */
-export async function saveLook(db: Db, look: BulkLook, now: number): Promise<number> {
+export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now: number): Promise<number> {
   const rows = await db
     .selectFrom('nodes as n')
     .leftJoin('sightings as s', 's.name', 'n.name')
-    .select(['n.id', 'n.name', 'n.state', 'n.created_at', 's.seen', 's.absent_since'])
+    .leftJoin('signals as g', 'g.node_id', 'n.id')
+    .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open', 'g.heard_at'])
+    .select(['s.seen', 's.absent_since'])
     .where('n.cloud', '=', look.cloud)
     .where((eb) =>
       eb.or([eb('n.state', '<>', 'gone'), eb('n.name', 'in', [...look.listed.map(({ name }) => name), ''])]),
@@ -38,9 +41,18 @@ export async function saveLook(db: Db, look: BulkLook, now: number): Promise<num
   await upsert(
     db,
     look,
-    covered.map((row) => ({ ...row, listed: present.get(row.name) })),
+    covered.map((row) => {
+      const known = { askedAt: row.asked_at, askOpen: row.ask_open, heardAt: row.heard_at }
+      // An absence that began too early to count would never count; so it begins anew with this look.
+      const goesOn = row.absent_since !== null && row.absent_since >= absenceCountsFrom(known, traits)
+      const absentSince = goesOn ? row.absent_since : look.startedAt
+      return { name: row.name, listed: present.get(row.name), absentSince }
+    }),
   )
-  const changed = covered.filter((row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null)
+  // A listed machine of a node that is gone wakes it at every look: the nudge of the first may have been lost.
+  const changed = covered.filter(
+    (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
+  )
   const wake = new Set([...changed, ...covered.filter(({ state }) => waiting.includes(state))].map(({ id }) => id))
   await nudge(db, 'node', [...wake], now)
   await sql`insert into looks (cloud, started_at, finished_at, error) values (${look.cloud}, ${at(look.startedAt)}, ${at(now)}, null)
@@ -53,19 +65,19 @@ export async function saveLook(db: Db, look: BulkLook, now: number): Promise<num
 interface Covered {
   readonly name: string
   readonly listed: Listed | undefined
+  readonly absentSince: number | null
 }
 
 async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Promise<void> {
   if (covered.length === 0) return
   const names = covered.map(({ name }) => name)
   const seen = covered.map(({ listed }) => (listed ? 'present' : 'absent'))
+  const since = covered.map(({ listed, absentSince }) => (listed ? null : maybeAt(absentSince)))
   const details = covered.map(({ listed }) => maybeJson(listed?.detail))
-  const startedAt = at(look.startedAt)
   await sql`insert into sightings as s (name, cloud, seen, at, absent_since, detail)
-    select name, ${look.cloud}, seen, ${startedAt}::timestamptz, case when seen = 'absent' then ${startedAt}::timestamptz end, detail::jsonb
-    from unnest(${names}::text[], ${seen}::text[], ${details}::text[]) as t (name, seen, detail)
-    on conflict (name) do update set seen = excluded.seen, at = excluded.at,
-      absent_since = case when excluded.seen = 'absent' then coalesce(s.absent_since, excluded.absent_since) end,
+    select name, ${look.cloud}, seen, ${at(look.startedAt)}::timestamptz, since, detail::jsonb
+    from unnest(${names}::text[], ${seen}::text[], ${since}::timestamptz[], ${details}::text[]) as t (name, seen, since, detail)
+    on conflict (name) do update set seen = excluded.seen, at = excluded.at, absent_since = excluded.absent_since,
       detail = coalesce(excluded.detail, s.detail)
     where s.at <= excluded.at`.execute(db)
 }

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'vitest'
+import { type AttemptView, decideLaunch, type LaunchView } from './decide-launch.ts'
+import { failureRecord } from './failure.ts'
+import { isOver, launchOutcomes, launchStates, launchTable } from './launch-table.ts'
+import type { NodeState } from './node-table.ts'
+import { nodeStates } from './node-table.ts'
+import type { RetryPolicy } from './retry.ts'
+
+const policy: RetryPolicy = {
+  triesPerOffer: 1,
+  rounds: 1,
+  firstBackOffMs: 1_000,
+  maxBackOffMs: 8_000,
+  waitForGoneMs: 60_000,
+}
+const now = 1_000_000
+const full = failureRecord('no_capacity', 'Full.')
+const typo = failureRecord('command_not_found', 'No such command.')
+
+function attempt(nodeState: NodeState, over: Partial<AttemptView> = {}): AttemptView {
+  return { closedAt: null, nodeState, nodeStateSince: now, nodeReadyAt: null, failure: null, ...over }
+}
+
+function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): LaunchView {
+  return {
+    state,
+    stateSince: now,
+    outcome: null,
+    unwantedAt: null,
+    unwantedOutcome: 'cancelled',
+    deadlineAt: now + 100_000,
+    offerCount: 3,
+    attempts: state === 'queued' ? [] : [attempt(state === 'live' ? 'ready' : 'loading')],
+    admitted: false,
+    failure: null,
+    ...over,
+  }
+}
+
+const decide = (view: LaunchView, at = now) => decideLaunch(view, policy, at)
+const factOf = (view: LaunchView, at = now) => decide(view, at).fact
+const gone = [attempt('gone', { failure: full, closedAt: now })]
+
+/** One situation for each arrow of the table. */
+const situations: Record<string, LaunchView> = {
+  'queued admitted': launch('queued', { admitted: true }),
+  'queued exhausted': launch('queued', { admitted: true, offerCount: 0 }),
+  'queued unwanted': launch('queued', { admitted: true, unwantedAt: now }),
+  'queued expired': launch('queued', { admitted: true, deadlineAt: now }),
+  'attempting node_ready': launch('attempting', { attempts: [attempt('ready')] }),
+  'attempting attempt_failed': launch('attempting', { attempts: [attempt('releasing', { failure: full })] }),
+  'attempting exhausted': launch('attempting', { attempts: [attempt('releasing', { failure: typo })] }),
+  'attempting unwanted': launch('attempting', { unwantedAt: now }),
+  'attempting expired': launch('attempting', { deadlineAt: now }),
+  'backing_off retry_due': launch('backing_off', { attempts: gone, stateSince: now - 1_000 }),
+  'backing_off exhausted': launch('backing_off', { attempts: [attempt('gone', { failure: typo })] }),
+  'backing_off unwanted': launch('backing_off', { attempts: gone, unwantedAt: now }),
+  'backing_off expired': launch('backing_off', { attempts: gone, deadlineAt: now }),
+  'live node_lost': launch('live', { attempts: [attempt('releasing', { nodeReadyAt: 1 })] }),
+  'live unwanted': launch('live', { unwantedAt: now }),
+  ...Object.fromEntries(
+    launchOutcomes.map((outcome) => [
+      `ending cleared_${outcome}`,
+      launch('ending', { outcome, attempts: [attempt('gone')] }),
+    ]),
+  ),
+}
+
+describe('each fact', () => {
+  const arrows = launchStates.flatMap((state) =>
+    Object.entries(launchTable[state].on).map(([fact, next]) => ({ state, fact, next })),
+  )
+
+  test.each(arrows)('$state becomes $next by $fact', ({ state, fact, next }) => {
+    const view = situations[`${state} ${fact}`]
+    assert.ok(view)
+    const decided = decide(view)
+    assert.deepEqual([decided.fact, decided.state], [fact, next])
+  })
+
+  test('no fact ever leaves an end', () => {
+    for (const state of launchStates.filter(isOver))
+      assert.equal(factOf(launch(state, { unwantedAt: now, deadlineAt: 0, attempts: [attempt('ready')] })), null)
+  })
+
+  test('a live launch has no time limit any more', () => {
+    assert.equal(factOf(launch('live', { deadlineAt: 0 })), null)
+  })
+
+  test('a queued launch that is not admitted waits', () => {
+    assert.deepEqual([factOf(launch('queued')), decide(launch('queued')).openAttemptAt], [null, null])
+  })
+
+  test('ending waits until every node of the launch is gone, not only the last', () => {
+    const view = launch('ending', { outcome: 'failed', attempts: [attempt('releasing'), attempt('gone')] })
+    assert.equal(factOf(view), null)
+  })
+})
+
+describe('the outcome', () => {
+  const outcomeOf = (view: LaunchView) => decide(view).outcome
+
+  test('is decided on the way into ending', () => {
+    assert.equal(outcomeOf(launch('attempting', { unwantedAt: now })), 'cancelled')
+    assert.equal(outcomeOf(launch('live', { unwantedAt: now, unwantedOutcome: 'ended' })), 'ended')
+    assert.equal(outcomeOf(launch('attempting', { deadlineAt: now })), 'timed_out')
+    assert.equal(outcomeOf(launch('live', { attempts: [attempt('gone')] })), 'ended')
+    assert.equal(outcomeOf(launch('attempting', { attempts: [attempt('gone', { failure: typo })] })), 'failed')
+  })
+
+  test('is never changed by what happens while the nodes end', () => {
+    for (const outcome of launchOutcomes)
+      assert.equal(outcomeOf(launch('ending', { outcome, unwantedAt: now, deadlineAt: 0 })), outcome)
+  })
+})
+
+describe('attempts', () => {
+  test('one is opened by an admission and by a retry, at the offer that the policy names, and at no other time', () => {
+    assert.equal(decide(launch('queued', { admitted: true })).openAttemptAt, 0)
+    assert.equal(decide(launch('backing_off', { attempts: gone, stateSince: now - 1_000 })).openAttemptAt, 1)
+    for (const [name, view] of Object.entries(situations).filter(([name]) => !/admitted|retry_due/.test(name)))
+      assert.equal(decide(view).openAttemptAt, null, name)
+  })
+
+  test('a retry waits for its time and for the last machine to be gone', () => {
+    const view = launch('backing_off', { attempts: gone })
+    assert.equal(factOf(view, now + 999), null)
+    assert.equal(factOf(view, now + 1_000), 'retry_due')
+    const leaving = { ...view, attempts: [attempt('releasing', { failure: full })] }
+    assert.equal(factOf({ ...leaving }, now + 59_999), null)
+  })
+
+  test('a cloud that never says that the last machine is gone does not stop the launch for ever', () => {
+    const view = launch('backing_off', { attempts: [attempt('releasing', { failure: full })] })
+    assert.equal(factOf(view, now + 60_000), 'retry_due')
+  })
+
+  test('an open attempt is closed once its node was given back, and once only', () => {
+    const closes = (state: LaunchView['state'], nodeState: NodeState, closedAt: number | null = null) =>
+      decide(launch(state, { outcome: 'ended', attempts: [attempt(nodeState, { closedAt })] })).closeAttempt
+    for (const state of nodeStates) {
+      const over = state === 'releasing' || state === 'gone'
+      assert.equal(closes('ending', state), over, state)
+      assert.equal(closes('ending', state, now), false, state)
+    }
+    assert.equal(closes('attempting', 'loading'), false)
+  })
+
+  test('nodes are withdrawn while the launch ends and any of them is not on its way out', () => {
+    const withdraws = (nodes: NodeState[]) =>
+      decide(launch('ending', { outcome: 'failed', attempts: nodes.map((state) => attempt(state)) })).withdrawNodes
+    assert.equal(withdraws(['gone', 'loading']), true)
+    assert.equal(withdraws(['loading', 'gone']), true)
+    assert.equal(withdraws(['gone', 'releasing']), false)
+    assert.equal(decide(launch('attempting')).withdrawNodes, false)
+  })
+})
+
+describe('the slot', () => {
+  const holds = (state: LaunchView['state'], ...attempts: AttemptView[]) =>
+    decide(launch(state, { attempts, outcome: state === 'ending' ? 'failed' : null, stateSince: now })).holdsSlot
+
+  test('is held from the creation until the node serves', () => {
+    assert.equal(holds('queued'), true)
+    for (const state of nodeStates.filter((state) => state !== 'gone'))
+      assert.equal(holds('attempting', attempt(state)), true, state)
+    assert.equal(holds('backing_off', attempt('gone', { failure: full })), true)
+  })
+
+  test('is given up with a node that served once it drains, so that its replacement can start', () => {
+    const served = { nodeReadyAt: 1 }
+    assert.equal(holds('live', attempt('ready', served)), true)
+    for (const state of ['draining', 'releasing', 'gone'] as const)
+      assert.equal(holds('live', attempt(state, served)), false)
+  })
+
+  test('is held by a node that never served until it is gone: its engine may still run', () => {
+    assert.equal(holds('ending', attempt('releasing')), true)
+    assert.equal(holds('ending', attempt('gone')), false)
+  })
+
+  test('is given up at the end, and by a launch that ends without any node', () => {
+    for (const state of launchStates.filter(isOver)) assert.equal(holds(state, attempt('gone')), false, state)
+    assert.equal(decide(launch('ending', { outcome: 'cancelled', attempts: [] })).holdsSlot, false)
+  })
+})
+
+describe('the failure', () => {
+  const causeOf = (view: LaunchView) => decide(view).failure
+
+  test('of the last attempt is the failure of the launch, and is forgotten when a node gets ready', () => {
+    assert.equal(causeOf(situations['attempting attempt_failed'] as LaunchView), full)
+    assert.equal(causeOf(launch('attempting', { failure: full, attempts: [attempt('ready')] })), null)
+  })
+
+  test('of a time limit names the phase that was open and what had failed before', () => {
+    const cause = (node: NodeState) =>
+      causeOf(launch('attempting', { deadlineAt: now, attempts: [attempt(node)] }))?.cause
+    assert.equal(
+      cause('booting'),
+      'The time limit ran out while the machine started: likely a slow image or no way to the public address.',
+    )
+    assert.match(cause('requesting') ?? '', /likely no capacity/)
+    assert.match(causeOf(launch('queued', { deadlineAt: now }))?.cause ?? '', /in the queue\.$/)
+    assert.match(
+      causeOf(launch('backing_off', { deadlineAt: now, attempts: gone }))?.cause ?? '',
+      /had failed: Full\.$/,
+    )
+  })
+
+  test('of a cancelled launch says so, and a launch that is merely not needed any more has none', () => {
+    assert.equal(causeOf(launch('live', { unwantedAt: now }))?.code, 'cancelled')
+    assert.equal(causeOf(launch('live', { unwantedAt: now, unwantedOutcome: 'ended' })), null)
+  })
+
+  test('of a machine that ended without a word, and of a launch without an offer, is told all the same', () => {
+    assert.equal(causeOf(launch('live', { attempts: [attempt('gone')] }))?.code, 'node_vanished')
+    assert.equal(causeOf(launch('queued', { offerCount: 0 }))?.code, 'no_offer_fits')
+  })
+})

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'vitest'
+import { type CloudTraits, decideNode, type NodeView, stateLimitAt } from './decide-node.ts'
+import { failureRecord } from './failure.ts'
+import { type NodeFact, type NodeState, nodeStates, nodeTable } from './node-table.ts'
+
+const traits: CloudTraits = {
+  confirmGoneMs: 100,
+  listingLagMs: 1_000,
+  askLimitMs: 3_000,
+  requestLimitMs: 10_000,
+  bootLimitMs: 20_000,
+  loadLimitMs: 30_000,
+  drainLimitMs: 40_000,
+  lookMs: 10_000,
+  lookFastMs: 250,
+}
+const now = 1_000_000
+
+/** A node of which nothing is known but its state, since ten seconds less one tick. */
+function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
+  return {
+    state,
+    stateSince: now - 9_999,
+    placed: true,
+    unwantedAt: null,
+    drainAskedAt: state === 'draining' ? now : null,
+    askedAt: null,
+    askOpen: false,
+    refusal: null,
+    sighting: null,
+    firstSeenAt: null,
+    joinedAt: null,
+    answeredAt: null,
+    heardAt: null,
+    drainDeadlineAt: null,
+    drainedAt: null,
+    failure: null,
+    verdict: 'unknown',
+    mayRelease: true,
+    ...over,
+  }
+}
+
+const absent = (since: number, at = now): Partial<NodeView> => ({
+  sighting: { seen: 'absent', at, absentSince: since },
+})
+const present: Partial<NodeView> = { sighting: { seen: 'present', at: now, absentSince: null } }
+const refusal = failureRecord('no_capacity', 'Full.')
+const engineFailed = failureRecord('engine_failed', 'It fell over.')
+const factOf = (view: NodeView, at = now) => decideNode(view, traits, at).fact
+
+/** What has to be known for each fact to hold. */
+const known: Record<NodeFact, Partial<NodeView>> = {
+  vanished: absent(now - 100),
+  unwanted: { unwantedAt: now },
+  refused: { refusal },
+  failed: { failure: engineFailed },
+  dead: { verdict: 'dead' },
+  drained: { drainedAt: now },
+  drain_asked: { drainAskedAt: now },
+  notice_withdrawn: { drainAskedAt: null },
+  answered: { answeredAt: now },
+  joined: { joinedAt: now },
+  sighted: present,
+  expired: { stateSince: now - 50_000 },
+  placed: {},
+}
+
+describe('each fact alone', () => {
+  const arrows = nodeStates.flatMap((state) =>
+    Object.entries(nodeTable[state].on).map(([fact, next]) => ({ state, fact: fact as NodeFact, next })),
+  )
+
+  test.each(arrows)('$state becomes $next by $fact', ({ state, fact, next }) => {
+    const decided = decideNode(node(state, known[fact]), traits, now)
+    assert.deepEqual([decided.fact, decided.state], [fact, next])
+  })
+
+  test('a fact that the table does not list in a state changes nothing there', () => {
+    for (const state of nodeStates) {
+      for (const fact of Object.keys(known) as NodeFact[]) {
+        const decided = decideNode(node(state, known[fact]), traits, now)
+        const listed = nodeTable[state].on[decided.fact ?? fact] !== undefined
+        assert.equal(decided.fact !== null, listed, `${state} with what makes ${fact}`)
+      }
+    }
+  })
+
+  test('a state of which nothing new is known stays, with the failure that it has', () => {
+    for (const state of nodeStates.filter((state) => state !== 'intended'))
+      assert.deepEqual(decideNode(node(state), traits, now), { fact: null, state, failure: null })
+  })
+})
+
+describe('the order of the rules', () => {
+  test('what ends a bill weighs most, then what is wanted, then what went wrong, then what goes well', () => {
+    const everything: NodeView = node('loading', {
+      ...known.vanished,
+      ...known.unwanted,
+      ...known.failed,
+      ...known.answered,
+      ...known.expired,
+    })
+    const without = { ...everything, ...present }
+    assert.equal(factOf(everything), 'vanished')
+    assert.equal(factOf(without), 'unwanted')
+    assert.equal(factOf({ ...without, unwantedAt: null }), 'failed')
+    assert.equal(factOf({ ...without, unwantedAt: null, failure: null }), 'answered')
+    assert.equal(factOf({ ...without, unwantedAt: null, failure: null, answeredAt: null }), 'expired')
+  })
+
+  test('a machine that joined before it was ever listed needs no sighting', () => {
+    assert.equal(factOf(node('requesting', { ...present, joinedAt: now })), 'joined')
+  })
+
+  test('a refusal weighs more than a machine that is seen: set-up may have failed on a machine that runs', () => {
+    assert.equal(factOf(node('requesting', { ...present, refusal })), 'refused')
+  })
+})
+
+describe("the cloud's word that a machine is not there", () => {
+  const releasing = (over: Partial<NodeView>) => factOf(node('releasing', over))
+
+  test('counts only when it was given twice with the confirm time between', () => {
+    assert.equal(releasing(absent(now - 99)), null)
+    assert.equal(releasing(absent(now - 100)), 'vanished')
+    assert.equal(releasing(absent(now)), null)
+    assert.equal(releasing({ sighting: null }), null)
+  })
+
+  test('says nothing within the listing lag after an ask', () => {
+    assert.equal(releasing({ ...absent(now - 500), askedAt: now - 1_499 }), null)
+    assert.equal(releasing({ ...absent(now - 500), askedAt: now - 1_500 }), 'vanished')
+  })
+
+  test('says nothing while an ask is open, until an ask cannot be carried out any more', () => {
+    assert.equal(releasing({ ...absent(now - 500), askOpen: true, askedAt: now - 1_500 }), null)
+    assert.equal(releasing({ ...absent(now - 500), askOpen: true, askedAt: now - 4_499 }), null)
+    assert.equal(releasing({ ...absent(now - 500), askOpen: true, askedAt: now - 4_500 }), 'vanished')
+  })
+
+  test('never ends a node that has spoken since, in any state', () => {
+    for (const state of ['booting', 'loading', 'ready', 'draining', 'releasing'] as const) {
+      assert.notEqual(factOf(node(state, { ...absent(now - 500), heardAt: now - 500 })), 'vanished', state)
+      assert.equal(factOf(node(state, { ...absent(now - 500), heardAt: now - 501 })), 'vanished', state)
+    }
+  })
+
+  test('does not end a node in requesting: a machine that is asked for may not be listed yet', () => {
+    assert.equal(factOf(node('requesting', absent(now - 500))), null)
+  })
+
+  test('of a node that is gone, only a look made after its end can bring it back', () => {
+    const seenAt = (at: number) => ({ sighting: { seen: 'present' as const, at, absentSince: null } })
+    assert.equal(factOf(node('gone', { ...seenAt(now), stateSince: now })), null)
+    assert.equal(factOf(node('gone', { ...seenAt(now + 1), stateSince: now })), 'sighted')
+  })
+})
+
+describe('time limits', () => {
+  test('each state that may not last for ever runs out at its own limit', () => {
+    const limits = { requesting: 10_000, booting: 20_000, loading: 30_000, draining: 40_000 }
+    for (const state of nodeStates) {
+      const limit = (limits as Partial<Record<NodeState, number>>)[state]
+      assert.equal(stateLimitAt(state, 0, traits), limit ?? null, state)
+      if (limit === undefined) continue
+      const view = node(state, { stateSince: 0 })
+      assert.equal(factOf(view, limit - 1), null, state)
+      assert.equal(factOf(view, limit), 'expired', state)
+    }
+  })
+
+  test('a drain that was given a deadline ends then, be it sooner or later than the limit', () => {
+    const sooner = node('draining', { stateSince: 0, drainDeadlineAt: 5_000 })
+    assert.equal(factOf(sooner, 4_999), null)
+    assert.equal(factOf(sooner, 5_000), 'expired')
+    assert.equal(factOf({ ...sooner, drainDeadlineAt: 60_000 }, 50_000), null)
+  })
+})
+
+describe('draining and dying', () => {
+  test('a node that is not wanted drains, and no withdrawn notice brings it back', () => {
+    assert.equal(decideNode(node('ready', { unwantedAt: now }), traits, now).state, 'draining')
+    assert.equal(factOf(node('draining', { unwantedAt: now, drainAskedAt: null })), null)
+    assert.equal(factOf(node('draining', { drainAskedAt: null })), 'notice_withdrawn')
+  })
+
+  test('while the guard holds, a dead node is not released', () => {
+    assert.equal(factOf(node('ready', { verdict: 'dead', mayRelease: false })), null)
+    assert.equal(factOf(node('ready', { verdict: 'dead', mayRelease: true })), 'dead')
+    assert.equal(factOf(node('ready', { verdict: 'suspect' })), null)
+  })
+})
+
+describe('the failure that is kept', () => {
+  const codeOf = (view: NodeView) => decideNode(view, traits, now).failure?.code ?? null
+
+  test('says why, for each way that is nobody’s wish', () => {
+    const late = { stateSince: now - 50_000 }
+    assert.equal(codeOf(node('requesting', { refusal })), 'no_capacity')
+    assert.equal(codeOf(node('requesting', late)), 'boot_timeout')
+    assert.equal(codeOf(node('booting', late)), 'never_joined')
+    assert.equal(codeOf(node('loading', late)), 'load_timeout')
+    assert.equal(codeOf(node('ready', absent(now - 500))), 'node_vanished')
+    assert.equal(codeOf(node('ready', { verdict: 'dead' })), 'node_dead')
+  })
+
+  test('is none for what was wished: a withdrawal, a drain that ends, a machine that ends when told to', () => {
+    assert.equal(codeOf(node('loading', { unwantedAt: now })), null)
+    assert.equal(codeOf(node('draining', { stateSince: now - 50_000 })), null)
+    assert.equal(codeOf(node('releasing', absent(now - 500))), null)
+  })
+
+  test('is never replaced by what follows from it', () => {
+    assert.equal(codeOf(node('releasing', { ...absent(now - 500), failure: engineFailed })), 'engine_failed')
+  })
+})

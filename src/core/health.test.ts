@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'vitest'
+import { failureRecord } from './failure.ts'
+import {
+  defaultSignalAges,
+  guardReason,
+  healthScore,
+  judge,
+  signalsOf,
+  suspectLimitMs,
+  type Witnesses,
+} from './health.ts'
+import { type Signals, signalValues, verdictOf } from './verdict-table.ts'
+
+const now = 10_000_000
+const silent: Witnesses = { heardAt: null, failure: null, probe: null, sighting: null }
+const signals = (over: Partial<Witnesses>) => signalsOf({ ...silent, ...over }, defaultSignalAges, now)
+
+describe('signals', () => {
+  test('a witness that never spoke is unknown', () => {
+    assert.deepEqual(signals({}), { heartbeat: 'unknown', probe: 'unknown', sighting: 'unknown' })
+  })
+
+  test('a last word counts up to its age and is unknown past it, never bad', () => {
+    const ages = { heartbeatMs: 50_000, probeMs: 90_000, sightingMs: 180_000 }
+    assert.deepEqual(defaultSignalAges, ages)
+    assert.equal(signals({ heardAt: now - 50_000 }).heartbeat, 'good')
+    assert.equal(signals({ heardAt: now - 50_001 }).heartbeat, 'unknown')
+    assert.equal(signals({ probe: { good: false, at: now - 90_000 } }).probe, 'bad')
+    assert.equal(signals({ probe: { good: false, at: now - 90_001 } }).probe, 'unknown')
+    assert.equal(signals({ sighting: { seen: 'absent', at: now - 180_000 } }).sighting, 'bad')
+    assert.equal(signals({ sighting: { seen: 'absent', at: now - 180_001 } }).sighting, 'unknown')
+  })
+
+  test('a failure that the agent tells makes its fresh word bad, and an old one stays unknown', () => {
+    const failure = failureRecord('engine_failed', 'x')
+    assert.equal(signals({ heardAt: now, failure }).heartbeat, 'bad')
+    assert.equal(signals({ heardAt: now - 60_000, failure }).heartbeat, 'unknown')
+  })
+})
+
+describe('judging', () => {
+  const inputs: Signals[] = signalValues.flatMap((heartbeat) =>
+    signalValues.flatMap((probe) => signalValues.map((sighting) => ({ heartbeat, probe, sighting }))),
+  )
+  const longAgo = now - suspectLimitMs
+
+  test('time turns a node that stays suspect into a dead one, and nothing else into anything', () => {
+    for (const given of inputs) {
+      const { verdict } = verdictOf(given)
+      const after = judge(given, { verdict, since: longAgo }, now).verdict
+      assert.equal(after, verdict === 'suspect' ? 'dead' : verdict, JSON.stringify(given))
+      assert.equal(judge(given, { verdict, since: longAgo + 1 }, now).verdict, verdict)
+    }
+  })
+
+  test('a node that was called dead stays so while it is accused, and is believed when it serves again', () => {
+    const dead = { verdict: 'dead', since: now } as const
+    assert.equal(judge({ heartbeat: 'bad', probe: 'unknown', sighting: 'good' }, dead, now).verdict, 'dead')
+    assert.equal(judge({ heartbeat: 'good', probe: 'good', sighting: 'good' }, dead, now).verdict, 'healthy')
+  })
+
+  test('a verdict as a number falls with what it says, and unknown has none', () => {
+    assert.deepEqual((['healthy', 'degraded', 'suspect', 'dead', 'unknown'] as const).map(healthScore), [
+      100,
+      67,
+      33,
+      0,
+      null,
+    ])
+  })
+})
+
+describe('the guard', () => {
+  const calm = { pool: 100, newlySuspect: 0, startedAt: 0, databaseBackAt: Number.NEGATIVE_INFINITY }
+
+  test('holds for the grace after a start and after the database was away', () => {
+    assert.equal(guardReason(calm, now), null)
+    assert.match(guardReason({ ...calm, startedAt: now - 59_999 }, now) ?? '', /just started/)
+    assert.equal(guardReason({ ...calm, startedAt: now - 60_000 }, now), null)
+    assert.match(guardReason({ ...calm, databaseBackAt: now - 1 }, now) ?? '', /database was away/)
+  })
+
+  test('holds when more than three and more than a fifth of the pool turn suspect at once', () => {
+    const holds = (pool: number, newlySuspect: number) => guardReason({ ...calm, pool, newlySuspect }, now) !== null
+    assert.deepEqual([holds(4, 3), holds(4, 4), holds(100, 20), holds(100, 21)], [false, true, false, true])
+  })
+})

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { test } from 'vitest'
+import { failureRecord } from './failure.ts'
+import { backOffMs, nextOffer, type RetryPolicy } from './retry.ts'
+
+const policy: RetryPolicy = {
+  triesPerOffer: 2,
+  rounds: 2,
+  firstBackOffMs: 1_000,
+  maxBackOffMs: 6_000,
+  waitForGoneMs: 60_000,
+}
+const same = failureRecord('engine_failed', 'x')
+const elsewhere = failureRecord('no_capacity', 'x')
+const never = failureRecord('command_not_found', 'x')
+
+test('a failure that may mend by itself is tried again at the same offer, as often as the policy says', () => {
+  assert.deepEqual(
+    [[], [same], [same, same], [same, same, same]].map((tried) => nextOffer(tried, 3, policy)),
+    [0, 0, 1, 1],
+  )
+})
+
+test('a failure of the place goes on to the next offer at once', () => {
+  assert.deepEqual(
+    [[elsewhere], [elsewhere, elsewhere], [same, elsewhere]].map((tried) => nextOffer(tried, 3, policy)),
+    [1, 2, 1],
+  )
+})
+
+test('an attempt that ended without a word counts as a failure of the place', () => {
+  assert.equal(nextOffer([null], 2, policy), 1)
+})
+
+test('the list is gone through as many rounds as the policy says, and then it is over', () => {
+  assert.equal(nextOffer([elsewhere, elsewhere], 2, policy), 0)
+  assert.equal(nextOffer([elsewhere, elsewhere, elsewhere, elsewhere], 2, policy), null)
+})
+
+test('a failure that no offer mends ends it at once, and so does an empty list', () => {
+  assert.equal(nextOffer([never], 3, policy), null)
+  assert.equal(nextOffer([], 0, policy), null)
+})
+
+test('whatever fails, tries are bounded and every offer gets its turn', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(same, elsewhere, null)),
+      fc.integer({ min: 1, max: 5 }),
+      (failures, offers) => {
+        const most = policy.rounds * offers * policy.triesPerOffer
+        const endless = [...failures, ...Array.from({ length: most }, () => elsewhere)]
+        const tries: number[] = []
+        for (let made = 0; made <= endless.length; made++) {
+          const next = nextOffer(endless.slice(0, made), offers, policy)
+          if (next === null) break
+          tries.push(next)
+        }
+        assert.ok(tries.length <= most)
+        assert.equal(new Set(tries).size, offers)
+      },
+    ),
+  )
+})
+
+test('waits double from the first to the longest', () => {
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 50].map((made) => backOffMs(policy, made)),
+    [1_000, 1_000, 2_000, 4_000, 6_000, 6_000],
+  )
+})
