@@ -52,8 +52,9 @@ export class EngineLog {
       if (bytes === 0) break
       this.#take(piece.subarray(0, bytes))
     }
-    if (this.#at >= size && size > this.#cutBytes) this.#cutFile(size)
-    return this.#at >= size
+    const all = this.#at >= size
+    if (all && size > this.#cutBytes) this.#cutFile(size)
+    return all
   }
 
   /** The end of the log as evidence, oldest line first. */

@@ -25,21 +25,21 @@ export interface LinkDeps {
 }
 
 const mostSockets = 256
-// Spares beyond the one are given back after a quiet minute; jittered, so that they do not all go at once.
-const spareIdleMs = 60_000
 const refusedWaitMs = 30_000
 const farewellMs = 1_000
 // A gateway that takes a socket and drops it at once is in trouble; dialing in a tight circle would add to it.
 const shortLifeMs = 1_000
 
-/** The sockets lent to one gateway process: one spare when idle, more as they are used or asked for. */
+/**
+ * The sockets lent to one gateway process: one spare when idle, more as they are used or asked for. Only the gateway
+ * closes surplus ones: it alone knows that no request is on its way over them.
+ */
 export class GatewayLink {
   readonly id: string
   readonly url: string
   readonly #deps: LinkDeps
   readonly #spares = new Set<Duplex>()
   readonly #busy = new Set<Duplex>()
-  readonly #idleTimers = new Map<Duplex, NodeJS.Timeout>()
   readonly #unused = new Map<Duplex, number>()
   #dialing = 0
   #failures = 0
@@ -64,7 +64,6 @@ export class GatewayLink {
   /** A request took a spare; `wanted` more were asked for besides. */
   busy(socket: Duplex, wanted: number): void {
     if (!this.#spares.delete(socket)) return
-    clearTimeout(this.#idleTimers.get(socket))
     this.#unused.delete(socket)
     this.#busy.add(socket)
     this.#failures = 0
@@ -73,7 +72,7 @@ export class GatewayLink {
 
   idle(socket: Duplex): void {
     if (!this.#busy.delete(socket) || socket.destroyed) return
-    if (this.#open) this.#addSpare(socket)
+    if (this.#open) this.#spares.add(socket)
     else socket.end()
   }
 
@@ -130,21 +129,11 @@ export class GatewayLink {
     socket.on('error', (error) => this.#deps.log.sayOnce(`socket ${this.id}`, `Gateway ${this.id}: ${error.message}`))
     socket.once('close', () => this.#closed(socket))
     this.#unused.set(socket, performance.now())
-    this.#addSpare(socket)
+    this.#spares.add(socket)
     this.#deps.onSocket(socket, this)
   }
 
-  #addSpare(socket: Duplex): void {
-    this.#spares.add(socket)
-    const shrink = () => {
-      if (this.#spares.size > 1) socket.end()
-    }
-    this.#idleTimers.set(socket, setTimeout(shrink, spareIdleMs * jitter(0.3)).unref())
-  }
-
   #closed(socket: Duplex): void {
-    clearTimeout(this.#idleTimers.get(socket))
-    this.#idleTimers.delete(socket)
     this.#spares.delete(socket)
     this.#busy.delete(socket)
     this.#deps.onClosed(socket)

@@ -84,13 +84,13 @@ export class NodeDisk {
     return made
   }
 
-  /** The incarnation that the control plane last heard of. One that it never heard would make us look like a stranger. */
-  heardIncarnation(): string | null {
-    return this.readText('incarnation') || null
+  /** The start of the agent that was last accepted, then those after it of which nobody knows; oldest first. */
+  incarnations(): string[] {
+    return this.readText('incarnation')?.split('\n') ?? []
   }
 
-  saveHeardIncarnation(incarnation: string): void {
-    writeWhole(this.path('incarnation'), incarnation)
+  saveIncarnations(incarnations: readonly string[]): void {
+    writeWhole(this.path('incarnation'), incarnations.join('\n'))
   }
 
   /** Secrets go first: the credential's file is what says that the join is complete. */

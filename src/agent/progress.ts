@@ -11,6 +11,8 @@ interface Step {
 interface Batch {
   readonly steps: Step[]
   readonly lines: Line[]
+  /** Lines that had to go before these. */
+  readonly dropped: number
   readonly answeredAt: number | null
   readonly failure: JsonFailure | null
 }
@@ -18,10 +20,11 @@ interface Batch {
 /** `malformed`: it will never be taken as it is. */
 export type Delivery = 'taken' | 'later' | 'malformed'
 
+/** What happened; who tells it is added when it is sent. */
+export type Report = Omit<ProgressReport, 'incarnation' | 'previous'>
+
 export interface ProgressDeps {
-  readonly incarnation: string
-  readonly previous: string | null
-  readonly send: (report: ProgressReport) => Promise<Delivery>
+  readonly send: (report: Report) => Promise<Delivery>
   readonly monotonicMs: () => number
   readonly mark: LogMark
   readonly saveMark: (mark: LogMark) => void
@@ -138,19 +141,20 @@ export class Progress {
   }
 
   #take(): Batch {
-    if (this.#dropped > 0) {
-      const text = `${this.#dropped} lines were dropped here while the control plane was away.`
-      const n = this.#lines[0]?.n ?? this.#nextLine
-      this.#lines.unshift({ n: n - 1, source: 'agent', text, from: null })
-      this.#dropped = 0
-    }
     let chars = 0
     const fitting = this.#lines.findIndex((line, i) => {
       chars += line.text.length
-      return i >= linesPerReport || chars > charsPerReport
+      return i >= linesPerReport - 1 || chars > charsPerReport
     })
     const lines = this.#lines.splice(0, fitting < 0 ? this.#lines.length : Math.max(1, fitting))
-    const batch = { steps: this.#steps.splice(0, 64), lines, answeredAt: this.#answeredAt, failure: this.#failure }
+    const batch = {
+      steps: this.#steps.splice(0, 64),
+      lines,
+      dropped: lines.length > 0 ? this.#dropped : 0,
+      answeredAt: this.#answeredAt,
+      failure: this.#failure,
+    }
+    this.#dropped -= batch.dropped
     this.#answeredAt = null
     this.#failure = null
     return batch
@@ -166,17 +170,16 @@ export class Progress {
     }
     this.#steps = [...batch.steps, ...this.#steps].slice(-mostSteps)
     this.#lines = [...batch.lines, ...this.#lines]
+    this.#dropped += batch.dropped
     this.#dropOldest()
   }
 
-  #report({ steps, lines, answeredAt, failure }: Batch): ProgressReport {
+  #report({ steps, lines, dropped, answeredAt, failure }: Batch): Report {
     const now = this.#deps.monotonicMs()
     const ago = (at: number) => Math.max(0, Math.round(now - at))
     return {
-      incarnation: this.#deps.incarnation,
-      previous: this.#deps.previous,
       phases: steps.map(({ phase, percent, at }) => ({ phase, percent, agoMs: ago(at) })),
-      lines: lines.map(({ n, source, text }) => ({ n, source, text })),
+      lines: [...lossNotice(dropped, lines[0]), ...lines.map(({ n, source, text }) => ({ n, source, text }))],
       answeredAgoMs: answeredAt === null ? null : ago(answeredAt),
       failure,
     }
@@ -188,4 +191,11 @@ export class Progress {
     const oldest = open.find(({ from }) => from !== null)
     this.#deps.saveMark({ offset: oldest?.from ?? this.#readTo, nextLine: this.#nextLine })
   }
+}
+
+/** Stands under the number of the last line that is missing. */
+function lossNotice(dropped: number, first: Line | undefined): ProgressReport['lines'] {
+  if (dropped === 0 || !first) return []
+  const text = `${dropped} lines were dropped here while the control plane was away.`
+  return [{ n: Math.max(0, first.n - 1), source: 'agent', text }]
 }

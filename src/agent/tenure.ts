@@ -3,18 +3,19 @@ import type { Duplex } from 'node:stream'
 import { version } from '../core/version.ts'
 import type { Clock } from '../lib/clock.ts'
 import { pause } from '../lib/clock.ts'
-import type { AgentReply, Gpu, Heartbeat, ProgressReport } from '../wire/agent.ts'
+import type { AgentReply, Gpu, Heartbeat } from '../wire/agent.ts'
 import { agentPaths } from '../wire/paths.ts'
 import type { Answer, ControlClient } from './control-client.ts'
 import { Fleet } from './fleet.ts'
 import { readGpus } from './hardware.ts'
 import { type Beat, Heart } from './heartbeat.ts'
+import type { Identity } from './identity.ts'
 import { Lease } from './lease.ts'
 import { Load } from './load.ts'
 import type { Gateways, Joined, JsonFailure, NodeDisk } from './node-disk.ts'
 import { readWord, type Word } from './orders.ts'
 import type { OwnLog } from './own-log.ts'
-import { type Delivery, Progress } from './progress.ts'
+import { type Delivery, Progress, type Report } from './progress.ts'
 import { makeServer } from './serve.ts'
 import type { Settings } from './settings.ts'
 import { Supervisor } from './supervisor.ts'
@@ -26,8 +27,7 @@ export interface TenureDeps {
   readonly control: ControlClient
   readonly log: OwnLog
   readonly joined: Joined
-  readonly incarnation: string
-  readonly previous: string | null
+  readonly identity: Identity
   readonly gpus: Gpu[]
   readonly clock: Clock
 }
@@ -56,11 +56,12 @@ export class Tenure {
   #draining = false
   #drainTimer: NodeJS.Timeout | null = null
   #drainEndsAt = Number.POSITIVE_INFINITY
+  #aside = false
   #ending = false
   #finish: (code: number) => void = () => undefined
 
   constructor(deps: TenureDeps) {
-    const { disk, joined, clock, incarnation, previous, control, log, settings } = deps
+    const { disk, joined, clock, identity, control, log, settings } = deps
     const secrets = disk.secrets()
     this.#deps = deps
     this.#gpus = deps.gpus
@@ -69,8 +70,6 @@ export class Tenure {
     this.#lease = new Lease(disk, clock, joined.leaseMs)
     this.#load = new Load(clock.monotonicMs, disk.load())
     this.#progress = new Progress({
-      incarnation,
-      previous,
       send: (report) => this.#sendProgress(report),
       monotonicMs: clock.monotonicMs,
       mark: disk.logMark(),
@@ -91,7 +90,7 @@ export class Tenure {
     )
     this.#fleet = new Fleet({
       credential: joined.credential,
-      incarnation,
+      incarnation: identity.incarnation,
       trust: () => control.trust(),
       log,
       onSocket: (socket) => this.#server.emit('connection', socket),
@@ -162,14 +161,13 @@ export class Tenure {
     this.#heard = true
     this.#deps.disk.saveLoad({ requests: this.#load.requests, busyMs: this.#load.busyMs() })
     if (word.kind === 'reply') return 'heard'
-    return word.kind === 'second_holder' ? 'slow' : 'again'
+    return this.#aside ? 'slow' : 'again'
   }
 
   #heartbeat(): Heartbeat {
     const engine = this.#supervisor.report()
     return {
-      incarnation: this.#deps.incarnation,
-      previous: this.#deps.previous,
+      ...this.#who(),
       agentVersion: version,
       engine: { ...engine, failure: engine.failure && this.#cleaned(engine.failure) },
       load: {
@@ -184,19 +182,24 @@ export class Tenure {
     }
   }
 
-  async #sendProgress(report: ProgressReport): Promise<Delivery> {
-    const { kind } = await this.#ask(agentPaths.progress, report)
+  async #sendProgress(report: Report): Promise<Delivery> {
+    const { kind } = await this.#ask(agentPaths.progress, { ...this.#who(), ...report })
     if (kind === 'malformed') return 'malformed'
     return kind === 'reply' ? 'taken' : 'later'
   }
 
+  #who(): { incarnation: string; previous: string | null } {
+    const { incarnation, previous } = this.#deps.identity
+    return { incarnation, previous }
+  }
+
   /** One call and everything that follows from its answer, whichever message it answered. */
-  async #ask(path: string, body: object): Promise<Word> {
+  async #ask(path: string, body: { readonly previous: string | null }): Promise<Word> {
     const word = await this.#call(path, body)
     if (this.#ending) return word
     if (word.kind === 'reply') this.#obey(word.reply)
     if (word.kind === 'released') void this.#end('The control plane has released this node.')
-    if (word.kind === 'second_holder') this.#standAside()
+    if (word.kind === 'second_holder' && !this.#deps.identity.refused(body.previous)) this.#standAside()
     if (word.kind === 'unknown_here') this.#say('The control plane does not know our credential.')
     if (word.kind === 'malformed') this.#say(`The control plane cannot read ${path}: the versions may differ.`)
     if (word.kind === 'unclear') this.#say(`The control plane is away (${word.why}).`)
@@ -218,8 +221,8 @@ export class Tenure {
   }
 
   #obey(reply: AgentReply): void {
-    const { disk, incarnation } = this.#deps
-    if (disk.heardIncarnation() !== incarnation) disk.saveHeardIncarnation(incarnation)
+    this.#deps.identity.accepted()
+    this.#aside = false
     this.#heartbeatMs = Math.max(100, reply.heartbeatMs)
     this.#lease.setLength(reply.leaseMs)
     this.#lease.renew()
@@ -274,6 +277,7 @@ export class Tenure {
   /** Somebody else speaks with our credential. The engine stays; which of us is right is an operator's question. */
   #standAside(): void {
     this.#say('Another agent holds our credential, or a newer start of this one does: standing aside.')
+    this.#aside = true
     this.#fleet.withdraw()
   }
 

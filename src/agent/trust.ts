@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { type ConnectionOptions, connect, type DetailedPeerCertificate } from 'node:tls'
 import { readTimeoutMs } from './timing.ts'
 
@@ -27,7 +28,8 @@ const sha256Of = (raw: Buffer): string => new X509Certificate(raw).fingerprint25
 function readChain(host: string, port: number): Promise<Buffer[]> {
   return new Promise((resolve, reject) => {
     // Unverified on purpose: what is read here is worth nothing until its hash is the pinned one.
-    const socket = connect({ host, port, servername: host, rejectUnauthorized: false, timeout: readTimeoutMs })
+    const name = isIP(host) ? {} : { servername: host }
+    const socket = connect({ host, port, ...name, rejectUnauthorized: false, timeout: readTimeoutMs })
     socket.once('secureConnect', () => {
       resolve(certificates(socket.getPeerCertificate(true)))
       socket.destroy()

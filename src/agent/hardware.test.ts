@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { hardwareSchema } from '../wire/agent.ts'
+import { parseGpus, readGpus, readHardware, visibleGpus } from './hardware.ts'
+
+const csv = `0, NVIDIA H200, 143771, 37, 120034, 61
+1, NVIDIA H200, 143771, [N/A], [N/A], [N/A]
+`
+
+test('figures that the driver does not have are unknown, not zero', () => {
+  assert.deepEqual(parseGpus(csv), [
+    {
+      index: 0,
+      name: 'NVIDIA H200',
+      memoryMib: 143771,
+      utilizationPercent: 37,
+      memoryUsedMib: 120034,
+      temperatureC: 61,
+    },
+    {
+      index: 1,
+      name: 'NVIDIA H200',
+      memoryMib: 143771,
+      utilizationPercent: null,
+      memoryUsedMib: null,
+      temperatureC: null,
+    },
+  ])
+})
+
+test('text that is no table is no GPU', () => {
+  assert.deepEqual(parseGpus('No devices were found\n'), [])
+})
+
+test('only GPUs that the engine may use count, in the order that it sees them', () => {
+  const gpus = parseGpus(csv)
+  const seen = (visible: string | undefined) => visibleGpus(gpus, visible).map(({ index }) => index)
+  assert.deepEqual(seen(undefined), [0, 1])
+  assert.deepEqual(seen('1,0'), [1, 0])
+  assert.deepEqual(seen('1,7,0'), [1], 'an unknown one ends the list')
+  assert.deepEqual(seen(''), [])
+  assert.deepEqual(seen('-1'), [])
+  assert.deepEqual(seen('GPU-8932f937'), [0, 1])
+})
+
+test('nvidia-smi is looked up in PATH; without it there are no GPUs, and that is no error', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'fd-smi-'))
+  assert.deepEqual(await readGpus({ PATH: dir }), [])
+  writeFileSync(join(dir, 'nvidia-smi'), `#!/bin/sh\nprintf '%s' '${csv}'\n`, { mode: 0o755 })
+  assert.equal((await readGpus({ PATH: `${dir}:/bin:/usr/bin` })).length, 2)
+  assert.ok(hardwareSchema.safeParse(await readHardware({ PATH: dir })).success)
+  rmSync(dir, { recursive: true })
+})
