@@ -38,9 +38,13 @@ interface GlobalOptions extends ConnectionOptions {
 
 const exitHelp = `
 Exit codes:
-  0  done        1  the launch or the operation failed      2  usage, or the request was refused as wrong
-  3  the control plane cannot be reached    4  no valid token, or its role is too low
-  5  the launch timed out                   130  interrupted (a launch that was watched goes on)
+  0    done
+  1    the launch or the operation failed
+  2    wrong usage, or the request was refused as wrong
+  3    the control plane cannot be reached
+  4    no valid token, or its role is too low
+  5    the launch timed out
+  130  interrupted; a launch that was watched goes on
 
 Where the control plane is: --url and --token, else FLIGHTDECK_URL and FLIGHTDECK_TOKEN, else what
 \`flightdeck up\` wrote into the data folder (FLIGHTDECK_DATA, default: data/ in the clone).
