@@ -11,6 +11,7 @@ import { livingGateways } from '../store/gateways.ts'
 import { saveFailure } from '../store/heard.ts'
 import { nodeIdOfToken } from '../store/join-token.ts'
 import { type JoiningNode, lockJoining, saveJoin, saveSeen } from '../store/joins.ts'
+import { enterPhase } from '../store/phases.ts'
 import { sealedSecrets, secretLabel } from '../store/secrets.ts'
 import { transact } from '../store/transact.ts'
 import type { EngineSpec, JoinReply, JoinRequest } from '../wire/agent.ts'
@@ -140,6 +141,7 @@ async function writeJoin(
     nodeId,
     launchId: node.launchId,
   })
+  await enterPhase(tx, nodeId, 'joined', now)
   if (failure) await tellFailure(tx, node, failure, now)
 }
 
