@@ -46,7 +46,7 @@ export interface World {
   readonly folder: string
   readonly logFile: string
   start(): Promise<ControlPlane>
-  /** Ends what was started; resolves to what still ran afterwards and had to be killed. */
+  /** Ends what was started; resolves to what still ran afterwards and had to be ended one by one. */
   stop(install: string | null): Promise<number[]>
   remove(): void
 }
@@ -78,9 +78,7 @@ export function makeWorld(config: object, signal: AbortSignal): World {
       child.kill('SIGTERM')
       await ended(child, stopLimitMs)
     }
-    const left = leftOf(folder, install)
-    for (const pid of left) kill(pid)
-    return left
+    return endMarked([folder, ...(install === null ? [] : [machineMark(install)])])
   }
 
   return { folder, logFile, start, stop, remove: () => rmSync(folder, { recursive: true, force: true }) }
@@ -136,12 +134,17 @@ function notStarted(cause: string, logFile: string): CliFailure {
   return new CliFailure(failureRecord('internal', cause, { remedy, evidence }), exitCodes.failed)
 }
 
-/** Processes of the demo's machines carry their name; everything else it started works in its folder. */
-export function leftOf(folder: string, install: string | null): number[] {
-  const marks = [folder, ...(install === null ? [] : [`FLIGHTDECK_MACHINE=fd-${install}-`])]
+/** In the environment of every process of every machine of an install. */
+export const machineMark = (install: string): string => `FLIGHTDECK_MACHINE=fd-${install}-`
+
+/** Processes that carry one of the marks in their command or their environment; what the demo starts, all does. */
+export function markedProcesses(marks: readonly string[]): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
-    .filter((entry) => marks.some((mark) => aboutProcess(entry).includes(mark)))
+    .filter((entry) => {
+      const about = aboutProcess(entry)
+      return marks.some((mark) => about.includes(mark))
+    })
     .map(Number)
 }
 
@@ -154,9 +157,30 @@ function aboutProcess(pid: string): string {
   }
 }
 
-function kill(pid: number): void {
+const askLimitMs = 15_000
+const killLimitMs = 5_000
+
+/** Ends what still carries a mark: first by asking, then by force. Resolves to what had to be ended. */
+async function endMarked(marks: readonly string[]): Promise<number[]> {
+  const left = markedProcesses(marks)
+  const never = new AbortController().signal
+  for (const [name, limitMs] of [
+    ['SIGTERM', askLimitMs],
+    ['SIGKILL', killLimitMs],
+  ] as const) {
+    for (const from = performance.now(); performance.now() - from < limitMs; await quietPause(200, never)) {
+      const still = markedProcesses(marks)
+      if (still.length === 0) return left
+      // Asked again each time: a loop may have started another process since.
+      for (const pid of still) signalProcess(pid, name)
+    }
+  }
+  return left
+}
+
+function signalProcess(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, name)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }

@@ -10,8 +10,9 @@ import {
   demoConfig,
   demoPriceUsd,
   installVllm,
-  leftOf,
+  machineMark,
   makeWorld,
+  markedProcesses,
   until,
   type World,
 } from './demo-world.ts'
@@ -171,6 +172,7 @@ async function launchServeRelease(demo: Demo, plane: ControlPlane): Promise<void
   })
   tell('gone', { node: gone.name }, `  ${gone.name} is gone: the cloud says so, and the bill is closed`)
   await tellBill(demo, client, gone)
+  proveNothingRuns(demo, plane.install)
 }
 
 async function launched(context: Context, model: string, signal: AbortSignal): Promise<LaunchDetail> {
@@ -227,17 +229,18 @@ async function tellBill({ lent, tell, flags }: Demo, client: Client, node: NodeD
   if (!flags.json) lent.terminal.out(billText(node, spend, lent.terminal.look()))
 }
 
+/** The claim that nothing is left running is not believed but looked up. */
+function proveNothingRuns({ tell }: Demo, install: string): void {
+  const running = markedProcesses([machineMark(install)])
+  if (running.length > 0) {
+    const cause = `Processes of machines still run after their end: ${running.join(', ')}.`
+    throw new CliFailure(failureRecord('internal', cause), exitCodes.failed)
+  }
+  tell('clean', { running }, `\n6. Looked through /proc: no process of a machine of the install ${install} is left`)
+}
+
 async function endAll({ tell, world }: Demo, plane: ControlPlane | null): Promise<void> {
-  const install = plane?.install ?? null
-  const machines = install === null ? [] : leftOf(`FLIGHTDECK_MACHINE=fd-${install}-`, install)
-  tell(
-    'machines',
-    { running: machines },
-    machines.length === 0
-      ? '\n6. No process of a machine of this install is left (looked through /proc)'
-      : `\n6. Processes of machines are still running and will be ended: ${machines.join(', ')}`,
-  )
-  const killed = await world.stop(install)
-  const text = killed.length === 0 ? 'nothing is left running' : `ended by force: ${killed.join(', ')}`
-  tell('stopped', { killed }, `  control plane, gateway and database are stopped; ${text}`)
+  const forced = await world.stop(plane?.install ?? null)
+  const text = forced.length === 0 ? 'nothing is left running' : `had to be ended one by one: ${forced.join(', ')}`
+  tell('stopped', { forced }, `  control plane, gateway and database are stopped; ${text}`)
 }
