@@ -1,0 +1,159 @@
+// `npm run bench:gateway [-- --quick]`: what a request costs in the gateway, beside nginx and a plain pipe of node:http.
+// Rounds are interleaved and the median of them counts, because a shared machine has quiet and loud minutes.
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { cpuSeconds, key, type Proxy, peerCore, Stage } from './gateway-proxies.ts'
+
+const run = promisify(execFile)
+
+interface Load {
+  done: number
+  failed: number
+  missed: number
+  seconds: number
+  p50Us: number
+  p99Us: number
+  firstP50Us: number
+  firstP99Us: number
+}
+
+interface Measured extends Load {
+  /** CPU seconds of the proxy for each thousand requests. */
+  cpuPerThousand: number
+}
+
+const quick = process.argv.includes('--quick')
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7)
+const rounds = quick ? 1 : 5
+const seconds = quick ? { warm: 2, json: 2, stream: 3, open: 2 } : { warm: 3, json: 2.5, stream: 3, open: 2.5 }
+const connections = 64
+/** Moderate for one core: below half of what the slowest of the three does. */
+const openJsonRate = 1_000
+const openStreamRate = 50
+
+type Kind = 'json' | 'stream' | 'openJson' | 'openStream'
+
+async function load(stage: Stage, proxy: Proxy, kind: Kind, forSeconds: number): Promise<Measured> {
+  const [what, loop, amount] = {
+    json: ['json', 'closed', connections],
+    stream: ['stream', 'closed', connections],
+    openJson: ['json', 'open', openJsonRate],
+    openStream: ['stream', 'open', openStreamRate],
+  }[kind]
+  const before = proxy.pid === undefined ? 0 : await cpuSeconds(proxy.pid)
+  const args = [stage.peers, 'load', proxy.port, key, what, loop, amount, forSeconds].map(String)
+  const { stdout } = await run('taskset', ['-c', String(peerCore), ...args])
+  const after = proxy.pid === undefined ? 0 : await cpuSeconds(proxy.pid)
+  const measured: Load = JSON.parse(stdout)
+  if (measured.failed > 0 || measured.done === 0) throw new Error(`${proxy.name}, ${kind}: ${stdout}`)
+  return { ...measured, cpuPerThousand: ((after - before) / measured.done) * 1_000 }
+}
+
+type Results = Map<string, Record<Kind, Measured[]>>
+
+async function measure(stage: Stage, proxies: readonly Proxy[]): Promise<Results> {
+  const results: Results = new Map(proxies.map(({ name }) => [name, { json: [], stream: [], openJson: [], openStream: [] }]))
+  for (const proxy of proxies) {
+    if (proxy.pid === undefined) continue
+    await load(stage, proxy, 'json', seconds.warm)
+    await load(stage, proxy, 'stream', seconds.warm)
+  }
+  const plan: [Kind, number][] = [
+    ['json', seconds.json],
+    ['stream', seconds.stream],
+    ['openJson', seconds.open],
+    ['openStream', seconds.open],
+  ]
+  for (let round = 1; round <= rounds; round++) {
+    console.error(`round ${round} of ${rounds}`)
+    for (const [kind, forSeconds] of plan) {
+      // Latency is a matter of tails, and two rounds of it are enough for a median; the minutes are better spent on CPU.
+      if (kind.startsWith('open') && round > 3) continue
+      for (const proxy of proxies) {
+        if (proxy.pid === undefined && !kind.startsWith('open')) continue
+        results.get(proxy.name)?.[kind].push(await load(stage, proxy, kind, forSeconds))
+      }
+    }
+  }
+  return results
+}
+
+const median = (values: number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+}
+
+function summary(results: Results) {
+  const of = (name: string, kind: Kind, value: (measured: Measured) => number) =>
+    median((results.get(name)?.[kind] ?? []).map(value))
+  const direct = (kind: Kind, value: (measured: Measured) => number) => of('direct', kind, value)
+  const added = (name: string, kind: Kind, value: (measured: Measured) => number) =>
+    Math.round(of(name, kind, value) - direct(kind, value))
+  return [...results.keys()]
+    .filter((name) => name !== 'direct')
+    .map((name) => ({
+      name,
+      jsonCpuPerThousand: round(of(name, 'json', (m) => m.cpuPerThousand)),
+      jsonPerSecond: Math.round(of(name, 'json', (m) => m.done / m.seconds)),
+      streamCpuPerThousand: round(of(name, 'stream', (m) => m.cpuPerThousand)),
+      addedP50Us: added(name, 'openJson', (m) => m.p50Us),
+      addedP99Us: added(name, 'openJson', (m) => m.p99Us),
+      addedFirstP50Us: added(name, 'openStream', (m) => m.firstP50Us),
+      addedFirstP99Us: added(name, 'openStream', (m) => m.firstP99Us),
+    }))
+}
+
+const round = (value: number) => Math.round(value * 10_000) / 10_000
+
+function print(rows: ReturnType<typeof summary>) {
+  console.log(
+    `\n${connections} connections, one core for the proxy; streams of 64 chunks, 5 ms apart; ` +
+      `open loop ${openJsonRate} requests/s and ${openStreamRate} streams/s; Node ${process.version}, ${cpus()[0]?.model}\n`,
+  )
+  const columns = ['proxy', 'JSON CPU s/1k', 'JSON req/s', 'stream CPU s/1k', 'added p50/p99 us', 'added first chunk p50/p99 us']
+  console.log(`| ${columns.join(' | ')} |\n|${columns.map(() => '---').join('|')}|`)
+  for (const row of rows) {
+    const latency = `${row.addedP50Us} / ${row.addedP99Us}`
+    const first = `${row.addedFirstP50Us} / ${row.addedFirstP99Us}`
+    const { name, jsonCpuPerThousand, jsonPerSecond, streamCpuPerThousand } = row
+    console.log(`| ${[name, jsonCpuPerThousand, jsonPerSecond, streamCpuPerThousand, latency, first].join(' | ')} |`)
+  }
+}
+
+async function main() {
+  const dir = await mkdtemp(join(tmpdir(), 'fd-bench-'))
+  const stage = new Stage(dir)
+  try {
+    stage.compile()
+    const makers = { direct: () => stage.direct(), nginx: () => stage.nginx(), pipe: () => stage.pipe(), gateway: () => stage.gateway() }
+    const proxies: Proxy[] = []
+    for (const [name, make] of Object.entries(makers)) if (!only || only.split(',').includes(name)) proxies.push(await make())
+    const rows = summary(await measure(stage, proxies))
+    print(rows)
+    const row = (name: string) => rows.find((one) => one.name === name)
+    const ratio = (value: (one: (typeof rows)[number]) => number, other: string) => {
+      const [mine, theirs] = [row('flightdeck'), row(other)]
+      return mine && theirs ? Math.round((value(mine) / value(theirs)) * 100) / 100 : null
+    }
+    const json = (one: (typeof rows)[number]) => one.jsonCpuPerThousand
+    const stream = (one: (typeof rows)[number]) => one.streamCpuPerThousand
+    const last = {
+      jsonCpuVsNginx: ratio(json, 'nginx'),
+      streamCpuVsNginx: ratio(stream, 'nginx'),
+      jsonCpuVsPipe: ratio(json, 'node:http pipe'),
+      streamCpuVsPipe: ratio(stream, 'node:http pipe'),
+      targets: { jsonCpuVsNginx: 3, streamCpuVsNginx: 2.2 },
+      proxies: rows,
+    }
+    console.log(`\n${JSON.stringify(last)}`)
+  } finally {
+    await stage.end()
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+await main()
