@@ -37,6 +37,16 @@ export function hungFailure(healthPath: string, silentMs: number): JsonFailure {
   }
 }
 
+export function diskFullFailure(dir: string): JsonFailure {
+  return {
+    code: 'disk_full',
+    fault: 'cloud',
+    retry: 'elsewhere',
+    cause: `The disk that holds ${dir} is full: the agent could not even record the engine that it started.`,
+    remedy: 'Order a larger disk, or a smaller or quantized model.',
+  }
+}
+
 export function unlistedFailure(servedName: string, names: readonly string[]): JsonFailure {
   return {
     code: 'model_not_listed',

@@ -57,6 +57,7 @@ export interface LogMark {
 /** The node's folder: everything that a restarted agent goes on from. */
 export class NodeDisk {
   readonly dir: string
+  #lastTrouble = ''
 
   constructor(dir: string) {
     this.dir = dir
@@ -90,7 +91,7 @@ export class NodeDisk {
   }
 
   saveIncarnations(incarnations: readonly string[]): void {
-    writeWhole(this.path('incarnation'), incarnations.join('\n'))
+    this.#tryWrite('incarnation', incarnations.join('\n'), 'durable')
   }
 
   /** Secrets go first: the credential's file is what says that the join is complete. */
@@ -106,7 +107,7 @@ export class NodeDisk {
 
   /** The latest list, so that a restart finds the gateways although the control plane is away. */
   saveGateways(gateways: Gateways): void {
-    writeWhole(this.path('gateways.json'), JSON.stringify(gateways), 'fast')
+    this.#tryWrite('gateways.json', JSON.stringify(gateways), 'fast')
   }
 
   gateways(): Gateways | null {
@@ -114,7 +115,7 @@ export class NodeDisk {
   }
 
   saveLoad(load: LoadRecord): void {
-    writeWhole(this.path('load.json'), JSON.stringify(load), 'fast')
+    this.#tryWrite('load.json', JSON.stringify(load), 'fast')
   }
 
   load(): LoadRecord {
@@ -142,7 +143,7 @@ export class NodeDisk {
   }
 
   saveHistory(history: EngineHistory): void {
-    writeWhole(this.path('history.json'), JSON.stringify(history))
+    this.#tryWrite('history.json', JSON.stringify(history), 'durable')
   }
 
   history(): EngineHistory {
@@ -151,7 +152,7 @@ export class NodeDisk {
   }
 
   saveLease(record: LeaseRecord): void {
-    writeWhole(this.path('lease.json'), JSON.stringify(record), 'fast')
+    this.#tryWrite('lease.json', JSON.stringify(record), 'fast')
   }
 
   lease(): LeaseRecord | null {
@@ -159,11 +160,22 @@ export class NodeDisk {
   }
 
   saveLogMark(mark: LogMark): void {
-    writeWhole(this.path('log-mark.json'), JSON.stringify(mark), 'fast')
+    this.#tryWrite('log-mark.json', JSON.stringify(mark), 'fast')
   }
 
   logMark(): LogMark {
     return this.#readJson<LogMark>('log-mark.json') ?? { offset: 0, nextLine: 0 }
+  }
+
+  /** For what a node can do without: a full disk must not take down an agent whose engine still serves. */
+  #tryWrite(name: string, text: string, how: 'durable' | 'fast'): void {
+    try {
+      writeWhole(this.path(name), text, how)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      if (why !== this.#lastTrouble) process.stderr.write(`${name} could not be written: ${why}\n`)
+      this.#lastTrouble = why
+    }
   }
 
   #readJson<T>(name: string): T | null {

@@ -77,6 +77,13 @@ test('an engine that never lists the model under its name is ended and explained
   assert.deepEqual(engines(), [])
 })
 
+test('a port that somebody else was quicker to take is tried anew, but not for ever', async () => {
+  supervise(simEngine({ startupMs: 0, faults: { startFailure: 'port_in_use' } }), {})
+  await until('the failure', () => seen.failures.length)
+  assert.deepEqual(seen.failures, ['port_in_use'])
+  assert.equal(seen.said.filter((text) => text.startsWith('The engine was started')).length, 3)
+})
+
 test('an embedding model answers without completions', async () => {
   supervise(simEngine({ startupMs: 0, task: 'embed' }), {})
   await until('it answered', () => seen.answered)

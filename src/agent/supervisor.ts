@@ -11,9 +11,10 @@ import {
   startEngine,
   stopEngine,
 } from './engine-process.ts'
-import { commandNamed, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
+import { commandNamed, diskFullFailure, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
 import type { EngineHistory, EngineRecord, JsonFailure, NodeDisk } from './node-disk.ts'
 import type { OwnLog } from './own-log.ts'
+import { codeOf } from './proc.ts'
 import { restartAfterMs, stillCounting } from './restart-policy.ts'
 import type { Timing } from './timing.ts'
 import { engineVersion, isHealthy, untilAnswered, type Verified, type VerifyTarget } from './verify.ts'
@@ -42,6 +43,8 @@ export interface SupervisorDeps {
 
 type EngineState = Heartbeat['engine']
 
+const mostPortRaces = 2
+
 /** Keeps one engine running: adopts or starts it, follows its log, proves that it answers, restarts it within bounds. */
 export class Supervisor {
   readonly #deps: SupervisorDeps
@@ -52,6 +55,7 @@ export class Supervisor {
   #version: string | null = null
   #hung: JsonFailure | null = null
   #stopAsked = false
+  #portRaces = 0
   #life: Promise<void> | null = null
 
   constructor(deps: SupervisorDeps) {
@@ -65,12 +69,7 @@ export class Supervisor {
 
   /** Null while there is no engine that could take a request. */
   get port(): number | null {
-    return this.#state === 'serving' || this.#hung ? (this.#record?.port ?? null) : null
-  }
-
-  /** Of any engine process, serving or not: health is asked of it from the first moment. */
-  get anyPort(): number | null {
-    return this.#record?.port ?? null
+    return this.#state === 'serving' ? (this.#record?.port ?? null) : null
   }
 
   report(): EngineState {
@@ -110,6 +109,8 @@ export class Supervisor {
     while (!this.#stop.signal.aborted) {
       const failure = await this.#oneRun()
       if (failure === null) return
+      // The port was free when we looked; that somebody was quicker is nobody's fault and mends itself.
+      if (failure.code === 'port_in_use' && this.#portRaces++ < mostPortRaces) continue
       const wait = restartAfterMs(
         { ...this.#history, maxRestarts: this.#deps.spec.maxRestarts, now: Date.now() },
         this.#deps.timing,
@@ -129,6 +130,9 @@ export class Supervisor {
       return run ? await this.#follow(run) : null
     } catch (error) {
       if (error instanceof StartError) return error.failure
+      // An engine that cannot be recorded could not be ended after our own death.
+      await endStrays(this.#deps.machine)
+      if (codeOf(error) === 'ENOSPC') return diskFullFailure(this.#deps.disk.dir)
       throw error
     }
   }

@@ -227,10 +227,10 @@ export class Tenure {
     this.#lease.setLength(reply.leaseMs)
     this.#lease.renew()
     if (reply.order === 'end') return void this.#end('The control plane has ordered the end of this node.')
-    this.#noteGateways(reply.gateways)
-    this.#fleet.follow(reply.gateways)
     if (reply.order === 'drain') this.#drain(reply.drainDeadlineMs)
     else this.#serve()
+    this.#noteGateways(reply.gateways)
+    this.#fleet.follow(reply.gateways)
   }
 
   #noteGateways(gateways: Gateways): void {
@@ -308,7 +308,7 @@ export class Tenure {
     this.#heart.stop()
     this.#supervisor.detach()
     this.#lease.save()
-    this.#deps.log.say('The agent was told to stop; the engine stays.')
+    this.#deps.log.say('The agent was told to stop.')
     await Promise.race([this.#progress.close(), pause(500)])
     this.#fleet.destroy()
     this.#finish(0)

@@ -56,6 +56,8 @@ export class FakeControl {
   refuse: { join?: number; agent?: number; connect?: number } = {}
   /** Takes the next join and loses the reply on its way. */
   loseJoinReply = false
+  /** Of the agent that was last accepted. */
+  incarnation: string | null = null
   engine: EngineSpec
   url = ''
 
@@ -124,13 +126,22 @@ export class FakeControl {
     if (incoming.url === agentPaths.join) return this.#join(authorization, body as JoinRequest, incoming, response)
     if (this.refuse.agent) return send(response, this.refuse.agent, {})
     if (authorization !== `Bearer ${credential}`) return send(response, 401, {})
+    if (!this.#admits(body as ProgressReport)) return send(response, 409, {})
     if (incoming.url === agentPaths.heartbeat) this.heartbeats.push(body as Heartbeat)
     else this.reports.push({ ...(body as ProgressReport), at: performance.now() })
     send(response, 200, this.reply)
   }
 
+  /** Control's own rule: the start that we know, or one that names it as its predecessor. */
+  #admits({ incarnation, previous }: { incarnation: string; previous: string | null }): boolean {
+    if (incarnation !== this.incarnation && this.incarnation !== null && previous !== this.incarnation) return false
+    this.incarnation = incarnation
+    return true
+  }
+
   #join(bearer: string | undefined, body: JoinRequest, incoming: IncomingMessage, response: ServerResponse): void {
     this.joins.push(body)
+    this.incarnation = body.incarnation
     const { gateways, heartbeatMs, leaseMs } = this.reply
     const { engine, secrets } = this
     const reply: JoinReply = { nodeId: 'n1', credential, engine, secrets, gateways, heartbeatMs, leaseMs }
@@ -205,6 +216,14 @@ export class Machine {
     this.#loops.push(loop)
     loop.stderr?.resume()
     return loop
+  }
+
+  /** What a thief or a careless snapshot makes of a node: its disk under another machine. */
+  copy(): Machine {
+    const copy = new Machine(this.#control, this.#extra)
+    for (const file of ['instance', 'incarnation', 'credential.json', 'secrets.json'])
+      writeFileSync(join(copy.dir, file), this.read(file), { mode: 0o600 })
+    return copy
   }
 
   set(name: string, value: string): void {
