@@ -45,6 +45,8 @@ export interface ControlPlane {
 export interface World {
   readonly folder: string
   readonly logFile: string
+  /** Aborts, with a CliFailure as its reason, when the control plane ends without having been told to. */
+  readonly died: AbortSignal
   start(): Promise<ControlPlane>
   /** Ends what was started; resolves to what still ran afterwards and had to be ended one by one. */
   stop(install: string | null): Promise<number[]>
@@ -60,7 +62,9 @@ export function makeWorld(config: object, signal: AbortSignal): World {
   const logFile = join(folder, 'control.log')
   const configFile = join(folder, 'config.json')
   writeFileSync(configFile, JSON.stringify(config, null, 2))
+  const died = new AbortController()
   let child: ChildProcess | null = null
+  let stopping = false
 
   async function start(): Promise<ControlPlane> {
     const words = ['up', '--data', join(folder, 'data'), '--config', configFile, '--port', '0', '--gateway-port', '0']
@@ -70,10 +74,14 @@ export function makeWorld(config: object, signal: AbortSignal): World {
       env: ownEnvironment(process.env),
       stdio: ['ignore', 'pipe', openSync(logFile, 'a', 0o600)],
     })
-    return readyLine(child, logFile, signal)
+    child.once('exit', (code) => {
+      if (!stopping) died.abort(notRunning(`The control plane ended by itself, with code ${code}.`, logFile))
+    })
+    return readyLine(child, logFile, AbortSignal.any([signal, died.signal]))
   }
 
   async function stop(install: string | null): Promise<number[]> {
+    stopping = true
     if (child && isRunning(child)) {
       child.kill('SIGTERM')
       await ended(child, stopLimitMs)
@@ -81,7 +89,14 @@ export function makeWorld(config: object, signal: AbortSignal): World {
     return endMarked([folder, ...(install === null ? [] : [machineMark(install)])])
   }
 
-  return { folder, logFile, start, stop, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return {
+    folder,
+    logFile,
+    died: died.signal,
+    start,
+    stop,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
 }
 
 /** The caller's own control plane and database must not leak into the demo's. */
@@ -107,30 +122,29 @@ function ended(child: ChildProcess, limitMs: number): Promise<void> {
 
 function readyLine(child: ChildProcess, logFile: string, signal: AbortSignal): Promise<ControlPlane> {
   return new Promise((resolve, reject) => {
-    const refuse = (cause: string) => {
+    const late = () => reject(notRunning(`The control plane was not ready within ${startLimitMs / 1_000} s.`, logFile))
+    const timer = setTimeout(late, startLimitMs)
+    const settle = (end: () => void) => () => {
       clearTimeout(timer)
-      reject(notStarted(cause, logFile))
+      end()
     }
-    const timer = setTimeout(
-      () => refuse(`The control plane was not ready within ${startLimitMs / 1_000} s.`),
-      startLimitMs,
+    signal.addEventListener(
+      'abort',
+      settle(() => reject(signal.reason)),
+      { once: true },
     )
-    signal.addEventListener('abort', () => refuse('The demo was interrupted.'), { once: true })
-    child.once('error', (error) => refuse(`The control plane could not be started: ${error.message}.`))
-    child.once('exit', (code) => refuse(`The control plane ended with code ${code} before it was ready.`))
-    if (!child.stdout) return refuse('The control plane has no standard output.')
+    child.once('error', (error) => settle(() => reject(notRunning(error.message, logFile)))())
+    if (!child.stdout) return reject(notRunning('The control plane has no standard output.', logFile))
     createInterface({ input: child.stdout }).on('line', (line) => {
       const told = JSON.parse(line) as ControlPlane & { event: string }
-      if (told.event !== 'ready') return
-      clearTimeout(timer)
-      resolve(told)
+      if (told.event === 'ready') settle(() => resolve(told))()
     })
   })
 }
 
-function notStarted(cause: string, logFile: string): CliFailure {
+function notRunning(cause: string, logFile: string): CliFailure {
   const evidence = readFileSync(logFile, 'utf8').trim().split('\n').slice(-12).join('\n')
-  const remedy = `Read the end of ${logFile}.`
+  const remedy = 'Read what it said last, above.'
   return new CliFailure(failureRecord('internal', cause, { remedy, evidence }), exitCodes.failed)
 }
 

@@ -81,7 +81,8 @@ export async function runDemo(argv: readonly string[], lent: DemoLent): Promise<
     world = makeWorld(config, interrupt.signal)
     const tell: Demo['tell'] = (event, facts, text) =>
       terminal.out(json ? `${JSON.stringify({ event, ...facts })}\n` : `${text}\n`)
-    const demo: Demo = { lent, flags, model, world, signal: interrupt.signal, tell }
+    const signal = AbortSignal.any([interrupt.signal, world.died])
+    const demo: Demo = { lent, flags, model, world, signal, tell }
     await story(demo)
     if (flags.keepData) tell('kept', { folder: world.folder }, `The data are kept in ${world.folder}.`)
     else world.remove()
