@@ -1,3 +1,5 @@
+// The loops that make it so: look, decide, save, fulfil.
+// Deliberately absent: events as input, and loops that know of each other; they meet in rows only.
 import type { Clouds } from '../clouds/cloud.ts'
 import type { Settings } from '../core/settings.ts'
 import type { Clock } from '../lib/clock.ts'

@@ -1,5 +1,3 @@
-// The loops that make it so: look, decide, save, fulfil.
-// Deliberately absent: events as input, and loops that know of each other; they meet in rows only.
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Claim, claimDue, finishClaim, recordPass } from '../store/claims.ts'

@@ -1,5 +1,3 @@
-// State machines as data: what a state means for the bill, and which fact leads where.
-// Deliberately absent: effects, time and any knowledge of where the facts come from.
 
 /** What the cloud may charge while a machine is in a state. `unknown`: a request may have been accepted unseen. */
 export type Billed = 'no' | 'yes' | 'unknown'

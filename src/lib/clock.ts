@@ -1,5 +1,3 @@
-// Tools without opinions: the ambient clock and chance, log, back-off, event streams.
-// Deliberately absent: every word of the domain.
 
 /** Time as everything else gets it, so that tests can own it. Epoch ms; `monotonicMs` never jumps. */
 export interface Clock {

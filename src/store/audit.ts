@@ -1,3 +1,5 @@
+// Everything that is kept, and every line of SQL.
+// Deliberately absent: decisions, and calls to the network inside a transaction.
 import { type Selectable, sql } from 'kysely'
 import { canonicalJson, storable, storableText } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'

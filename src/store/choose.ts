@@ -1,5 +1,3 @@
-// Where the facts live: the only folder that holds SQL. Rows go out as plain records and come in as saved decisions.
-// Deliberately absent: deciding anything, and any call to the network while a transaction is open.
 import { EmbeddedError } from './embedded-error.ts'
 
 export type DatabaseChoice = { explanation: string } & (

@@ -1,5 +1,3 @@
-// Everything that is kept, and every line of SQL.
-// Deliberately absent: decisions, and calls to the network inside a transaction.
 import { sql } from 'kysely'
 import { at, type Db, type Tx, tell } from './database.ts'
 

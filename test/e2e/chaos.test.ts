@@ -1,0 +1,101 @@
+import { setInterval } from 'node:timers/promises'
+import { afterEach, expect, test } from 'vitest'
+import { type Plane, startPlane, until } from './plane.ts'
+import { startServer } from './server.ts'
+
+const ended: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const end of ended.splice(0).reverse()) await end()
+})
+
+/** A small seeded generator, so that a run that fails can be run again as it was. */
+function chances(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296
+    return state / 4_294_967_296
+  }
+}
+
+async function twoPlanes(config: Record<string, unknown> = {}): Promise<[Plane, Plane]> {
+  const server = await startServer()
+  ended.push(server.end)
+  const scripts = { quick: { startupMs: 400 } }
+  const local = { maxMachines: 64 }
+  const first = await startPlane({ scripts, databaseUrl: server.url, config, local })
+  ended.push(() => first.end())
+  const second = await startPlane({ scripts, databaseUrl: server.url, config, local, beside: first, gateway: false })
+  ended.push(() => second.end())
+  return [first, second]
+}
+
+test('two control planes, killed and restarted at random during 20 launches: never two engines for one slot', async () => {
+  const seed = Number(process.env.FLIGHTDECK_SEED ?? Date.now() % 100_000)
+  console.info(`seed ${seed} (FLIGHTDECK_SEED=${seed} runs it again)`)
+  const random = chances(seed)
+  const planes = await twoPlanes({ queue: { attemptsInFlight: 6 }, claimHoldS: 3 })
+  const [first] = planes
+  const ids: string[] = []
+  for (let i = 0; i < 20; i++) ids.push((await first.launched('quick', { deployment: `one-${i}` })).id)
+
+  let mostMachines = 0
+  let working = true
+  const watching = (async () => {
+    while (working) mostMachines = Math.max(mostMachines, (await first.machines()).size)
+  })()
+  const killing = (async () => {
+    for (let kill = 0; kill < 8; kill++) {
+      await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
+      const victim = planes[random() < 0.5 ? 0 : 1]
+      await victim.signal('SIGKILL')
+      await new Promise((resolve) => setTimeout(resolve, random() * 500))
+      await victim.start()
+    }
+  })()
+  await killing
+  for (const id of ids) await first.reaches(id, ['live'], 120_000)
+  working = false
+  await watching
+
+  const machines = await first.machines()
+  expect(machines.size, `seed ${seed}`).toBe(20)
+  expect(mostMachines, `seed ${seed}: more machines than slots at some moment`).toBe(20)
+  for (const id of ids) expect((await first.client.showLaunch({ params: { id } })).attempts.length).toBe(1)
+}, 300_000)
+
+test('a control plane stopped past its claims while another works: it wakes up and changes nothing', async () => {
+  const [first, second] = await twoPlanes({ claimHoldS: 2 })
+  const launch = await first.launched('quick')
+  await first.signal('SIGSTOP')
+  const live = await second.reaches(launch.id, ['live'], 60_000)
+  await first.signal('SIGCONT')
+  await first.reaches(launch.id, ['live'])
+  await until(async () => (await first.client.status({})).loops.some(({ late }) => !late), 10_000, () => 'the first does not work again')
+  expect((await first.machines()).size).toBe(1)
+  expect((await second.client.showLaunch({ params: { id: live.id } })).attempts.length).toBe(1)
+}, 120_000)
+
+test('the database stopped for 30 s: requests keep being routed, nothing is released, work resumes', async () => {
+  const server = await startServer()
+  ended.push(server.end)
+  const plane = await startPlane({ scripts: { quick: {} }, databaseUrl: server.url })
+  ended.push(() => plane.end())
+  const launch = await plane.launched('quick')
+  await plane.reaches(launch.id, ['live'])
+  const key = await plane.key()
+  await until(async () => (await plane.chat('quick', key)).status === 200, 5_000, () => 'the key does not work yet')
+  const before = await plane.machines()
+
+  await server.stop()
+  const back = Date.now() + 30_000
+  for await (const _ of setInterval(500)) {
+    expect((await plane.chat('quick', key)).status).toBe(200)
+    if (Date.now() > back) break
+  }
+  await server.start()
+
+  await until(async () => (await plane.client.showLaunch({ params: { id: launch.id } }).catch(() => null))?.state === 'live', 20_000, () => 'work does not resume')
+  expect([...(await plane.machines()).keys()]).toEqual([...before.keys()])
+  const another = await plane.launched('quick')
+  await plane.reaches(another.id, ['live'], 30_000)
+}, 150_000)

@@ -1,0 +1,216 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { expect } from 'vitest'
+import { machineProcesses, signalProcess } from '../../src/clouds/local/processes.ts'
+import type { LaunchState } from '../../src/core/launch-table.ts'
+import { freePort } from '../../src/main/ports.ts'
+import { type Client, makeClient } from '../../src/wire/client.ts'
+import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** The script of a simulated engine: see SimOptions. Each becomes a model of the name that it is listed under. */
+export type Scripts = Record<string, Record<string, unknown>>
+
+export interface PlaneOptions {
+  readonly scripts?: Scripts
+  readonly config?: Record<string, unknown>
+  readonly local?: Record<string, unknown>
+  readonly databaseUrl?: string
+  /** Shares data set, machines and secrets with another plane on the same database. */
+  readonly beside?: Plane
+  readonly gateway?: boolean
+}
+
+/** A real control plane in a process of its own, with its own data folder and ports, and the world seen from outside. */
+export class Plane {
+  readonly dir: string
+  readonly port: number
+  readonly gatewayPort: number
+  readonly options: PlaneOptions
+  process: ChildProcess | null = null
+  token = ''
+
+  constructor(dir: string, ports: { control: number; gateway: number }, options: PlaneOptions) {
+    this.dir = dir
+    this.port = ports.control
+    this.gatewayPort = ports.gateway
+    this.options = options
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  get gatewayUrl(): string {
+    return `http://127.0.0.1:${this.gatewayPort}`
+  }
+
+  get client(): Client {
+    return makeClient({ url: this.url, token: this.token })
+  }
+
+  get install(): Promise<string> {
+    return this.client.status().then(({ install }) => install)
+  }
+
+  /** Starts the process and waits until it says that it is ready. */
+  async start(): Promise<void> {
+    const args = ['up', '--data', this.dir, '--config', join(this.dir, 'config.json'), '--json']
+    if (this.options.gateway === false) args.push('--no-gateway')
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', join(root, 'src/main/cli.ts'), ...args],
+      {
+        env: {
+          ...process.env,
+          DATABASE_URL: this.options.databaseUrl ?? '',
+          FLIGHTDECK_LOG_LEVEL: 'warn',
+          ...this.sharedKey(),
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    this.process = child
+    let said = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-20_000)
+    })
+    const ready = new Promise<void>((resolve, reject) => {
+      const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+      lines.on('line', (line) => line.includes('"event":"ready"') && resolve())
+      child.once('exit', (code) => reject(new Error(`the control plane ended with ${code}: ${said}`)))
+    })
+    await ready
+    const owner = this.options.beside?.dir ?? this.dir
+    if (!this.token) this.token = (JSON.parse(readFileSync(join(owner, 'cli.json'), 'utf8')) as { token: string }).token
+  }
+
+  private sharedKey(): Record<string, string> {
+    const { beside } = this.options
+    return beside ? { FLIGHTDECK_SECRET_KEY: readFileSync(join(beside.dir, 'secret.key'), 'utf8').trim() } : {}
+  }
+
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    const child = this.process
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended
+  }
+
+  /** The processes of this install's machines, found from outside: by their environment, not by what anybody recorded. */
+  async machines(): Promise<Map<string, number[]>> {
+    const found = new Map<string, number[]>()
+    for (const { machine, pid } of await machineProcesses(`fd-${this.installId ?? (await this.install)}-`)) {
+      found.set(machine, [...(found.get(machine) ?? []), pid])
+    }
+    return found
+  }
+
+  installId: string | null = null
+
+  /** Stops everything of this plane, also what a failed test left behind. */
+  async end(): Promise<void> {
+    for (const pids of (await this.machines().catch(() => new Map<string, number[]>())).values())
+      for (const pid of pids) signalProcess(pid, 'SIGKILL')
+    await this.signal('SIGCONT')
+    await this.signal('SIGTERM')
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  async launched(model: string, body: Record<string, unknown> = {}): Promise<LaunchDetail> {
+    const reply = await this.client.createLaunch({ body: { model, ...body } })
+    if ('dryRun' in reply) throw new Error('a dry run was not asked for')
+    return reply
+  }
+
+  /** Waits until the launch is in one of the states. */
+  async reaches(id: string, states: readonly LaunchState[], withinMs = 20_000): Promise<LaunchDetail> {
+    let last: LaunchDetail | undefined
+    await until(
+      async () => {
+        last = await this.client.showLaunch({ params: { id } }).catch(() => last)
+        return last !== undefined && states.includes(last.state)
+      },
+      withinMs,
+      () =>
+        `launch ${id} is ${last?.state} (${last?.phase}), not ${states.join(' or ')}: ${JSON.stringify(last?.failure)}`,
+    )
+    return last as LaunchDetail
+  }
+
+  async node(launch: LaunchDetail): Promise<NodeDetail> {
+    const id = launch.attempts.at(-1)?.nodeId
+    if (!id) throw new Error('the launch has no node yet')
+    return this.client.showNode({ params: { id } })
+  }
+
+  /** An API key, and a plain chat completion with it. */
+  async chat(model: string, key: string, body: Record<string, unknown> = {}): Promise<Response> {
+    return fetch(`${this.gatewayUrl}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }], max_tokens: 4, ...body }),
+    })
+  }
+
+  async key(name = 'test'): Promise<string> {
+    return (await this.client.createKey({ body: { name } })).key
+  }
+}
+
+export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
+  const dir = mkdtempSync(join(tmpdir(), 'fd-plane-'))
+  const ports = { control: await freePort('127.0.0.1'), gateway: await freePort('127.0.0.1') }
+  const plane = new Plane(dir, ports, options)
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(configFor(plane)))
+  await plane.start()
+  plane.installId = await plane.install
+  return plane
+}
+
+function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, unknown> {
+  const engine = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    join(import.meta.dirname, 'scripted-engine.ts'),
+  ]
+  const scripts = Object.entries(options.scripts ?? {})
+  return {
+    listen: { port },
+    gateway: { port: gatewayPort },
+    graceS: 0,
+    heartbeatS: 1,
+    ...options.config,
+    local: {
+      pricePerHourUsd: 3.6,
+      maxMachines: 32,
+      engines: { vllm: { command: engine } },
+      folder: join(options.beside?.dir ?? dir, 'local'),
+      ...options.local,
+    },
+    models: scripts.map(([name, script]) => ({
+      name,
+      engine: 'vllm',
+      source: JSON.stringify({ startupMs: 300, ...script }),
+    })),
+  }
+}
+
+/** Polls a condition of the world outside until it holds. */
+export async function until(
+  holds: () => Promise<boolean> | boolean,
+  withinMs: number,
+  what: () => string,
+): Promise<void> {
+  await expect
+    .poll(holds, { timeout: withinMs, interval: 50, message: what() })
+    .toBe(true)
+    .catch((error: Error) => {
+      throw new Error(what(), { cause: error })
+    })
+}

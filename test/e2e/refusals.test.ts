@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CallFailure } from '../../src/wire/client.ts'
+import { type Plane, startPlane } from './plane.ts'
+
+let plane: Plane
+
+beforeAll(async () => {
+  plane = await startPlane({ scripts: { quick: {}, other: {} } })
+})
+afterAll(() => plane?.end())
+
+async function refused(call: Promise<unknown>): Promise<CallFailure> {
+  const failure = await call.then(
+    () => null,
+    (error: unknown) => error,
+  )
+  expect(failure).toBeInstanceOf(CallFailure)
+  return failure as CallFailure
+}
+
+async function nothingWasMade(): Promise<void> {
+  expect((await plane.client.listLaunches({})).items).toEqual([])
+  expect((await plane.client.listDeployments({})).items).toEqual([])
+  expect(await plane.machines()).toEqual(new Map())
+}
+
+const cases: [string, Record<string, unknown>, string, number][] = [
+  ['an unknown model', { model: 'no-such-model' }, 'unknown_model', 404],
+  ['a wish that no offer fits', { model: 'quick', wish: { gpu: 'H100', gpuCount: 8 } }, 'no_offer_fits', 422],
+  [
+    'an argument that runs code',
+    { model: 'quick', engineArgs: { middleware: 'evil.Middleware' } },
+    'forbidden_argument',
+    422,
+  ],
+  [
+    'an argument that opens the machine',
+    { model: 'quick', engineArgs: { host: '0.0.0.0' } },
+    'forbidden_argument',
+    422,
+  ],
+  [
+    'an argument of the wrong kind',
+    { model: 'quick', engineArgs: { 'max-model-len': 'many' } },
+    'malformed_argument',
+    422,
+  ],
+  ['a field that nobody knows', { model: 'quick', command: ['sh', '-c', 'true'] }, 'bad_request', 400],
+]
+
+test.for(cases)('%s is refused with a remedy, and nothing is half made', async ([, body, code, status]) => {
+  const failure = await refused(plane.client.createLaunch({ body: body as { model: string } }))
+  expect(failure.status).toBe(status)
+  expect(failure.error).toMatchObject({ code })
+  expect(failure.error.remedy.length).toBeGreaterThan(10)
+  await nothingWasMade()
+})
+
+test('an id that is not ours is refused', async () => {
+  const failure = await refused(plane.client.showNode({ params: { id: 'no-0000000000' } }))
+  expect(failure).toMatchObject({ status: 404, error: { code: 'not_found' } })
+})
+
+test('a key for another model may not use this one, and an unknown key nothing', async () => {
+  const launch = await plane.launched('quick')
+  await plane.reaches(launch.id, ['live'])
+  const { key } = await plane.client.createKey({ body: { name: 'other-only', models: ['other'] } })
+  const forbidden = await plane.chat('quick', key)
+  expect(forbidden.status).toBe(403)
+  expect(await forbidden.json()).toMatchObject({
+    error: { type: expect.any(String), param: expect.anything(), message: expect.any(String) },
+  })
+  expect((await plane.chat('quick', 'fd_key_nobody')).status).toBe(401)
+})
