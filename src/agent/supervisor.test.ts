@@ -106,3 +106,10 @@ test('its end takes an engine that ignores SIGTERM and the children that left it
   assert.ok(performance.now() - began >= 300, 'it had its grace')
   assert.equal(supervisor.report().state, 'stopped')
 })
+
+test('told to end at any moment of its start, it leaves nothing and does not hang', async () => {
+  supervise(simEngine({ startupMs: 0 }), {})
+  await supervisor.end()
+  assert.deepEqual(engines(), [])
+  assert.equal(supervisor.report().state, 'stopped')
+})

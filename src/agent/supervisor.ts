@@ -174,7 +174,7 @@ export class Supervisor {
       },
     })
     const over = new AbortController()
-    const stopped = new Promise<null>((resolve) => this.#stop.signal.addEventListener('abort', () => resolve(null)))
+    const stopped = aborted(this.#stop.signal)
     const looking = this.#lookAtLog(log, over.signal)
     const judging = this.#judge(run, over.signal)
     try {
@@ -280,4 +280,12 @@ export class Supervisor {
     this.#state = this.#stopAsked ? 'stopped' : state
     this.#deps.events.onChange()
   }
+}
+
+/** Resolves when the signal aborts, and at once when it already has: then it calls no listener any more. */
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null)
+    else signal.addEventListener('abort', () => resolve(null), { once: true })
+  })
 }
