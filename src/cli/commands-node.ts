@@ -4,7 +4,7 @@ import type { LogLine } from '../wire/views.ts'
 import { timeFor, wholeFor } from './commands-launch.ts'
 import { answer, type Context, untilInterrupted } from './context.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes } from './exit.ts'
-import { allPages, isWholeId, pickOne } from './find.ts'
+import { allPages, beginsWith, isWholeId, pickOne } from './find.ts'
 import { type FeedEvent, openFeed } from './live-feed.ts'
 import { logText, nodesText, nodeText } from './node-text.ts'
 import type { Act } from './program.ts'
@@ -15,7 +15,7 @@ async function findNode({ client }: Context, given: string): Promise<string> {
     allPages((cursor) => client.listNodes({ query: { limit: 500, all, ...(cursor && { cursor }) } }))
   // Names are never used again, so whoever types a few letters means a node that still lives, if one fits.
   const living = await page(false)
-  const fits = living.some(({ id, name }) => [id, name].some((text) => text.includes(given)))
+  const fits = living.some((one) => beginsWith(one, given))
   return pickOne(fits ? living : await page(true), given, 'node', 'flightdeck nodes --all').id
 }
 

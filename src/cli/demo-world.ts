@@ -220,12 +220,17 @@ export async function until<T>(
 export function installVllm(tell: (line: string) => void, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(join(projectRoot, 'rig/vllm-cpu/up'), [vllmFolder()], {
+      // A group of its own, so that an interrupted download ends with the script that started it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal,
     })
+    const giveUp = () => child.pid && signalProcess(-child.pid, 'SIGTERM')
+    signal.addEventListener('abort', giveUp)
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', tell)
     child.once('error', reject)
     child.once('close', (code) => {
+      signal.removeEventListener('abort', giveUp)
+      if (signal.aborted) return reject(signal.reason)
       if (code === 0) return resolve()
       const record = failureRecord('command_not_found', `vLLM could not be installed (code ${code}).`, {
         remedy: 'Read the lines above; Linux, Python 3.10, 8 GB of disk and a package registry are needed.',

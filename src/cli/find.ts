@@ -18,7 +18,8 @@ export function pickOne<T extends Named>(items: readonly T[], given: string, kin
   throw ambiguous(found, given, kind)
 }
 
-const beginsWith = ({ id, name }: Named, given: string): boolean => {
+/** Whether the word is the beginning of a name, of an id, or of the id without its kind. */
+export const beginsWith = ({ id, name }: Named, given: string): boolean => {
   const bare = id.slice(id.indexOf('-') + 1)
   return given !== '' && [id, bare, name ?? ''].some((text) => text.startsWith(given))
 }
