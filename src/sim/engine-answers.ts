@@ -1,6 +1,3 @@
-// A world that is not there: the simulated engine and whatever else stands in for machines we do not have.
-// Deliberately absent: anything that production code needs. Only tests, benchmarks and entry points import this folder.
-
 /** The JSON of vLLM 0.32.0, field by field, null by null, as it was recorded from the real engine. */
 
 export const fingerprint = 'vllm-0.32.0-51000000'

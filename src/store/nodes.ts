@@ -86,13 +86,20 @@ export function saveNodeDecision(
   return db.transaction().execute(async (tx) => {
     if (!(await holds(tx, claim))) return false
     const { view } = node
-    const seenAt = view.sighting?.seen === 'present' ? view.sighting.at : null
-    const firstSeenAt = view.firstSeenAt ?? seenAt
+    // An agent may have joined or failed since we looked: its word is kept, and so is the bill that it opened.
+    const { first_seen_at: seenBefore } = await tx
+      .selectFrom('nodes')
+      .select('first_seen_at')
+      .where('id', '=', node.id)
+      .forUpdate()
+      .executeTakeFirstOrThrow()
+    const firstSeenAt = seenBefore ?? (view.sighting?.seen === 'present' ? view.sighting.at : null)
     const moved = decision.state !== view.state
-    if (!moved && firstSeenAt === view.firstSeenAt) return true
+    if (!moved && firstSeenAt === seenBefore) return true
     await tx
       .updateTable('nodes')
-      .set({ state: decision.state, first_seen_at: maybeAt(firstSeenAt), failure: maybeJson(decision.failure) })
+      .set({ state: decision.state, first_seen_at: maybeAt(firstSeenAt) })
+      .set({ failure: sql`coalesce(failure, ${maybeJson(decision.failure)}::jsonb)` })
       .$if(moved, (q) => q.set({ state_since: at(now) }))
       .$if(moved && decision.state === 'ready', (q) => q.set({ ready_at: sql`coalesce(ready_at, ${at(now)})` }))
       .$if(moved, (q) => q.set({ gone_at: decision.state === 'gone' ? at(now) : null }))

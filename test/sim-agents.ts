@@ -1,0 +1,79 @@
+import { Failure } from '../src/core/failure.ts'
+import { makeJoins } from '../src/intake/join.ts'
+import { makeProgressIntake } from '../src/intake/progress.ts'
+import type { SimCloud, SimMachine } from '../src/sim/cloud.ts'
+import { nudge } from '../src/store/claims.ts'
+import { saveDrained } from '../src/store/heard.ts'
+import { nodeIdOfToken } from '../src/store/join-token.ts'
+import type { TestDeps } from '../src/store/world-for-tests.ts'
+
+interface Agent {
+  readonly credential: string
+  readonly joinedAt: number
+  answered: boolean
+}
+
+const hardware = { hostname: 'sim', cpus: 4, memoryMib: 16_384, gpus: [], instanceType: null }
+const incarnation = 'incarnation-1'
+const loadMs = 300
+
+/** The agents of all machines that have booted; what they say goes through intake, as it would from a real machine. */
+export class SimAgents {
+  /** Machines boot and stay silent: their agents cannot reach us. */
+  silent = false
+  readonly #deps: TestDeps
+  readonly #cloud: SimCloud
+  readonly #agents = new Map<string, Agent>()
+  readonly #dismissed = new Set<string>()
+
+  constructor(deps: TestDeps, cloud: SimCloud) {
+    this.#deps = deps
+    this.#cloud = cloud
+  }
+
+  /** Each agent takes its next step: it joins, and a while later its engine answers. */
+  async speak(): Promise<void> {
+    if (this.silent) return
+    for (const machine of this.#cloud.booted()) {
+      if (this.#dismissed.has(machine.name) || nodeIdOfToken(machine.joinToken) === null) continue
+      await this.#step(machine).catch((error) => {
+        // Released: a real agent would end itself; this one leaves that to the cloud, which is harder on the loops.
+        if (!(error instanceof Failure)) throw error
+        this.#dismissed.add(machine.name)
+      })
+    }
+  }
+
+  /** When somebody has something to say next. */
+  nextAt(): number[] {
+    if (this.silent) return []
+    return [...this.#cloud.machines.values()].flatMap(({ name, bootsAt }) => {
+      if (bootsAt === null || this.#dismissed.has(name)) return []
+      const agent = this.#agents.get(name)
+      if (!agent) return [bootsAt]
+      return agent.answered ? [] : [agent.joinedAt + loadMs]
+    })
+  }
+
+  async #step({ name, joinToken }: SimMachine): Promise<void> {
+    const now = this.#deps.clock.now()
+    const agent = this.#agents.get(name)
+    if (!agent) {
+      const request = { instance: 'instance-1', incarnation, agentVersion: '0', hardware }
+      const { credential } = await makeJoins(this.#deps).join(joinToken, request, '10.0.0.9')
+      this.#agents.set(name, { credential, joinedAt: now, answered: false })
+    } else if (!agent.answered && now >= agent.joinedAt + loadMs) {
+      agent.answered = true
+      const report = { incarnation, previous: null, phases: [], lines: [], answeredAgoMs: 0, failure: null }
+      await makeProgressIntake(this.#deps).take(agent.credential, report, '10.0.0.9')
+    } else if (agent.answered) {
+      await this.#drain(nodeIdOfToken(joinToken) ?? '')
+    }
+  }
+
+  /** Nothing is ever in flight here, so a node that is told to drain has drained. */
+  async #drain(nodeId: string): Promise<void> {
+    const { store, clock } = this.#deps
+    if (await saveDrained(store.db, nodeId, clock.now())) await nudge(store.db, 'node', [nodeId], clock.now())
+  }
+}
