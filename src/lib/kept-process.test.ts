@@ -1,0 +1,67 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { keepProcess } from './kept-process.ts'
+
+let dir: string
+const kept: { stop(): Promise<void> }[] = []
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'fd-kept-'))
+})
+afterEach(async () => {
+  await Promise.all(kept.splice(0).map((one) => one.stop()))
+  rmSync(dir, { recursive: true, force: true })
+})
+
+function keep() {
+  const starts: { pid: number; adopted: boolean }[] = []
+  const one = keepProcess({
+    command: [process.execPath, '-e', 'setInterval(() => undefined, 1000)'],
+    env: {},
+    recordFile: join(dir, 'process.json'),
+    onStart: (pid, adopted) => starts.push({ pid, adopted }),
+    onEnd: () => undefined,
+  })
+  kept.push(one)
+  return { one, starts }
+}
+
+const alive = (pid: number) => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a process that ends is started again', async () => {
+  const { starts } = keep()
+  await vi.waitFor(() => expect(starts).toHaveLength(1))
+  process.kill(starts[0]?.pid ?? -1, 'SIGKILL')
+  await vi.waitFor(() => expect(starts).toHaveLength(2), { timeout: 5_000 })
+  expect(starts[1]?.adopted).toBe(false)
+})
+
+test('a process that outlived its keeper is adopted, not started a second time', async () => {
+  const { starts } = keep()
+  await vi.waitFor(() => expect(starts).toHaveLength(1))
+  const heir = keep()
+  await vi.waitFor(() => expect(heir.starts).toEqual([{ pid: starts[0]?.pid, adopted: true }]))
+})
+
+test('a record whose pid now belongs to somebody else adopts nobody', async () => {
+  writeFileSync(join(dir, 'process.json'), JSON.stringify({ pid: process.pid, startedTicks: '1' }))
+  const { starts } = keep()
+  await vi.waitFor(() => expect(starts).toHaveLength(1))
+  expect(starts[0]?.adopted).toBe(false)
+})
+
+test('stopping ends the process and forgets it', async () => {
+  const { one, starts } = keep()
+  await vi.waitFor(() => expect(starts).toHaveLength(1))
+  await one.stop()
+  expect(alive(starts[0]?.pid ?? -1)).toBe(false)
+  expect(() => readFileSync(join(dir, 'process.json'))).toThrow()
+})
