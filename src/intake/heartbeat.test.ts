@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { failureRecord } from '../core/failure.ts'
+import { sha256 } from '../lib/chance.ts'
+import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import type { Heartbeat } from '../wire/agent.ts'
+import { type Heartbeats, makeHeartbeats } from './heartbeat.ts'
+import { gpu, heartbeat } from './messages-for-tests.ts'
+
+let world: TestWorld
+let heartbeats: Heartbeats
+beforeEach(async () => {
+  world = await testWorld()
+  heartbeats = makeHeartbeats(world.deps)
+})
+afterEach(() => world.drop())
+
+const db = () => world.deps.store.db
+const far = new Date('2100-01-01')
+
+/** A node whose agent has joined. */
+async function joined(wish: Parameters<typeof addNode>[1] = { state: 'ready' }) {
+  const made = await addNode(world, wish)
+  const credential = `fd_node_${made.nodeId}.secret-of-it`
+  await db()
+    .updateTable('nodes')
+    .set({ credential_hash: sha256(credential), incarnation: 'incarnation-1', joined_at: new Date(0) })
+    .where('id', '=', made.nodeId)
+    .execute()
+  return { ...made, credential }
+}
+const beat = (credential: string, over: Partial<Heartbeat> = {}) =>
+  heartbeats.take(credential, heartbeat(over), '10.9.9.9')
+const signals = (id: string) =>
+  db().selectFrom('signals').selectAll().where('node_id', '=', id).executeTakeFirstOrThrow()
+const node = (id: string) => db().selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+const count = async (kind: string) =>
+  (await db().selectFrom('events').select('id').where('kind', '=', kind).execute()).length
+const dueAt = async (rowId: string) =>
+  (await db().selectFrom('claims').select('due_at').where('row_id', '=', rowId).executeTakeFirst())?.due_at
+
+async function topics(during: () => Promise<unknown>): Promise<string[]> {
+  const heard: string[] = []
+  const done = Promise.withResolvers<void>()
+  const unlisten = await world.deps.store.listen((topic) => {
+    if (topic === 'the-end') done.resolve()
+    else heard.push(topic)
+  })
+  await during()
+  await db()
+    .selectNoFrom((eb) => eb.fn('pg_notify', [eb.val('flightdeck'), eb.val('the-end')]).as('x'))
+    .execute()
+  await done.promise
+  await unlisten()
+  return heard
+}
+
+test('heartbeats that come together are written together, and each is answered', async () => {
+  const nodes = await Promise.all(['a', 'b', 'c'].map((deployment) => joined({ state: 'ready', deployment })))
+  const load = { inFlight: 2, busyMs: 70, requests: 9, spareSockets: 1 }
+  const replies = await Promise.all(nodes.map(({ credential }) => beat(credential, { load })))
+  expect(replies).toEqual(
+    nodes.map(() => ({ order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 10_000, leaseMs: 14_400_000 })),
+  )
+  for (const { nodeId } of nodes)
+    expect(await signals(nodeId)).toMatchObject({
+      heard_at: world.deps.clock.now(),
+      in_flight: 2,
+      busy_ms: 70,
+      requests: 9,
+    })
+})
+
+test('busy time never goes back, and a count of nonsense spoils nothing for others', async () => {
+  const [one, other] = [
+    await joined({ state: 'ready', deployment: 'a' }),
+    await joined({ state: 'ready', deployment: 'b' }),
+  ]
+  await beat(one.credential, { load: { inFlight: 0, busyMs: 500, requests: 5, spareSockets: 0 } })
+  await Promise.all([
+    beat(one.credential, { load: { inFlight: 0, busyMs: 10, requests: 1, spareSockets: 0 } }),
+    beat(other.credential, {
+      load: { inFlight: 9e15, busyMs: 9e15, requests: 9e15, spareSockets: 9e15 },
+      agentVersion: 'a\0b',
+    }),
+  ])
+  expect(await signals(one.nodeId)).toMatchObject({ busy_ms: 500, requests: 5 })
+  expect(await node(other.nodeId)).toMatchObject({ agent_version: 'ab' })
+})
+
+test('a wrong credential, another kind of token and an unknown node are refused', async () => {
+  const { credential, joinToken } = await joined()
+  for (const wrong of [`${credential}x`, joinToken, 'fd_node_no-nope.secret', 'x'])
+    await expect(beat(wrong)).rejects.toMatchObject({ code: 'credential_refused', status: 401 })
+})
+
+test('a restarted agent takes over; a second one is refused and told of once a minute', async () => {
+  const { credential, nodeId } = await joined()
+  await beat(credential, { incarnation: 'incarnation-2', previous: 'incarnation-1' })
+  expect((await node(nodeId)).incarnation).toBe('incarnation-2')
+  for (const incarnation of ['incarnation-1', 'incarnation-3'])
+    await expect(beat(credential, { incarnation })).rejects.toMatchObject({ code: 'second_holder', status: 409 })
+  expect(await count('node.second_holder')).toBe(1)
+  expect(await db().selectFrom('audit').select('who').execute()).toEqual([{ who: `node:${nodeId}` }])
+  world.deps.clock.pass(60_000)
+  await expect(beat(credential)).rejects.toMatchObject({ code: 'second_holder' })
+  expect(await count('node.second_holder')).toBe(2)
+  expect((await beat(credential, { incarnation: 'incarnation-2' })).order).toBe('run')
+})
+
+test('two copies of one disk that restart at once: one takes over, the other is refused', async () => {
+  const { credential } = await joined()
+  const both = await Promise.allSettled(
+    ['incarnation-x', 'incarnation-y'].map((incarnation) =>
+      beat(credential, { incarnation, previous: 'incarnation-1' }),
+    ),
+  )
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+})
+
+test('the order follows the state: drain with the time that is left, end, and gone at once', async () => {
+  const { credential, nodeId } = await joined({ state: 'draining' })
+  const set = (values: object) => db().updateTable('nodes').set(values).where('id', '=', nodeId).execute()
+  expect(await beat(credential)).toMatchObject({ order: 'drain', drainDeadlineMs: null })
+  await set({ drain_deadline_at: new Date(world.deps.clock.now() + 5_000) })
+  expect(await beat(credential)).toMatchObject({ order: 'drain', drainDeadlineMs: 5_000 })
+  await set({ state: 'ready', drain_deadline_at: null, unwanted_at: new Date() })
+  expect(await beat(credential)).toMatchObject({ order: 'drain' })
+  await set({ state: 'loading' })
+  expect(await beat(credential)).toMatchObject({ order: 'end' })
+  await set({ state: 'releasing' })
+  expect(await beat(credential)).toMatchObject({ order: 'end' })
+  await setNodeState(world.deps.store, nodeId, 'gone')
+  await expect(beat(credential)).rejects.toMatchObject({ code: 'node_released', status: 410 })
+})
+
+test('a drain that is done wakes the node loop, once, and only while it drains', async () => {
+  const { credential, nodeId } = await joined()
+  await beat(credential, { drained: true })
+  expect((await node(nodeId)).drained_at).toBeNull()
+  await setNodeState(world.deps.store, nodeId, 'draining')
+  await db().updateTable('claims').set({ due_at: far }).execute()
+  await beat(credential, { drained: true })
+  await beat(credential, { drained: true })
+  expect((await node(nodeId)).drained_at).toBe(world.deps.clock.now())
+  expect(await dueAt(nodeId)).toBe(world.deps.clock.now())
+  expect(await count('node.drained')).toBe(1)
+})
+
+test('an engine that fails or comes back wakes the health loop', async () => {
+  const { credential, nodeId } = await joined()
+  await db().insertInto('claims').values({ loop: 'health', row_id: 'health', due_at: far }).execute()
+  await beat(credential)
+  expect(await dueAt('health')).toBe(far.getTime())
+  const failure = failureRecord('engine_exited', 'It ended with code 1.')
+  for (const engine of [heartbeat().engine, { ...heartbeat().engine, state: 'failed' as const, failure }].reverse()) {
+    await db().updateTable('claims').set({ due_at: far }).execute()
+    await beat(credential, { engine })
+    expect(await dueAt('health')).toBe(world.deps.clock.now())
+  }
+  expect((await signals(nodeId)).heartbeat).toMatchObject({ engine: { state: 'serving' } })
+})
+
+test('readers are told only of what they can see: load and engine, not every beat', async () => {
+  const { credential, nodeId } = await joined()
+  await beat(credential)
+  const busy = { inFlight: 1, busyMs: 0, requests: 0, spareSockets: 1 }
+  expect(await topics(() => beat(credential))).toEqual([])
+  expect(await topics(() => beat(credential, { load: busy }))).toEqual([`node:${nodeId}`])
+})
+
+test('hardware and versions are written to the node only when they change', async () => {
+  const { credential, nodeId } = await joined()
+  const gpus = [gpu('L4', 23_034)]
+  await beat(credential, { gpus })
+  expect((await node(nodeId)).gpus).toEqual(gpus)
+  const warmer = [{ ...gpu('L4', 23_034), utilizationPercent: 97 }]
+  expect(await topics(() => beat(credential, { gpus: warmer }))).toEqual([])
+  expect((await node(nodeId)).engine_version).toBe('1.0')
+})
+
+test('one beat a node in a thousand costs two statements, not two thousand', async () => {
+  const { credential, nodeId } = await joined()
+  await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => beat(credential, { load: { ...heartbeat().load, requests: i } })),
+  )
+  expect(await signals(nodeId)).toMatchObject({ requests: 999 })
+  expect(world.deps.store.pool.waits().count).toBeLessThan(30)
+})
