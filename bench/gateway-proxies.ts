@@ -4,13 +4,13 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { apiKey, credentialOf, routed, tableOf } from '../src/gateway/fake-world.ts'
 import { FakeControl } from '../src/gateway/fake-control.ts'
+import { apiKey, credentialOf, routed, tableOf } from '../src/gateway/fake-world.ts'
 
-export interface Proxy {
+export interface Subject {
   readonly name: string
   readonly port: number
   /** The process whose CPU time counts; undefined where there is none between client and engine. */
@@ -43,11 +43,11 @@ export class Stage {
     execFileSync('gcc', ['-O2', '-o', this.peers, join(import.meta.dirname, 'gateway-peers.c')], { stdio: 'inherit' })
   }
 
-  async direct(): Promise<Proxy> {
+  async direct(): Promise<Subject> {
     return { name: 'direct', port: await this.#engine(), pid: undefined }
   }
 
-  async nginx(): Promise<Proxy> {
+  async nginx(): Promise<Subject> {
     const binary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find(existsSync) ?? aptInstall('nginx')
     const port = await freePort()
     const dir = join(this.#dir, 'nginx')
@@ -58,14 +58,14 @@ export class Stage {
     return { name: 'nginx', port, pid: child.pid }
   }
 
-  async pipe(): Promise<Proxy> {
+  async pipe(): Promise<Subject> {
     const file = join(import.meta.dirname, 'gateway-pipe.ts')
     const child = this.#start(process.execPath, [file, String(await this.#engine())])
     return { name: 'node:http pipe', port: Number(((await firstLine(child)) as { port: number }).port), pid: child.pid }
   }
 
   /** The real process with keys, usage, journal and reports; its engine dials it, as agents do. */
-  async gateway(): Promise<Proxy> {
+  async gateway(): Promise<Subject> {
     const node = routed('bench', { servedName: 'bench' })
     const table = tableOf([node])
     const control = new FakeControl({ ...table, models: [{ id: 'bench', created: 1, ownedBy: 'bench' }] })

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { cpuSeconds, key, type Proxy, peerCore, Stage } from './gateway-proxies.ts'
+import { cpuSeconds, key, peerCore, Stage, type Subject } from './gateway-proxies.ts'
 
 const run = promisify(execFile)
 
@@ -36,7 +36,7 @@ const openStreamRate = 50
 
 type Kind = 'json' | 'stream' | 'openJson' | 'openStream'
 
-async function load(stage: Stage, proxy: Proxy, kind: Kind, forSeconds: number): Promise<Measured> {
+async function load(stage: Stage, proxy: Subject, kind: Kind, forSeconds: number): Promise<Measured> {
   const [what, loop, amount] = {
     json: ['json', 'closed', connections],
     stream: ['stream', 'closed', connections],
@@ -54,8 +54,10 @@ async function load(stage: Stage, proxy: Proxy, kind: Kind, forSeconds: number):
 
 type Results = Map<string, Record<Kind, Measured[]>>
 
-async function measure(stage: Stage, proxies: readonly Proxy[]): Promise<Results> {
-  const results: Results = new Map(proxies.map(({ name }) => [name, { json: [], stream: [], openJson: [], openStream: [] }]))
+async function measure(stage: Stage, proxies: readonly Subject[]): Promise<Results> {
+  const results: Results = new Map(
+    proxies.map(({ name }) => [name, { json: [], stream: [], openJson: [], openStream: [] }]),
+  )
   for (const proxy of proxies) {
     if (proxy.pid === undefined) continue
     await load(stage, proxy, 'json', seconds.warm)
@@ -114,7 +116,14 @@ function print(rows: ReturnType<typeof summary>) {
     `\n${connections} connections, one core for the proxy; streams of 64 chunks, 5 ms apart; ` +
       `open loop ${openJsonRate} requests/s and ${openStreamRate} streams/s; Node ${process.version}, ${cpus()[0]?.model}\n`,
   )
-  const columns = ['proxy', 'JSON CPU s/1k', 'JSON req/s', 'stream CPU s/1k', 'added p50/p99 us', 'added first chunk p50/p99 us']
+  const columns = [
+    'proxy',
+    'JSON CPU s/1k',
+    'JSON req/s',
+    'stream CPU s/1k',
+    'added p50/p99 us',
+    'added first chunk p50/p99 us',
+  ]
   console.log(`| ${columns.join(' | ')} |\n|${columns.map(() => '---').join('|')}|`)
   for (const row of rows) {
     const latency = `${row.addedP50Us} / ${row.addedP99Us}`
@@ -129,9 +138,15 @@ async function main() {
   const stage = new Stage(dir)
   try {
     stage.compile()
-    const makers = { direct: () => stage.direct(), nginx: () => stage.nginx(), pipe: () => stage.pipe(), gateway: () => stage.gateway() }
-    const proxies: Proxy[] = []
-    for (const [name, make] of Object.entries(makers)) if (!only || only.split(',').includes(name)) proxies.push(await make())
+    const makers = {
+      direct: () => stage.direct(),
+      nginx: () => stage.nginx(),
+      pipe: () => stage.pipe(),
+      gateway: () => stage.gateway(),
+    }
+    const proxies: Subject[] = []
+    for (const [name, make] of Object.entries(makers))
+      if (!only || only.split(',').includes(name)) proxies.push(await make())
     const rows = summary(await measure(stage, proxies))
     print(rows)
     const row = (name: string) => rows.find((one) => one.name === name)

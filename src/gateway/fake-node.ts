@@ -59,6 +59,7 @@ export class FakeNode {
   readonly #credential: string
   readonly #incarnation: string
   readonly #watchers = new Set<() => void>()
+  #closed = false
 
   constructor(gatewayPort: number, credential: string, script: Script, incarnation = 'incarnation-1') {
     this.#gatewayPort = gatewayPort
@@ -91,6 +92,7 @@ export class FakeNode {
   }
 
   #lend(socket: Socket, rest: string) {
+    if (this.#closed) return socket.destroy()
     socket.removeAllListeners('error')
     // Sockets break in these tests on purpose.
     socket.on('error', () => socket.destroy())
@@ -119,7 +121,7 @@ export class FakeNode {
     const body = bytes.toString('utf8', end + 4, bodyEnd)
     const request = { line, path: line.split(' ')[1] ?? '', headers, body, socket }
     this.requests.push(request)
-    for (let n = Number(headers[reverse.dialHeader] ?? 0); n > 0 && this.follows; n -= 1)
+    for (let n = Number(headers[reverse.dialHeader] ?? 0); n > 0 && this.follows && !this.#closed; n -= 1)
       this.dial().catch(() => socket)
     this.script(request)
     this.#changed()
@@ -148,7 +150,7 @@ export class FakeNode {
   }
 
   close() {
-    this.follows = false
+    this.#closed = true
     for (const socket of [...this.sockets]) socket.destroy()
   }
 }

@@ -90,8 +90,9 @@ export class World {
   }
 
   /** A node with one lent socket; it answers probes well and requests by the script. */
-  async node(id: string, script: Script, incarnation?: string): Promise<FakeNode> {
-    const node = new FakeNode(this.port, credentialOf(id), wellEngine('m', script), incarnation)
+  async node(id: string, script: Script, follows = true): Promise<FakeNode> {
+    const node = new FakeNode(this.port, credentialOf(id), wellEngine('m', script))
+    node.follows = follows
     this.nodes.push(node)
     const status = await node.dial()
     if (status !== 101) throw new Error(`The node was answered with ${status}.`)

@@ -35,7 +35,7 @@ export function parseHead(text: string): AnswerHead {
   const old = start[1] === '0'
   const { body, length } = bodyOf(status, old, found.length, found.coding)
   const connection = found.connection.toLowerCase()
-  const asked = old ? connection === 'keep-alive' : !connection.includes('close')
+  const asked = old ? connection.includes('keep-alive') : !connection.includes('close')
   return { status, headers, contentType: found.contentType, body, length, keepAlive: asked && body !== 'close' }
 }
 
