@@ -1,34 +1,54 @@
-import assert from 'node:assert/strict'
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { hardwareMismatch } from './hardware.ts'
 import type { Offer } from './offer.ts'
 
-const ordered: Offer = {
-  id: 'x',
+const offer = (gpu: string | null, gpuCount: number, vramGib: number): Offer => ({
+  id: 'o',
   cloud: 'c',
   region: 'r',
-  gpu: 'H100',
-  gpuCount: 2,
-  vramGib: 80,
+  gpu,
+  gpuCount,
+  vramGib,
   spot: false,
   pricePerHourMicroUsd: 1,
   available: null,
-}
-const h100 = { name: 'NVIDIA H100 80GB HBM3', memoryMib: 81_559 }
+})
+const found = (name: string, memoryMib: number, count = 1) => Array.from({ length: count }, () => ({ name, memoryMib }))
 
-test('what was ordered is found whatever the driver adds to its name and keeps of its memory', () => {
-  assert.equal(hardwareMismatch(ordered, [h100, h100]), null)
-  assert.equal(hardwareMismatch({ ...ordered, gpu: 'h-100' }, [h100, h100, h100]), null)
+test('what a driver calls the ordered GPU is accepted, with the memory that it keeps for itself', () => {
+  const pairs: [string, number, string, number][] = [
+    ['A100-80GB', 80, 'NVIDIA A100-SXM4-80GB', 81_920],
+    ['A100-80GB', 80, 'NVIDIA A100 80GB PCIe', 81_251],
+    ['A100', 40, 'NVIDIA A100-SXM4-40GB', 40_960],
+    ['H100-SXM', 80, 'NVIDIA H100 80GB HBM3', 81_559],
+    ['RTX6000-Ada', 48, 'NVIDIA RTX 6000 Ada Generation', 46_068],
+    ['L4', 24, 'NVIDIA L4', 23_034],
+    ['A10G', 24, 'NVIDIA A10G', 22_731],
+    ['V100-32GB', 32, 'Tesla V100-SXM2-32GB', 32_510],
+    ['NVIDIA L4', 22, 'NVIDIA L4', 23_034],
+    ['T4', 0, 'Tesla T4', 15_360],
+  ]
+  for (const [ordered, gib, name, mib] of pairs)
+    expect(hardwareMismatch(offer(ordered, 1, gib), found(name, mib)), ordered).toBeNull()
 })
 
-test('too few, too small or other cards are told with what was ordered and what was found', () => {
-  for (const found of [[], [h100], [h100, { ...h100, memoryMib: 40_000 }], [h100, { ...h100, name: 'NVIDIA A100' }]]) {
-    const mismatch = hardwareMismatch(ordered, found)
-    assert.equal(mismatch?.code, 'hardware_mismatch')
-    assert.match(mismatch.cause, /^Ordered was 2 x H100 of 80 GiB; the machine has /)
-  }
+test('another GPU, fewer of them, or too little memory is a mismatch that names both', () => {
+  const ordered = offer('A100-80GB', 2, 80)
+  const right = 'NVIDIA A100-SXM4-80GB'
+  for (const gpus of [
+    [],
+    found('NVIDIA A10', 81_920, 2),
+    found(right, 81_920),
+    found('NVIDIA A100-SXM4-40GB', 40_960, 2),
+    [...found(right, 81_920), ...found('NVIDIA A100-SXM4-40GB', 40_960)],
+  ])
+    expect(hardwareMismatch(ordered, gpus)).toMatchObject({ code: 'hardware_mismatch', retry: 'elsewhere' })
+  expect(hardwareMismatch(ordered, found('NVIDIA A10', 23_000))?.cause).toBe(
+    'Ordered was 2 x A100-80GB of 80 GiB; the machine has NVIDIA A10 (23000 MiB).',
+  )
 })
 
-test('an order without a GPU demands nothing', () => {
-  assert.equal(hardwareMismatch({ ...ordered, gpu: null, gpuCount: 0 }, []), null)
+test('more than was ordered is welcome, and an offer without a GPU demands nothing', () => {
+  expect(hardwareMismatch(offer('L4', 1, 24), found('NVIDIA L4', 23_034, 4))).toBeNull()
+  expect(hardwareMismatch(offer(null, 0, 0), [])).toBeNull()
 })

@@ -11,12 +11,22 @@ const leastMemoryShare = 0.9
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
+// Clouds say `A100-80GB` or `H100-SXM` where the driver says `NVIDIA A100-SXM4-80GB` or `NVIDIA H100 80GB HBM3`: maker
+// and form are said by one and not by the other, and memory is compared by itself.
+const unsaid = /^(nvidia|amd|tesla|sxm\d*|pcie|nvl|nvlink|\d+gi?b)$/
+
+/** Every word of the ordered name that names the chip is in the found one; spaces and dashes do not matter. */
+function isNamed(ordered: string, found: string): boolean {
+  const words = ordered.split(/[^A-Za-z0-9]+/).map(plain)
+  return words.filter((word) => !unsaid.test(word)).every((word) => plain(found).includes(word))
+}
+
 /** What the machine lacks of what was ordered and is paid for, or null. An offer without a GPU demands nothing. */
 export function hardwareMismatch(offer: Offer, gpus: readonly FoundGpu[]): FailureRecord | null {
   const { gpu } = offer
   if (gpu === null) return null
   const ordered = `${Math.max(1, offer.gpuCount)} x ${gpu} of ${offer.vramGib} GiB`
-  const named = gpus.filter(({ name }) => plain(name).includes(plain(gpu)))
+  const named = gpus.filter(({ name }) => isNamed(gpu, name))
   const large = named.filter(({ memoryMib }) => memoryMib >= offer.vramGib * 1024 * leastMemoryShare)
   if (large.length >= Math.max(1, offer.gpuCount)) return null
   const found = gpus.map(({ name, memoryMib }) => `${name} (${memoryMib} MiB)`).join(', ') || 'no GPU'
