@@ -243,6 +243,14 @@ export const routes = {
 
 export type RouteName = keyof typeof routes
 
+/** What a route's call and reply are once they passed its schemas. */
+export interface RouteTypes<N extends RouteName> {
+  readonly access: (typeof routes)[N]['access']
+  readonly query: z.output<NonNullable<(typeof routes)[N]['query']>>
+  readonly body: z.output<NonNullable<(typeof routes)[N]['body']>>
+}
+export type RouteReply<N extends RouteName> = z.output<(typeof routes)[N]['reply']>
+
 type Rest<Q, B, R> = Pick<Route, 'status' | 'limited'> & { readonly query?: Q; readonly body?: B; readonly reply: R }
 
 function route<

@@ -1,0 +1,76 @@
+import type { CommandDeps } from '../commands/context.ts'
+import { createDeployment, pauseDeployment, scaleDeployment } from '../commands/deployments.ts'
+import { pauseAutomation } from '../commands/pause.ts'
+import { Failure } from '../core/failure.ts'
+import { loadOffers } from '../store/install.ts'
+import { readReadyByModel } from '../store/read-deployments.ts'
+import { readBurn, readSpend, readTokens } from '../store/read-spend.ts'
+import type { Handlers } from './asked.ts'
+import { presentSpend } from './present-spend.ts'
+import { theOne, type Views } from './views.ts'
+
+type Names =
+  | 'listDeployments'
+  | 'createDeployment'
+  | 'showDeployment'
+  | 'scaleDeployment'
+  | 'pauseDeployment'
+  | 'listModels'
+  | 'listOffers'
+  | 'status'
+  | 'pause'
+  | 'spend'
+
+const spendDefaultMs = 30 * 86_400_000
+
+export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> {
+  const { clock, settings } = deps
+  const { db } = deps.store
+  const one = async (tenantId: string, id: string) => theOne(await views.deployments(tenantId, id), `deployment ${id}`)
+  return {
+    listDeployments: async ({ actor }) => ({ items: await views.deployments(actor.tenantId) }),
+    showDeployment: ({ actor, id }) => one(actor.tenantId, id),
+    async createDeployment({ actor, body }) {
+      const { deploymentId } = await createDeployment(deps, actor, body)
+      return one(actor.tenantId, deploymentId)
+    },
+    async scaleDeployment({ actor, id, body }) {
+      await scaleDeployment(deps, actor, id, body.wanted)
+      return one(actor.tenantId, id)
+    },
+    async pauseDeployment({ actor, id, body }) {
+      await pauseDeployment(deps, actor, id, body.paused)
+      return one(actor.tenantId, id)
+    },
+    async listModels({ actor }) {
+      const ready = await readReadyByModel(db, actor.tenantId)
+      const items = settings.models.map(({ name, engine, source, args, description }) => ({
+        name,
+        engine,
+        source,
+        args,
+        description,
+        readyNodes: ready.get(name) ?? 0,
+      }))
+      return { items }
+    },
+    listOffers: async () => ({ items: await loadOffers(db) }),
+    status: () => views.status(),
+    async pause({ actor, body }) {
+      await pauseAutomation(deps, actor, body)
+      return views.status()
+    },
+    async spend({ actor: { tenantId }, query }) {
+      const now = clock.now()
+      const to = query.to ? Date.parse(query.to) : now
+      const from = query.from ? Date.parse(query.from) : to - spendDefaultMs
+      if (from >= to) throw new Failure('bad_request', 'query.from: must be before query.to')
+      const [rows, tokens, burnPerHourMicroUsd] = await Promise.all([
+        readSpend(db, tenantId, from, to, now),
+        readTokens(db, tenantId, from, to),
+        readBurn(db, tenantId),
+      ])
+      return presentSpend(rows, { from, to, burnPerHourMicroUsd, ...tokens })
+    },
+  }
+}

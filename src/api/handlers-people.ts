@@ -1,0 +1,60 @@
+import type { CommandDeps } from '../commands/context.ts'
+import { createKey, revokeKey } from '../commands/keys.ts'
+import { createOperator, disableOperator } from '../commands/operators.ts'
+import { deleteSecret, putSecret } from '../commands/secrets.ts'
+import { readAudit, readKeys, readOperators, readSecretNames } from '../store/read-people.ts'
+import type { Handlers } from './asked.ts'
+import { cursorOf, placeOf } from './cursor.ts'
+import { presentAudit, presentKey, presentOperator, presentSecret } from './present-small.ts'
+import { theOne } from './views.ts'
+
+type Names =
+  | 'me'
+  | 'listKeys'
+  | 'createKey'
+  | 'revokeKey'
+  | 'listOperators'
+  | 'createOperator'
+  | 'disableOperator'
+  | 'listSecrets'
+  | 'putSecret'
+  | 'deleteSecret'
+  | 'audit'
+
+export function peopleHandlers(deps: CommandDeps): Handlers<Names> {
+  const { db } = deps.store
+  const key = async (tenantId: string, id: string) => presentKey(theOne(await readKeys(db, tenantId, id), `key ${id}`))
+  const operator = async (tenantId: string, id: string) =>
+    presentOperator(theOne(await readOperators(db, tenantId, id), `operator ${id}`))
+  return {
+    me: async ({ actor: { id, name, role } }) => ({ id, name, role }),
+    listKeys: async ({ actor }) => ({ items: (await readKeys(db, actor.tenantId)).map(presentKey) }),
+    async createKey({ actor, body }) {
+      const made = await createKey(deps, actor, body)
+      return { ...(await key(actor.tenantId, made.keyId)), key: made.key }
+    },
+    async revokeKey({ actor, id }) {
+      await revokeKey(deps, actor, id)
+      return key(actor.tenantId, id)
+    },
+    listOperators: async ({ actor }) => ({ items: (await readOperators(db, actor.tenantId)).map(presentOperator) }),
+    async createOperator({ actor, body }) {
+      const made = await createOperator(deps, actor, body)
+      return { ...(await operator(actor.tenantId, made.operatorId)), token: made.token }
+    },
+    async disableOperator({ actor, id }) {
+      await disableOperator(deps, actor, id)
+      return operator(actor.tenantId, id)
+    },
+    listSecrets: async ({ actor }) => ({ items: (await readSecretNames(db, actor.tenantId)).map(presentSecret) }),
+    putSecret: async ({ actor, id, body }) => presentSecret(await putSecret(deps, actor, id, body.value)),
+    deleteSecret: ({ actor, id }) => deleteSecret(deps, actor, id),
+    async audit({ query: { limit, cursor } }) {
+      const place = placeOf(cursor)
+      const lines = await readAudit(db, limit, place && Number(place.id))
+      const last = lines.length > limit ? lines[limit - 1] : undefined
+      const nextCursor = last ? cursorOf({ createdAt: last.at, id: String(last.id) }) : null
+      return { items: lines.slice(0, limit).map(presentAudit), nextCursor }
+    },
+  }
+}

@@ -1,0 +1,149 @@
+import { Failure } from '../core/failure.ts'
+import type { Log } from '../lib/log.ts'
+import type { LiveMessage, LiveRequest } from '../wire/live.ts'
+import type { LiveDeps, LiveLimits } from './live.ts'
+import { fleetFeed, launchFeed, logFeed } from './live-feeds.ts'
+
+/** What a topic shows. One for all of its followers, so a change is read once however many follow. */
+export interface Feed {
+  /** Looks again, and says what is new since the last look; all of it, as one message, or nothing. */
+  look(): Promise<LiveMessage | null>
+  /** Everything that a new follower must know, as of the last look. */
+  whole(): LiveMessage
+  /** True while something may change that nobody tells of: time itself moves a percentage. */
+  movesByItself(): boolean
+  /** A topic that the store tells of has something to do with this one. */
+  concerns(storeTopic: string): boolean
+}
+
+export interface Follower {
+  send(text: string): void
+}
+
+type Follow = Extract<LiveRequest, { do: 'follow' }>
+
+export interface Topics {
+  /** Sends the whole topic and then every change, until left. @throws Failure `not_found`. */
+  follow(request: Follow, tenantId: string, follower: Follower): Promise<() => void>
+  hear(storeTopic: string): void
+  close(): void
+}
+
+export function makeTopics(deps: LiveDeps, limits: LiveLimits): Topics {
+  const topics = new Map<string, Topic>()
+  const feedFor = (request: Follow, tenantId: string): Feed => {
+    if (request.topic === 'fleet') return fleetFeed(deps, tenantId)
+    return request.topic === 'launch' ? launchFeed(deps, tenantId, request.id) : logFeed(deps, tenantId, request.id)
+  }
+  const tick = setInterval(() => {
+    for (const topic of topics.values()) topic.tick()
+  }, limits.tickMs)
+  return {
+    async follow(request, tenantId, follower) {
+      const key = JSON.stringify([tenantId, request.topic, 'id' in request ? request.id : null])
+      const topic = topics.get(key) ?? new Topic(feedFor(request, tenantId), limits.coalesceMs, deps.log)
+      topics.set(key, topic)
+      const leave = () => {
+        topic.leave(follower)
+        if (topic.isIdle) topics.delete(key)
+      }
+      await topic.join(follower).catch((error: unknown) => {
+        leave()
+        throw error
+      })
+      return leave
+    },
+    hear(storeTopic) {
+      for (const topic of topics.values()) topic.hear(storeTopic)
+    },
+    close() {
+      clearInterval(tick)
+      for (const topic of topics.values()) topic.close()
+      topics.clear()
+    },
+  }
+}
+
+/** One feed and its followers. Looks and joins are done one after the other, so nobody misses what lies between. */
+class Topic {
+  readonly #feed: Feed
+  readonly #coalesceMs: number
+  readonly #log: Log
+  readonly #followers = new Set<Follower>()
+  #joining = 0
+  #turn: Promise<unknown> = Promise.resolve()
+  #timer: NodeJS.Timeout | null = null
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #failed = false
+  #closed = false
+
+  constructor(feed: Feed, coalesceMs: number, log: Log) {
+    this.#feed = feed
+    this.#coalesceMs = coalesceMs
+    this.#log = log
+  }
+
+  get isIdle(): boolean {
+    return this.#followers.size === 0 && this.#joining === 0
+  }
+
+  async join(follower: Follower): Promise<void> {
+    this.#joining += 1
+    try {
+      await this.#inTurn(async () => {
+        await this.#look()
+        follower.send(JSON.stringify(this.#feed.whole()))
+        this.#followers.add(follower)
+      })
+    } finally {
+      this.#joining -= 1
+    }
+  }
+
+  leave(follower: Follower): void {
+    this.#followers.delete(follower)
+    if (this.isIdle) this.close()
+  }
+
+  hear(storeTopic: string): void {
+    if (storeTopic === 'gap' || this.#feed.concerns(storeTopic)) this.#soon()
+  }
+
+  tick(): void {
+    if (this.#failed || this.#feed.movesByItself()) this.#soon()
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer) clearTimeout(this.#timer)
+  }
+
+  /** At once when the last look is long enough ago; else as soon as it is, for all that comes meanwhile. */
+  #soon(): void {
+    if (this.#timer || this.#closed) return
+    const waitMs = Math.max(0, this.#lookedAt + this.#coalesceMs - performance.now())
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.#inTurn(() => this.#look()).catch((error: unknown) => {
+        // Said once: the next tick tries again, and a database that is away fails every second.
+        if (!this.#failed) this.#log.warn({ err: error }, 'a live topic could not be read')
+        this.#failed = !(error instanceof Failure)
+      })
+    }, waitMs)
+  }
+
+  async #look(): Promise<void> {
+    this.#lookedAt = performance.now()
+    const news = await this.#feed.look()
+    this.#failed = false
+    if (!news) return
+    const text = JSON.stringify(news)
+    for (const follower of this.#followers) follower.send(text)
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+}

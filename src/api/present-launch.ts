@@ -1,0 +1,110 @@
+import { isOver, launchTable } from '../core/launch-table.ts'
+import { stepOf } from '../core/machine-table.ts'
+import { isPhase, type Phase, type PhasePast, type Progress, phaseOfStates, progressOf } from '../core/phases.ts'
+import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
+import type { LaunchDetail, LaunchView } from '../wire/views.ts'
+import { costAt, iso, maybeIso } from './present-time.ts'
+
+/** What a launch is seen against: the time, the queue, and how long its phases took in the past. */
+export interface LaunchScene {
+  readonly now: number
+  /** Ids of queued launches in the order of their admission. */
+  readonly queue: readonly string[]
+  readonly pastOf: (cloud: string | null, engine: string, model: string) => PhasePast
+}
+
+export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
+  const { phase, percent, etaMs } = progressOfRow(row, scene)
+  const place = row.state === 'queued' ? scene.queue.indexOf(row.id) : -1
+  const { id, state, deploymentId, deployment, slot, model, engine, origin, requestedBy, nodeId, failure } = row
+  return {
+    id,
+    state,
+    stateSince: iso(row.stateSince),
+    deploymentId,
+    deployment,
+    slot,
+    model,
+    engine,
+    origin,
+    requestedBy,
+    createdAt: iso(row.createdAt),
+    deadlineAt: iso(row.deadlineAt),
+    endedAt: maybeIso(row.endedAt),
+    queuePlace: place < 0 ? null : place + 1,
+    phase,
+    percent,
+    etaMs,
+    nodeId,
+    failure,
+    costMicroUsd: costAt(row, scene.now),
+    actions: stepOf(launchTable, state, 'unwanted') && row.unwantedAt === null ? ['cancel'] : [],
+  }
+}
+
+/** A launch that got live stands at its end for ever; one that ends before stands where it was stopped. */
+function progressOfRow(row: LaunchRow, { now, pastOf }: LaunchScene): Progress {
+  const past = pastOf(row.cloud ?? row.offers[0]?.cloud ?? null, row.engine, row.model)
+  if (row.liveAt !== null) return progressOf('ready', 0, null, past)
+  if (row.state === 'queued' || row.state === 'backing_off')
+    return progressOf('queued', now - row.stateSince, null, past)
+  const over = row.state === 'ending' || isOver(row.state)
+  const told = openPhase(row)
+  const shown = told
+    ? progressOf(told.phase, (told.endedAt ?? now) - told.startedAt, told.within, past)
+    : progressOf(phaseOfStates('attempting', over ? null : row.nodeState), now - row.stateSince, null, past)
+  return over ? { ...shown, etaMs: null } : shown
+}
+
+function openPhase({ phase, phaseStartedAt, phaseEndedAt, phasePercent }: LaunchRow) {
+  if (phase === null || phaseStartedAt === null || !isPhase(phase)) return null
+  const within = phasePercent === null ? null : phasePercent / 100
+  return { phase, startedAt: phaseStartedAt, endedAt: phaseEndedAt, within }
+}
+
+export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRow[], scene: LaunchScene): LaunchDetail {
+  return {
+    ...presentLaunch(row, scene),
+    wish: { ...row.wish, clouds: [...row.wish.clouds], regions: [...row.wish.regions] },
+    engineArgs: row.engineArgs,
+    offers: [...row.offers],
+    attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
+    phases: phasesOf(row, attempts),
+  }
+}
+
+function presentAttempt(row: AttemptRow, now: number): LaunchDetail['attempts'][number] {
+  const { id, ordinal, offer, nodeId, nodeName, nodeState, outcome, failure } = row
+  return {
+    id,
+    ordinal,
+    offer,
+    nodeId,
+    nodeName,
+    nodeState,
+    openedAt: iso(row.openedAt),
+    closedAt: maybeIso(row.closedAt),
+    outcome,
+    failure,
+    seconds: Math.max(0, (row.closedAt ?? now) - row.openedAt) / 1_000,
+    costMicroUsd: costAt(row, now),
+  }
+}
+
+/** The queue comes first and belongs to no attempt; then what each attempt went through. */
+function phasesOf(row: LaunchRow, attempts: readonly AttemptRow[]): LaunchDetail['phases'] {
+  const admittedAt = attempts[0]?.openedAt ?? row.endedAt
+  const queued = {
+    attemptId: null,
+    phase: 'queued' as Phase,
+    startedAt: iso(row.createdAt),
+    endedAt: maybeIso(admittedAt),
+    percent: null,
+  }
+  const told = attempts.flatMap(({ id, phases }) =>
+    phases.flatMap(({ phase, startedAt, endedAt, percent }) =>
+      isPhase(phase) ? [{ attemptId: id, phase, startedAt: iso(startedAt), endedAt: maybeIso(endedAt), percent }] : [],
+    ),
+  )
+  return [queued, ...told]
+}

@@ -1,0 +1,129 @@
+import type { FailureRecord } from '../core/failure.ts'
+import { healthScore, type SignalAges, signalsOf } from '../core/health.ts'
+import { stepOf } from '../core/machine-table.ts'
+import { costMicroUsd } from '../core/money.ts'
+import { nodeTable } from '../core/node-table.ts'
+import type { IntervalRow, NodeRow } from '../store/read-nodes.ts'
+import type { EventRow } from '../store/read-told.ts'
+import type { EventView, NodeDetail, NodeView } from '../wire/views.ts'
+import { costAt, iso, maybeIso } from './present-time.ts'
+
+export interface NodeScene {
+  readonly now: number
+  readonly signalAges: SignalAges
+  readonly leaseMs: number
+}
+
+export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
+  const { id, name, state, verdict, verdictRow, launchId, deploymentId, deployment, model, engine, offer } = row
+  const { instanceType, spot, gpus, agentVersion, engineVersion, inFlight } = row
+  const living = state !== 'gone' && row.heardAt !== null
+  return {
+    id,
+    name,
+    state,
+    stateSince: iso(row.stateSince),
+    billed: nodeTable[state].billed,
+    verdict,
+    verdictRow,
+    verdictSince: maybeIso(row.verdictSince),
+    healthScore: healthScore(verdict),
+    statusMessage: statusMessage(row).slice(0, 500),
+    launchId,
+    deploymentId,
+    deployment,
+    model,
+    engine,
+    offer,
+    instanceType,
+    spot,
+    gpus: [...gpus],
+    agentVersion,
+    engineVersion,
+    signals: presentSignals(row, scene),
+    inFlight,
+    createdAt: iso(row.createdAt),
+    firstSeenAt: maybeIso(row.firstSeenAt),
+    readyAt: maybeIso(row.readyAt),
+    goneAt: maybeIso(row.goneAt),
+    leaseUntil: living ? maybeIso((row.heardAt ?? 0) + scene.leaseMs) : null,
+    failure: row.failure,
+    costMicroUsd: costAt(row, scene.now),
+    actions: actionsOf(row),
+  }
+}
+
+function actionsOf({ state, drainAskedAt, unwantedAt }: NodeRow): NodeView['actions'] {
+  const drains = stepOf(nodeTable, state, 'drain_asked') !== undefined && drainAskedAt === null && unwantedAt === null
+  const ends = state !== 'releasing' && state !== 'gone'
+  return [...(drains ? (['drain'] as const) : []), ...(ends ? (['release'] as const) : [])]
+}
+
+/** What the node does now, in words that need no table beside them. */
+function statusMessage(row: NodeRow): string {
+  const { state, inFlight, failure, verdict } = row
+  if (state === 'intended') return 'not asked for yet'
+  if (state === 'requesting') return row.askedAt === null ? 'about to be asked for' : 'asked for, not seen yet'
+  if (state === 'booting') return 'booting, its agent has not joined yet'
+  if (state === 'loading') return failure ? failure.cause : phaseInWords(row)
+  if (state === 'draining') return inFlight === 0 ? 'draining, nothing in flight' : `draining, ${inFlight} left`
+  if (state === 'releasing') return because('being released', failure)
+  if (state === 'gone') return because('gone', failure)
+  const serving = inFlight === 0 ? 'serving, idle' : `serving, ${inFlight} in flight`
+  return verdict === 'suspect' || verdict === 'dead' ? `gets no requests: ${verdict}` : serving
+}
+
+function phaseInWords({ phase, phasePercent }: NodeRow): string {
+  if (phase === null) return 'loading'
+  return phasePercent === null ? phase : `${phase} ${Math.round(phasePercent)} %`
+}
+
+const because = (what: string, failure: FailureRecord | null): string => (failure ? `${what}: ${failure.cause}` : what)
+
+function presentSignals(row: NodeRow, { now, signalAges }: NodeScene): NodeView['signals'] {
+  const failure = row.failure ?? engineOf(row)?.failure ?? null
+  const probe = row.probeAt === null || row.probeGood === null ? null : { good: row.probeGood, at: row.probeAt }
+  const sighting = row.seen === null || row.seenAt === null ? null : { seen: row.seen, at: row.seenAt }
+  const values = signalsOf({ heardAt: row.heardAt, failure, probe, sighting }, signalAges, now)
+  const said = failure?.cause ?? engineOf(row)?.state
+  return {
+    heartbeat: {
+      value: values.heartbeat,
+      at: maybeIso(row.heardAt),
+      detail: said ? `engine: ${said}`.slice(0, 500) : null,
+    },
+    probe: { value: values.probe, at: maybeIso(row.probeAt), detail: row.probeDetail },
+    sighting: { value: values.sighting, at: maybeIso(row.seenAt), detail: row.seen },
+  }
+}
+
+/** The part of the last heartbeat that speaks of the engine. It was checked when it came in. */
+function engineOf({ heartbeat }: NodeRow): { readonly state?: string; readonly failure?: FailureRecord | null } | null {
+  const engine = heartbeat?.engine
+  return typeof engine === 'object' && engine !== null ? engine : null
+}
+
+export function presentEvent({ id, at, kind, text, nodeId, launchId }: EventRow): EventView {
+  return { id, at: iso(at), kind, text, nodeId, launchId }
+}
+
+export function presentNodeDetail(
+  row: NodeRow,
+  intervals: readonly IntervalRow[],
+  events: readonly EventRow[],
+  scene: NodeScene,
+): NodeDetail {
+  return {
+    ...presentNode(row, scene),
+    addresses: row.addresses,
+    hostname: row.hostname,
+    ledger: intervals.map(({ duty, openedAt, closedAt, pricePerHourMicroUsd, amountMicroUsd }) => ({
+      duty,
+      openedAt: iso(openedAt),
+      closedAt: maybeIso(closedAt),
+      pricePerHourMicroUsd,
+      costMicroUsd: amountMicroUsd ?? costMicroUsd(pricePerHourMicroUsd, (closedAt ?? scene.now) - openedAt),
+    })),
+    timeline: events.map(presentEvent),
+  }
+}

@@ -1,0 +1,53 @@
+import { decideDeployment } from '../core/decide-deployment.ts'
+import type { DeploymentRow } from '../store/read-deployments.ts'
+import type { AuditLine, KeyRow, OperatorRow } from '../store/read-people.ts'
+import type { LineRow } from '../store/read-told.ts'
+import type { DeploymentView, KeyView, LogLine } from '../wire/views.ts'
+import { costAt, iso, maybeIso } from './present-time.ts'
+
+export function presentDeployment(
+  row: DeploymentRow,
+  { now, stopAfterFailures }: { now: number; stopAfterFailures: number },
+): DeploymentView {
+  const { id, name, model, engine, wanted, paused, failuresInARow, ready, starting } = row
+  const { stopped } = decideDeployment(
+    { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [] },
+    now,
+  )
+  const why = `${failuresInARow} launches in a row failed. Mend the cause, then resume with \`flightdeck deployment resume ${name}\`.`
+  return {
+    id,
+    name,
+    model,
+    engine,
+    wanted,
+    ready,
+    starting,
+    paused,
+    failuresInARow,
+    stopped: stopped ? why : null,
+    spentMicroUsd: costAt(row, now),
+    createdAt: iso(row.createdAt),
+  }
+}
+
+export function presentKey({ id, name, last4, models, createdBy, createdAt, revokedAt }: KeyRow): KeyView {
+  return { id, name, last4, models, createdBy, createdAt: iso(createdAt), revokedAt: maybeIso(revokedAt) }
+}
+
+export function presentOperator({ id, name, role, last4, createdAt, disabledAt }: OperatorRow) {
+  return { id, name, role, last4, createdAt: iso(createdAt), disabledAt: maybeIso(disabledAt) }
+}
+
+export function presentAudit({ id, at, who, action, target, detail, address, hash }: AuditLine) {
+  return { id, at: iso(at), who, action, target, detail, address, hash }
+}
+
+export function presentLine({ n, at, source, text }: LineRow): LogLine {
+  return { n, at: iso(at), source, text }
+}
+
+export const presentSecret = ({ name, createdAt }: { name: string; createdAt: number }) => ({
+  name,
+  createdAt: iso(createdAt),
+})

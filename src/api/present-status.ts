@@ -1,0 +1,63 @@
+import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { version } from '../core/version.ts'
+import type { PoolFigures } from '../store/database.ts'
+import type { LoopRow, StatusRow } from '../store/read-status.ts'
+import type { StatusView } from '../wire/views.ts'
+import { iso } from './present-time.ts'
+
+export interface StatusScene {
+  readonly now: number
+  readonly databaseKind: 'embedded' | 'given'
+  readonly pool: PoolFigures
+  /** The routing table as it is now; null while it is not known. */
+  readonly tableVersion: string | null
+}
+
+// A server that left is shown for this long; the last word on a loop is shown however old it is.
+const shownMs = 15 * 60_000
+const latePasses = 3
+
+export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
+  const { now, pool, databaseKind, tableVersion } = scene
+  return {
+    install: row.install,
+    version,
+    paused: row.paused,
+    pausedReason: row.pausedReason,
+    guard: row.guard,
+    loops: shownLoops(row.loops, now).map((loop) => presentLoop(loop, now)),
+    gateways: row.gateways.map((gateway) => ({
+      id: gateway.id,
+      url: gateway.url,
+      seenAt: iso(gateway.seenAt),
+      tableCurrent: gateway.tableVersion !== null && gateway.tableVersion === tableVersion,
+    })),
+    nodes: countStates(row.nodes),
+    burnPerHourMicroUsd: row.burnPerHourMicroUsd,
+    database: {
+      kind: databaseKind,
+      poolSize: pool.size,
+      waitingNow: pool.waitingNow(),
+      longestWaitMs: Math.round(pool.longestWaitMs()),
+    },
+  }
+}
+
+function shownLoops(loops: readonly LoopRow[], now: number): LoopRow[] {
+  const newest = new Map<string, number>()
+  for (const { loop, at } of loops) newest.set(loop, Math.max(at, newest.get(loop) ?? 0))
+  return loops.filter(({ loop, at }) => now - at <= shownMs || at === newest.get(loop))
+}
+
+/** A loop without due rows rests, however long; late is one that leaves due rows alone, or rows in a claim that ran out. */
+function presentLoop(row: LoopRow, now: number): StatusView['loops'][number] {
+  const { loop, server, tookMs, moved, everyMs, error, dueSince } = row
+  const late = dueSince !== null && now - dueSince > latePasses * everyMs
+  return { loop, server, lastPassAt: iso(row.at), tookMs, moved, everyMs, late, error }
+}
+
+export function countStates(counts: StatusRow['nodes']): Record<NodeState, number> {
+  const none = Object.fromEntries(nodeStates.map((state) => [state, 0])) as Record<NodeState, number>
+  for (const { state, count } of counts) none[state] += count
+  return none
+}

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sha256 } from '../lib/chance.ts'
+import { agentText, startTestApi, type TestApi } from './api-for-tests.ts'
+
+let at: TestApi
+
+beforeAll(async () => {
+  at = await startTestApi()
+})
+afterAll(() => at?.end())
+
+const call = (path: string, init: RequestInit = {}, token: string | null = at.tokens.admin) =>
+  fetch(at.api.url + path, {
+    ...init,
+    headers: {
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(init.body ? { 'content-type': 'application/json' } : {}),
+      ...init.headers,
+    },
+  })
+
+const problemOf = async (response: Response) => ((await response.json()) as { error: Record<string, unknown> }).error
+
+test('a launch is queued with 202, shown at once, and cancelled', async () => {
+  const made = await call('/api/launches', { method: 'POST', body: '{"model":"tiny"}' })
+  expect(made.status).toBe(202)
+  const launch = (await made.json()) as { id: string }
+  expect(launch).toMatchObject({ state: 'queued', phase: 'queued', queuePlace: 1, actions: ['cancel'] })
+  const shown = await at.client.showLaunch({ params: { id: launch.id } })
+  expect(shown.phases).toMatchObject([{ phase: 'queued', attemptId: null, endedAt: null }])
+  expect(await at.client.cancelLaunch({ params: { id: launch.id } })).toMatchObject({ id: launch.id, actions: [] })
+})
+
+test('a dry run answers 200 with a plan and changes nothing', async () => {
+  const before = await at.client.listLaunches()
+  const reply = await call('/api/launches', { method: 'POST', body: '{"model":"tiny","dryRun":true}' })
+  expect(reply.status).toBe(200)
+  expect(await reply.json()).toMatchObject({ dryRun: true, plan: { model: 'tiny', pricePerHourMicroUsd: 3_600_000 } })
+  expect(await at.client.listLaunches()).toEqual(before)
+})
+
+test('one idempotency key gives one launch; with another body it is refused', async () => {
+  const once = await at.client.createLaunch({ body: { model: 'tiny' }, idempotencyKey: 'k-1' })
+  const twice = await at.client.createLaunch({ body: { model: 'tiny' }, idempotencyKey: 'k-1' })
+  expect('id' in once && 'id' in twice && once.id === twice.id).toBe(true)
+  const other = at.client.createLaunch({ body: { model: 'tiny', timeLimitS: 60 }, idempotencyKey: 'k-1' })
+  await expect(other).rejects.toMatchObject({ status: 409, error: { code: 'idempotency_mismatch' } })
+  const odd = await call('/api/launches', {
+    method: 'POST',
+    body: '{"model":"tiny"}',
+    headers: { 'idempotency-key': 'k'.repeat(129) },
+  })
+  expect(odd.status).toBe(400)
+})
+
+test('every field that is wrong or unknown is named with what it must be', async () => {
+  const body = JSON.stringify({ model: 7, modle: 'x', wish: { gpus: 1 }, timeLimitS: 1 })
+  const reply = await call('/api/launches', { method: 'POST', body })
+  expect(reply.status).toBe(400)
+  const { code, details } = await problemOf(reply)
+  expect(code).toBe('bad_request')
+  const fields = (details as { fields: { field: string }[] }).fields.map(({ field }) => field)
+  expect(fields.sort()).toEqual(['body.model', 'body.modle', 'body.timeLimitS', 'body.wish.gpus'])
+})
+
+test.each([
+  ['/api/nodes?stat=ready', 'query.stat'],
+  ['/api/nodes?limit=0', 'query.limit'],
+  ['/api/nodes?state=reddy', 'query.state'],
+  ['/api/launches?cursor=xx', 'query.cursor'],
+  ['/api/spend?from=yesterday', 'query.from'],
+  ['/api/launches/a%2F..%2Fb', 'path.id'],
+  ['/api/nodes/%00', 'path.id'],
+  [`/api/nodes/${'x'.repeat(65)}`, 'path.id'],
+])('%s is refused, and the answer names %s', async (path, field) => {
+  const reply = await call(path)
+  expect(reply.status).toBe(400)
+  expect((await problemOf(reply)).cause).toContain(field)
+})
+
+test.each([
+  ['{"model":', 'no JSON'],
+  ['{"__proto__":{"x":1},"model":"tiny"}', 'a prototype'],
+  ['[]', 'a list'],
+])('a body %s (%s) is refused as a bad request', async (body) => {
+  const reply = await call('/api/launches', { method: 'POST', body })
+  expect([reply.status, (await problemOf(reply)).code]).toEqual([400, 'bad_request'])
+})
+
+test('a body over the limit, and one of another type, are refused', async () => {
+  const large = await call('/api/launches', { method: 'POST', body: JSON.stringify({ model: 'x'.repeat(1_100_000) }) })
+  expect([large.status, (await problemOf(large)).code]).toEqual([413, 'too_large'])
+  const form = await call('/api/launches', {
+    method: 'POST',
+    body: 'model=tiny',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  })
+  expect((await problemOf(form)).code).toBe('bad_request')
+})
+
+test('a path that is not there, and an id that is not there, are 404 in the same shape, with the request id', async () => {
+  for (const path of [
+    '/api/nothing',
+    '/api/nodes/no-0000000000',
+    '/api/launches/la-0000000000',
+    '/api/deployments/x',
+  ]) {
+    const reply = await call(path)
+    const error = await problemOf(reply)
+    expect([path, reply.status, error.code]).toEqual([path, 404, 'not_found'])
+    expect(error.requestId).toBe(reply.headers.get('x-request-id'))
+    expect(error.remedy).toBeTruthy()
+  }
+})
+
+test('answers forbid framing, sniffing, caching and foreign scripts', async () => {
+  const { headers } = await call('/api/health', {}, null)
+  expect(headers.get('content-security-policy')).toContain("default-src 'self'")
+  expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'")
+  expect(headers.get('x-content-type-options')).toBe('nosniff')
+  expect(headers.get('cache-control')).toBe('no-store')
+  expect(headers.get('access-control-allow-origin')).toBeNull()
+})
+
+test('the agent is downloaded by its index, with its hash; nothing else of the folder is', async () => {
+  const index = (await (await call('/downloads/agent/index.json', {}, null)).json()) as { version: string }
+  expect(index).toEqual({
+    version: '0.1.0',
+    artefacts: [{ file: 'agent.cjs', sha256: sha256(agentText), bytes: agentText.length }],
+  })
+  const file = await call('/downloads/agent/0.1.0/agent.cjs', {}, null)
+  expect(await file.text()).toBe(agentText)
+  const etag = file.headers.get('etag') ?? ''
+  expect(etag).toBe(`"${sha256(agentText)}"`)
+  const again = await call('/downloads/agent/0.1.0/agent.cjs', { headers: { 'if-none-match': etag } }, null)
+  expect(again.status).toBe(304)
+  for (const path of ['0.1.0/unlisted.txt', '0.1.0/..%2Findex.json', '..%2F..%2Fetc/passwd', '0.2.0/agent.cjs']) {
+    expect([path, (await call(`/downloads/agent/${path}`, {}, null)).status]).toEqual([path, 404])
+  }
+})
+
+test('a long list comes in pages that miss nothing and repeat nothing', async () => {
+  for (let i = 0; i < 5; i++) await at.launch()
+  const seen: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await at.client.listLaunches({ query: { limit: 2, cursor } })
+    seen.push(...page.items.map(({ id }) => id))
+    cursor = page.nextCursor ?? undefined
+  } while (cursor)
+  const whole = await at.client.listLaunches({ query: { limit: 500 } })
+  expect(seen).toEqual(whole.items.map(({ id }) => id))
+})
+
+test('lists are narrowed by state, model and deployment', async () => {
+  const { nodeId, launchId } = await at.node({ state: 'ready', launchState: 'live' })
+  const ready = await at.client.listNodes({ query: { state: 'ready,draining', model: 'tiny', deployment: 'tiny' } })
+  expect(ready.items.map(({ id }) => id)).toEqual([nodeId])
+  const live = await at.client.listLaunches({ query: { state: 'live' } })
+  expect(live.items).toMatchObject([{ id: launchId, percent: 100, phase: 'ready', nodeId }])
+  expect((await at.client.listNodes({ query: { model: 'other' } })).items).toEqual([])
+})
+
+test('metrics count calls by route and status, and what the world is like', async () => {
+  await call('/api/nodes', {}, null)
+  const text = await at.client.metrics()
+  expect(text).toContain('flightdeck_http_request_seconds_count{route="listNodes",status="401"}')
+  expect(text).toMatch(/flightdeck_nodes\{state="ready",verdict="unknown"\} \d/)
+  expect(text).toMatch(/flightdeck_database_pool_size \d/)
+})

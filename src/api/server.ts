@@ -1,0 +1,289 @@
+import type { AddressInfo } from 'node:net'
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { CommandDeps } from '../commands/context.ts'
+import { Failure } from '../core/failure.ts'
+import { makeRouteTables, type RouteTables } from '../intake/routes.ts'
+import { randomName } from '../lib/chance.ts'
+import type { Log } from '../lib/log.ts'
+import { type Access, type Route, type RouteName, routeParams, routes } from '../wire/routes.ts'
+import { type Caller, type Door, makeDoor } from './access.ts'
+import { Answered, type Asked, type Handlers } from './asked.ts'
+import { makeHostCheck } from './browser.ts'
+import { downloadRoutes, makeDownloads } from './downloads.ts'
+import { type FailedLogins, makeFailedLogins } from './failed-logins.ts'
+import { fleetHandlers } from './handlers-fleet.ts'
+import { launchHandlers, nodeHandlers } from './handlers-launch.ts'
+import { machineHandlers, selfHandlers } from './handlers-machine.ts'
+import { peopleHandlers } from './handlers-people.ts'
+import { type Live, type LiveLimits, startLive } from './live.ts'
+import { type ApiMetrics, makeApiMetrics } from './metrics.ts'
+import { refusalOf } from './problem.ts'
+import { checked, checkReply } from './validate.ts'
+import { makeViews } from './views.ts'
+
+export interface ApiOptions extends CommandDeps {
+  readonly log: Log
+  readonly listen: { readonly host: string; readonly port: number }
+  /** SHA-256 of the token that the gateways of this install share. */
+  readonly gatewayTokenHash: string
+  /** Where the built agent lies: `dist/agent`. */
+  readonly agentDir: string
+  readonly databaseKind: 'embedded' | 'given'
+  /** The address that people and agents use where a proxy stands in front. */
+  readonly publicUrl?: string
+  readonly liveLimits?: Partial<LiveLimits>
+  /** Every reply is held against its schema. For tests: it costs half of the throughput. */
+  readonly checkReplies?: boolean
+}
+
+export interface Api {
+  readonly url: string
+  readonly port: number
+  readonly observePass: ApiMetrics['observePass']
+  close(): Promise<void>
+}
+
+const mib = 1_048_576
+const bodyLimits: Partial<Record<RouteName, number>> = { progress: 4 * mib, gatewayReport: 8 * mib }
+// Whoever has not said what it wants by then is not going to.
+const requestTimeoutMs = 30_000
+const closeWithinMs = 3_000
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Absent: nobody may. */
+    access?: Access
+    name?: string
+  }
+  interface FastifyRequest {
+    caller: Caller
+    beganAt: number
+  }
+}
+
+/** Serves the control API until closed: every route of the contract, the agent's downloads, and live updates. */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { log, clock, settings, store } = options
+  const failedLogins = makeFailedLogins(clock)
+  const door = makeDoor({ store, gatewayTokenHash: options.gatewayTokenHash, failedLogins })
+  const tables = makeRouteTables(options, (error) => log.warn({ err: error }, 'the routing table could not be read'))
+  const tableVersion = async () => (await tables.current()).version
+  const views = makeViews({ ...options, tableVersion })
+  let live: Live | null = null
+  const metrics = makeApiMetrics(store, clock, () => live?.readers() ?? 0)
+  const handlers: Handlers = {
+    ...launchHandlers(options, views),
+    ...nodeHandlers(options, views),
+    ...fleetHandlers(options, views),
+    ...peopleHandlers(options),
+    ...machineHandlers(options, tables),
+    ...selfHandlers(options, metrics),
+  }
+  const app = await makeApp(options, door, metrics)
+  for (const name of Object.keys(routes) as RouteName[]) {
+    addRoute(app, name, handlers, failedLogins, options.checkReplies ?? false)
+  }
+  addDownloads(app, options.agentDir)
+  live = startLive(
+    {
+      server: app.server,
+      door,
+      views,
+      store,
+      clock,
+      log,
+      settings,
+      publicUrl: options.publicUrl,
+      host: options.listen.host,
+    },
+    options.liveLimits,
+  )
+  const unlisten = await store.listen((topic) => {
+    tables.hear(topic)
+    live?.hear(topic)
+  })
+  await app.listen(options.listen)
+  const { port } = app.server.address() as AddressInfo
+  const host = options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    observePass: metrics.observePass,
+    close: () => close(app, live, tables, metrics, unlisten),
+  }
+}
+
+async function close(
+  app: FastifyInstance,
+  live: Live | null,
+  tables: RouteTables,
+  metrics: ApiMetrics,
+  unlisten: () => Promise<void>,
+): Promise<void> {
+  await unlisten()
+  live?.close()
+  tables.close()
+  // Calls that run may end; connections that only idle, or end too slowly, are cut.
+  const late = setTimeout(() => app.server.closeAllConnections(), closeWithinMs)
+  await app.close()
+  clearTimeout(late)
+  metrics.close()
+}
+
+async function makeApp(options: ApiOptions, door: Door, metrics: ApiMetrics): Promise<FastifyInstance> {
+  const { log, clock, settings } = options
+  const app = fastify({
+    logger: false,
+    genReqId: () => `re-${randomName(12)}`,
+    requestIdHeader: false,
+    bodyLimit: mib,
+    requestTimeout: requestTimeoutMs,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: false },
+  })
+  app.decorateRequest('caller')
+  app.decorateRequest('beganAt', 0)
+  takeJsonOnly(app)
+  refuseInOneShape(app, log)
+  const checkHost = makeHostCheck({ ...settings, host: options.listen.host, publicUrl: options.publicUrl })
+  app.addHook('onRequest', async (request, reply) => {
+    request.beganAt = clock.monotonicMs()
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+    checkHost(request.headers.host)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { name = 'none' } = request.routeOptions.config
+    metrics.observeCall(name, reply.statusCode, clock.monotonicMs() - request.beganAt)
+  })
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'self'"], frameAncestors: ["'none'"], baseUri: ["'none'"], formAction: ["'self'"] },
+    },
+    frameguard: { action: 'deny' },
+  })
+  if (settings.allowedOrigins.length > 0) {
+    await app.register(cors, {
+      origin: [...settings.allowedOrigins],
+      methods: ['GET', 'POST', 'PUT', 'DELETE'],
+      allowedHeaders: ['authorization', 'content-type', 'idempotency-key'],
+      exposedHeaders: ['x-request-id', 'retry-after'],
+    })
+  }
+  // The one place where a call is let in. It looks at the matched route, never at the text of the address.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) return
+    const { access } = request.routeOptions.config
+    if (!access) throw new Failure('role_too_low', 'This route says nobody may call it.')
+    request.caller = await door.admit(access, request.headers.authorization, request.ip)
+  })
+  return app
+}
+
+/** JSON or nothing. An empty body is no body: some clients name a type for it all the same. */
+function takeJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined)
+    else void parse(request, String(body), done)
+  })
+}
+
+function refuseInOneShape(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = refusalOf(error, request.id)
+    if (refusal.unforeseen)
+      log.error({ err: error, requestId: request.id, route: request.routeOptions.config.name }, 'a call failed')
+    return reply.code(refusal.status).headers(refusal.headers).send(refusal.body)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]?.slice(0, 200)
+    const { status, body } = refusalOf(new Failure('not_found', `There is no ${request.method} ${path}.`), request.id)
+    return reply.code(status).send(body)
+  })
+}
+
+function addRoute<N extends RouteName>(
+  app: FastifyInstance,
+  name: N,
+  handlers: Handlers,
+  failedLogins: FailedLogins,
+  checkReplies: boolean,
+): void {
+  const route: Route = routes[name]
+  app.route({
+    method: route.method,
+    url: route.path,
+    config: { access: route.access, name },
+    ...(bodyLimits[name] ? { bodyLimit: bodyLimits[name] } : {}),
+    handler: async (request, reply) => {
+      const asked = askedOf<N>(route, request, reply)
+      const result = await handlers[name](asked).catch((error: unknown) => {
+        if (asked.token !== null && error instanceof Failure && error.status === 401)
+          failedLogins.failed(asked.token, asked.address)
+        throw error
+      })
+      if (asked.token !== null) failedLogins.succeeded(asked.token)
+      return answer(reply, name, route, result, checkReplies)
+    },
+  })
+}
+
+function askedOf<N extends RouteName>(route: Route, request: FastifyRequest, reply: FastifyReply): Asked<N> {
+  const { caller } = request
+  const params = route.path.includes(':id') ? checked(routeParams, request.params, 'path') : { id: '' }
+  // The types follow from the contract by name, which the compiler cannot follow through a table.
+  return {
+    id: (params as { id: string }).id,
+    query: route.query ? checked(route.query, request.query, 'query') : undefined,
+    body: route.body ? checked(route.body, request.body, 'body') : undefined,
+    actor: caller.kind === 'person' ? caller.actor : null,
+    token: caller.kind === 'machine' ? caller.token : null,
+    address: request.ip,
+    idempotencyKey: idempotencyKeyOf(request),
+    gone: () => goneSignal(reply),
+  } as Asked<N>
+}
+
+function idempotencyKeyOf(request: FastifyRequest): string | null {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return null
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return key
+  throw new Failure('bad_request', 'header.Idempotency-Key: 1 to 128 visible characters')
+}
+
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => controller.abort())
+  return controller.signal
+}
+
+function answer(reply: FastifyReply, name: string, route: Route, result: unknown, checkReplies: boolean): FastifyReply {
+  const answered = result instanceof Answered ? result : new Answered(route.status ?? 200, result)
+  reply.code(answered.status)
+  if (answered.status === 204) return reply.send()
+  if (checkReplies) checkReply(route.reply, name, answered.value)
+  if (answered.contentType) reply.type(answered.contentType)
+  return reply.send(answered.value)
+}
+
+function addDownloads(app: FastifyInstance, agentDir: string): void {
+  const downloads = makeDownloads(agentDir)
+  const { index, file } = downloadRoutes
+  app.route({
+    method: index.method,
+    url: index.path,
+    config: { access: index.access, name: 'downloadIndex' },
+    handler: downloads.sendIndex,
+  })
+  app.route({
+    method: file.method,
+    url: file.path,
+    config: { access: file.access, name: 'downloadFile' },
+    handler: downloads.sendFile,
+  })
+}

@@ -1,0 +1,112 @@
+import type { CommandDeps } from '../commands/context.ts'
+import { Failure } from '../core/failure.ts'
+import { type LaunchState, launchStates } from '../core/launch-table.ts'
+import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { lookAtQueue } from '../store/launches.ts'
+import { readDeployments } from '../store/read-deployments.ts'
+import { type LaunchRow, readAttempts, readLaunch, readLaunches } from '../store/read-launches.ts'
+import { readFleet, readIntervals, readNode, readNodes } from '../store/read-nodes.ts'
+import { readStatus } from '../store/read-status.ts'
+import { readTimeline } from '../store/read-told.ts'
+import type { DeploymentView, LaunchDetail, NodeDetail, NodeView, StatusView } from '../wire/views.ts'
+import { pageOf, placeOf, statesIn } from './cursor.ts'
+import { makePast } from './past.ts'
+import { type LaunchScene, presentLaunch, presentLaunchDetail } from './present-launch.ts'
+import { type NodeScene, presentNode, presentNodeDetail } from './present-node.ts'
+import { presentDeployment } from './present-small.ts'
+import { presentStatus } from './present-status.ts'
+
+export interface ListQuery {
+  readonly limit: number
+  readonly cursor?: string | undefined
+  readonly state?: string | undefined
+  readonly model?: string | undefined
+  readonly deployment?: string | undefined
+}
+
+export interface ViewDeps extends Pick<CommandDeps, 'store' | 'clock' | 'settings'> {
+  readonly databaseKind: 'embedded' | 'given'
+  readonly tableVersion: () => Promise<string>
+}
+
+export type Views = ReturnType<typeof makeViews>
+
+// Gateways report every few seconds; one that was silent for longer is not shown as one that serves.
+const gatewayShownMs = 5 * 60_000
+
+/** Rows as people see them; one or two statements each, the same for calls and for live readers. */
+export function makeViews(deps: ViewDeps) {
+  const { clock, settings } = deps
+  const { db, pool } = deps.store
+  const past = makePast(db, clock)
+
+  async function scene(rows: readonly LaunchRow[]): Promise<LaunchScene> {
+    const queued = rows.some(({ state }) => state === 'queued')
+    const [pastOf, queue] = await Promise.all([past(), queued ? lookAtQueue(db) : null])
+    return { now: clock.now(), queue: queue?.order ?? [], pastOf }
+  }
+
+  const nodeScene = (): NodeScene => {
+    const { signalAges, leaseMs } = settings
+    return { now: clock.now(), signalAges, leaseMs }
+  }
+
+  return {
+    async launches(tenantId: string, query: ListQuery) {
+      const states = statesIn<LaunchState>(query.state, launchStates)
+      const rows = await readLaunches(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
+      const seen = await scene(rows)
+      return pageOf(rows, query.limit, (row) => presentLaunch(row, seen))
+    },
+
+    async launch(tenantId: string, id: string): Promise<LaunchDetail> {
+      const [row, attempts] = await Promise.all([readLaunch(db, tenantId, id), readAttempts(db, id)])
+      if (!row) throw new Failure('not_found', `There is no launch ${id}.`)
+      return presentLaunchDetail(row, attempts, await scene([row]))
+    },
+
+    async nodes(tenantId: string, query: ListQuery & { readonly all: boolean }) {
+      const living = nodeStates.filter((state) => state !== 'gone')
+      const states = statesIn<NodeState>(query.state, nodeStates) ?? (query.all ? null : living)
+      const rows = await readNodes(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
+      const seen = nodeScene()
+      return pageOf(rows, query.limit, (row) => presentNode(row, seen))
+    },
+
+    async node(tenantId: string, id: string): Promise<NodeDetail> {
+      const [row, intervals, events] = await Promise.all([
+        readNode(db, tenantId, id),
+        readIntervals(db, id),
+        readTimeline(db, { nodeId: id }),
+      ])
+      if (!row) throw new Failure('not_found', `There is no node ${id}.`)
+      return presentNodeDetail(row, intervals, events, nodeScene())
+    },
+
+    /** Everything that is not gone, and what went since `goneAfter`; or, with ids, those of it. */
+    async fleet(tenantId: string, goneAfter: number, ids: readonly string[] | null): Promise<NodeView[]> {
+      const rows = await readFleet(db, tenantId, goneAfter, ids)
+      const seen = nodeScene()
+      return rows.map((row) => presentNode(row, seen))
+    },
+
+    async deployments(tenantId: string, id?: string): Promise<DeploymentView[]> {
+      const { stopAfterFailures } = settings
+      const rows = await readDeployments(db, tenantId, id)
+      return rows.map((row) => presentDeployment(row, { now: clock.now(), stopAfterFailures }))
+    },
+
+    async status(): Promise<StatusView> {
+      const now = clock.now()
+      const [row, tableVersion] = await Promise.all([readStatus(db, now - gatewayShownMs), deps.tableVersion()])
+      return presentStatus(row, { now, databaseKind: deps.databaseKind, pool, tableVersion })
+    },
+  }
+}
+
+/** The only one of a list, or the refusal that says what is missing. @throws Failure `not_found`. */
+export function theOne<T>(items: readonly T[], what: string): T {
+  const [only] = items
+  if (only === undefined) throw new Failure('not_found', `There is no ${what}.`)
+  return only
+}

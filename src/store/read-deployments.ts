@@ -1,0 +1,42 @@
+import { sql } from 'kysely'
+import type { Db } from './database.ts'
+import { type CostSoFar, costOver } from './read-cost.ts'
+
+export interface DeploymentRow extends CostSoFar {
+  readonly id: string
+  readonly name: string
+  readonly model: string
+  readonly engine: string
+  readonly wanted: number
+  readonly paused: boolean
+  readonly failuresInARow: number
+  readonly createdAt: number
+  readonly ready: number
+  readonly starting: number
+}
+
+/** Deployments by name, with what serves for them and what is on its way; with an id, that one alone. */
+export async function readDeployments(db: Db, tenantId: string, id?: string): Promise<DeploymentRow[]> {
+  const { rows } = await sql<DeploymentRow>`
+    select d.id, d.name, d.model, d.engine, d.wanted, d.paused, d.failures_in_a_row as "failuresInARow",
+      d.created_at as "createdAt", n.ready, l.starting, cost."closedMicroUsd", cost.open
+    from deployments d
+    left join lateral (
+      select count(*) as ready from nodes where deployment_id = d.id and state = 'ready') n on true
+    left join lateral (
+      select count(*) as starting from launches where deployment_id = d.id and unwanted_at is null
+        and state in ('queued', 'attempting', 'backing_off')) l on true
+    left join lateral (
+      ${costOver(sql`g.node_id in (select id from nodes where deployment_id = d.id)`)}) cost on true
+    where d.tenant_id = ${tenantId} ${id === undefined ? sql`` : sql`and d.id = ${id}`}
+    order by d.name`.execute(db)
+  return rows
+}
+
+/** Ready nodes for each model that has any. */
+export async function readReadyByModel(db: Db, tenantId: string): Promise<Map<string, number>> {
+  const { rows } = await sql<{ model: string; ready: number }>`
+    select d.model, count(*) as ready from nodes n join deployments d on d.id = n.deployment_id
+    where n.tenant_id = ${tenantId} and n.state = 'ready' group by d.model`.execute(db)
+  return new Map(rows.map(({ model, ready }) => [model, ready]))
+}

@@ -1,0 +1,144 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { EngineArguments } from '../core/engine-presets.ts'
+import type { FailureRecord } from '../core/failure.ts'
+import type { LaunchState } from '../core/launch-table.ts'
+import type { NodeState } from '../core/node-table.ts'
+import type { Offer, Wish } from '../core/offer.ts'
+import type { Db } from './database.ts'
+import { type CostSoFar, costOver } from './read-cost.ts'
+import { inDeployment, ofModel, olderThan, oneMore, type PageWish } from './read-page.ts'
+
+/** A launch with its current attempt and that one's current phase. Times are epoch ms. */
+export interface LaunchRow extends CostSoFar {
+  readonly id: string
+  readonly state: LaunchState
+  readonly stateSince: number
+  readonly deploymentId: string
+  readonly deployment: string
+  readonly slot: number
+  readonly model: string
+  readonly engine: string
+  readonly origin: 'hand' | 'deployment'
+  readonly requestedBy: string
+  readonly createdAt: number
+  readonly deadlineAt: number
+  readonly endedAt: number | null
+  readonly liveAt: number | null
+  readonly unwantedAt: number | null
+  readonly failure: FailureRecord | null
+  readonly nodeId: string | null
+  readonly nodeState: NodeState | null
+  readonly cloud: string | null
+  readonly phase: string | null
+  readonly phaseStartedAt: number | null
+  readonly phaseEndedAt: number | null
+  readonly phasePercent: number | null
+  readonly wish: Wish
+  readonly offers: readonly Offer[]
+  readonly engineArgs: EngineArguments
+}
+
+const nodesOfLaunch = sql`g.node_id in (select id from nodes where launch_id = l.id)`
+
+/** The page is cut before anything is joined, so that a page costs the same however many launches there are. */
+const launchesOf = (picked: RawBuilder<unknown>): RawBuilder<LaunchRow> => sql<LaunchRow>`
+  select l.id, l.state, l.state_since as "stateSince", l.deployment_id as "deploymentId", d.name as deployment,
+    s.ordinal as slot, d.model, d.engine, l.origin, l.requested_by as "requestedBy", l.created_at as "createdAt",
+    l.deadline_at as "deadlineAt", l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt",
+    l.failure, a.node_id as "nodeId", a.state as "nodeState", a.cloud, p.phase, p.started_at as "phaseStartedAt",
+    p.ended_at as "phaseEndedAt", p.percent as "phasePercent", l.wish, l.offers, d.engine_args as "engineArgs",
+    cost."closedMicroUsd", cost.open
+  from (${picked}) l
+  join deployments d on d.id = l.deployment_id
+  join slots s on s.id = l.slot_id
+  left join lateral (
+    select a.id, a.node_id, n.state, n.cloud from attempts a join nodes n on n.id = a.node_id
+    where a.launch_id = l.id order by a.ordinal desc limit 1) a on true
+  left join lateral (
+    select phase, started_at, ended_at, percent from phases where attempt_id = a.id
+    order by (ended_at is null) desc, started_at desc limit 1) p on true
+  left join lateral (${costOver(nodesOfLaunch)}) cost on true
+  order by l.created_at desc, l.id desc`
+
+export interface LaunchFilter extends PageWish {
+  readonly states: readonly LaunchState[] | null
+  readonly model?: string | undefined
+  readonly deployment?: string | undefined
+}
+
+/** Up to one launch more than the limit, newest first. */
+export async function readLaunches(db: Db, tenantId: string, filter: LaunchFilter): Promise<LaunchRow[]> {
+  const { rows } = await launchesOf(sql`
+    select * from launches where tenant_id = ${tenantId} ${olderThan(filter)}
+      ${filter.states ? sql`and state = any(${[...filter.states]})` : sql``}
+      ${inDeployment(tenantId, filter.deployment)} ${ofModel(tenantId, filter.model)}
+    order by created_at desc, id desc limit ${oneMore(filter)}`).execute(db)
+  return rows
+}
+
+export async function readLaunch(db: Db, tenantId: string, id: string): Promise<LaunchRow | null> {
+  const { rows } = await launchesOf(sql`select * from launches where id = ${id} and tenant_id = ${tenantId}`).execute(
+    db,
+  )
+  return rows[0] ?? null
+}
+
+export interface AttemptRow extends CostSoFar {
+  readonly id: string
+  readonly ordinal: number
+  readonly offer: Offer
+  readonly nodeId: string
+  readonly nodeName: string
+  readonly nodeState: NodeState
+  readonly openedAt: number
+  readonly closedAt: number | null
+  readonly outcome: 'served' | 'failed' | 'withdrawn' | null
+  readonly failure: FailureRecord | null
+  readonly phases: readonly PhaseRow[]
+}
+
+export interface PhaseRow {
+  readonly phase: string
+  readonly startedAt: number
+  readonly endedAt: number | null
+  readonly percent: number | null
+}
+
+/** The attempts of a launch in their order, each with its phases and its cost. */
+export async function readAttempts(db: Db, launchId: string): Promise<AttemptRow[]> {
+  const { rows } = await sql<AttemptRow>`
+    select a.id, a.ordinal, a.offer, a.node_id as "nodeId", n.name as "nodeName", n.state as "nodeState",
+      a.opened_at as "openedAt", a.closed_at as "closedAt", a.outcome, coalesce(a.failure, n.failure) as failure,
+      cost."closedMicroUsd", cost.open, coalesce(p.phases, '[]') as phases
+    from attempts a join nodes n on n.id = a.node_id
+    left join lateral (${costOver(sql`g.node_id = a.node_id`)}) cost on true
+    left join lateral (
+      select json_agg(json_build_object('phase', phase, 'startedAt', extract(epoch from started_at) * 1000,
+        'endedAt', extract(epoch from ended_at) * 1000, 'percent', percent) order by started_at, ended_at) as phases
+      from phases where attempt_id = a.id) p on true
+    where a.launch_id = ${launchId} order by a.ordinal`.execute(db)
+  return rows
+}
+
+export interface PastPhase {
+  readonly cloud: string
+  readonly engine: string
+  readonly model: string
+  readonly phase: string
+  readonly medianMs: number
+}
+
+// Enough for a median, and a bound on what one look costs.
+const pastAttempts = 1_000
+
+/** How long each phase took in the attempts that got ready: the median for each cloud, engine and model. */
+export async function readPastPhases(db: Db): Promise<PastPhase[]> {
+  const { rows } = await sql<PastPhase>`
+    select n.cloud, d.engine, d.model, p.phase, (1000 * percentile_cont(0.5) within group (
+      order by extract(epoch from p.ended_at - p.started_at)))::float8 as "medianMs"
+    from (select * from nodes where ready_at is not null order by created_at desc limit ${pastAttempts}) n
+    join attempts a on a.node_id = n.id join phases p on p.attempt_id = a.id
+    join deployments d on d.id = n.deployment_id
+    where p.ended_at is not null group by n.cloud, d.engine, d.model, p.phase`.execute(db)
+  return rows
+}

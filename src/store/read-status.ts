@@ -1,0 +1,68 @@
+import { sql } from 'kysely'
+import type { LaunchState } from '../core/launch-table.ts'
+import type { NodeState } from '../core/node-table.ts'
+import type { Verdict } from '../core/verdict-table.ts'
+import { at, type Db } from './database.ts'
+
+export interface LoopRow {
+  readonly loop: string
+  readonly server: string
+  readonly at: number
+  readonly tookMs: number
+  readonly moved: number
+  readonly everyMs: number
+  readonly error: string | null
+  /** The longest time that anything has been due in this loop, or held past the end of its claim; null: nothing is. */
+  readonly dueSince: number | null
+}
+
+export interface StatusRow {
+  readonly install: string
+  readonly paused: boolean
+  readonly pausedReason: string | null
+  readonly guard: string | null
+  readonly burnPerHourMicroUsd: number
+  readonly nodes: readonly { readonly state: NodeState; readonly verdict: Verdict; readonly count: number }[]
+  readonly launches: readonly { readonly state: LaunchState; readonly count: number }[]
+  readonly loops: readonly LoopRow[]
+  readonly gateways: readonly {
+    readonly id: string
+    readonly url: string
+    readonly seenAt: number
+    readonly tableVersion: string | null
+  }[]
+}
+
+const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
+
+/** The whole picture in one statement, so that its numbers belong together. Ended launches are not counted. */
+export async function readStatus(db: Db, gatewaysSince: number): Promise<StatusRow> {
+  const { rows } = await sql<StatusRow>`
+    select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard,
+      (select coalesce(sum(price_per_hour_micro_usd), 0)::bigint from ledger
+        where closed_at is null and kind = 'usage') as "burnPerHourMicroUsd",
+      coalesce((select json_agg(json_build_object('state', state, 'verdict', verdict, 'count', count)) from (
+        select state, verdict, count(*) from nodes group by state, verdict) c), '[]') as nodes,
+      coalesce((select json_agg(json_build_object('state', state, 'count', count)) from (
+        select state, count(*) from launches where state in ('queued', 'attempting', 'backing_off', 'live', 'ending')
+        group by state) c), '[]') as launches,
+      coalesce((select json_agg(json_build_object('loop', p.loop, 'server', p.server, 'at', ${ms('p.at')}, 'tookMs', p.took_ms,
+        'moved', p.moved, 'everyMs', p.every_ms, 'error', p.error, 'dueSince', ${ms('c.due')}) order by p.loop, p.server)
+        from passes p left join (
+          select loop, min(case when until is null then due_at else until end) as due
+          from claims where due_at < 'infinity' or until is not null group by loop) c on c.loop = p.loop), '[]') as loops,
+      coalesce((select json_agg(json_build_object('id', id, 'url', url, 'seenAt', ${ms('seen_at')}, 'tableVersion', table_version)
+        order by id) from gateways where seen_at > ${at(gatewaysSince)}), '[]') as gateways
+    from install i`.execute(db)
+  const row = rows[0]
+  if (!row) throw new Error('the install has no row: ensureInstall was not called')
+  return row
+}
+
+/** True when the database answers a question that needs nothing but itself. */
+export async function databaseAnswers(db: Db): Promise<boolean> {
+  return sql`select 1`.execute(db).then(
+    () => true,
+    () => false,
+  )
+}
