@@ -10,6 +10,7 @@ export class FakeControl {
   port = 0
   #table: RoutingTable
   #serial = 1
+  #polled: (() => void) | null = null
   readonly #batches = new Map<string, GatewayReport['usage']>()
   readonly #polls = new Set<() => void>()
   readonly #watchers = new Set<() => void>()
@@ -67,6 +68,14 @@ export class FakeControl {
     })
   }
 
+  /** Resolves once a gateway has the table and waits for the next one. */
+  untilPolled(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#polls.size > 0) resolve()
+      else this.#polled = resolve
+    })
+  }
+
   #handle(request: IncomingMessage, response: ServerResponse) {
     const url = new URL(request.url ?? '/', 'http://control')
     if (request.headers.authorization !== 'Bearer fd_gw_token-of-the-test') return response.writeHead(401).end()
@@ -90,6 +99,7 @@ export class FakeControl {
       this.#polls.delete(answer)
     })
     this.#polls.add(answer)
+    this.#polled?.()
   }
 
   async #report(request: IncomingMessage, response: ServerResponse) {

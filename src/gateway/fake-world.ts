@@ -75,7 +75,7 @@ export class World {
     }
     const config = { ...readConfig(env), reportMs: 50, stopMs: 2_000, ...over }
     const world = new World(control, dir, config, await startGateway(config, makeLog('gateway', 'silent')))
-    await control.until((reports) => reports.some((report) => report.tableVersion !== null))
+    await control.untilPolled()
     return world
   }
 

@@ -29,6 +29,8 @@ export class NodePool implements SocketOwner {
   inFlight = 0
   /** The last own probe was bad: chosen only when there is nothing better, which matters while control is away. */
   doubtful = false
+  /** The node left the table: what is in flight may end, and every socket goes as soon as it is free. */
+  retired = false
   /** When a client's request last completed here: monotonic ms. */
   completedAt = Number.NEGATIVE_INFINITY
   readonly sockets = new Set<NodeSocket>()
@@ -100,6 +102,7 @@ export class NodePool implements SocketOwner {
   freed(socket: NodeSocket) {
     const next = this.#waiting.shift()
     if (next) return next.ready(socket)
+    if (this.retired) return socket.destroy()
     socket.idleSince = performance.now()
     this.#idle.push(socket)
   }

@@ -58,6 +58,7 @@ export class Router {
   #place(node: RoutedNode) {
     const pool = this.pools.get(node.id) ?? new NodePool(node, this.#limits)
     pool.node = node
+    pool.retired = false
     this.pools.set(node.id, pool)
     const serving = this.#models.get(node.servedName)
     if (serving) serving.push(pool)
@@ -67,6 +68,7 @@ export class Router {
   /** Requests in flight may end; nothing new is given to it and its spares go. */
   #retire(id: string, pool: NodePool) {
     pool.node = { ...pool.node, routable: false, order: 'end' }
+    pool.retired = true
     pool.closeIdle()
     if (pool.sockets.size === 0) this.pools.delete(id)
   }
@@ -120,8 +122,7 @@ export class Router {
   tidy(now: number) {
     for (const [id, pool] of this.pools) {
       pool.trim(now)
-      if (pool.sockets.size === 0 && pool.node.order === 'end' && !this.#byCredential.has(pool.node.credentialHash))
-        this.pools.delete(id)
+      if (pool.retired && pool.sockets.size === 0) this.pools.delete(id)
     }
   }
 }

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, test } from 'vitest'
+import { reverse } from '../wire/paths.ts'
+import { answerJson, FakeNode, wellEngine } from './fake-node.ts'
+import { credentialOf, routed, World } from './fake-world.ts'
+
+let world: World
+afterEach(() => world.end())
+
+const hello = { model: 'm', messages: [] }
+const completion = { usage: { prompt_tokens: 3, completion_tokens: 4 } }
+const script = wellEngine('m', ({ socket }) => answerJson(socket, completion))
+
+async function redial(id: string): Promise<FakeNode> {
+  const node = new FakeNode(world.port, credentialOf(id), script)
+  world.nodes.push(node)
+  assert.equal(await node.dial(), 101)
+  return node
+}
+
+test('without control the gateway starts from its snapshot, takes nodes, serves, and tells everything later', async () => {
+  world = await World.start()
+  await world.node('n1', ({ socket }) => answerJson(socket, completion))
+  assert.equal((await world.post(hello)).status, 200)
+  await world.control.until(() => world.control.usage.length === 1)
+  await world.control.close()
+  await world.restart()
+  await redial('n1')
+  for (let i = 0; i < 3; i++) assert.equal((await world.post(hello)).status, 200)
+  assert.match((await world.get('/metrics')).body, /^flightdeck_gateway_control_up 0$/m)
+  await world.control.listen()
+  await world.control.until(() => world.control.usage.reduce((sum, { requests }) => sum + requests, 0) === 4)
+})
+
+test('a damaged snapshot is not used', async () => {
+  world = await World.start()
+  await world.gateway.stop()
+  await world.control.close()
+  await writeFile(join(world.dir, 'data', 'table.json'), '{"version":"v1","nodes":[{"id":1}]}')
+  await world.restart()
+  const answer = await world.post(hello)
+  assert.deepEqual([answer.status, JSON.parse(answer.body).error.code], [503, 'starting'])
+  assert.equal((await world.get('/health')).status, 503)
+  await world.control.listen()
+})
+
+test('usage that control refused to take is sent again and counts once', async () => {
+  world = await World.start()
+  await world.node('n1', ({ socket }) => answerJson(socket, completion))
+  world.control.takesReports = false
+  for (let i = 0; i < 3; i++) await world.post(hello)
+  world.control.takesReports = true
+  await world.control.until(() => world.control.usage.length > 0)
+  await world.control.until((reports) => reports.at(-1)?.batch === null)
+  const { usage } = world.control
+  assert.equal(
+    usage.reduce((sum, { requests }) => sum + requests, 0),
+    3,
+  )
+  assert.equal(
+    usage.reduce((sum, { completionTokens }) => sum + completionTokens, 0),
+    12,
+  )
+})
+
+test('a node is probed as soon as it is there, and a change of its health is told at once', async () => {
+  world = await World.start([routed('n1')], { reportMs: 60_000, badProbeMs: 20, probeMs: 40, tokenProbeMs: 20 })
+  const node = await world.node('n1', ({ socket }) => answerJson(socket, completion))
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  const well = world.control.reports.at(-1)?.probes[0]
+  assert.equal(well?.detail, 'Healthy, lists "m", and gave a token.')
+  const ill: [string, RegExp, typeof script][] = [
+    ['health', /GET \/health answered 503; 200 was expected/, ({ socket }) => answerJson(socket, {}, 503)],
+    [
+      'another model',
+      /does not list "m"; it lists: x/,
+      ({ socket, path }) => answerJson(socket, path === '/health' ? {} : { data: [{ id: 'x' }] }),
+    ],
+    [
+      'no token',
+      /one token answered 500/,
+      (request) => (request.path === '/v1/completions' ? answerJson(request.socket, {}, 500) : script(request)),
+    ],
+  ]
+  for (const [name, detail, illness] of ill) {
+    node.script = illness
+    await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === false)
+    assert.match(world.control.reports.at(-1)?.probes[0]?.detail ?? '', detail, name)
+    node.script = script
+    await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  }
+})
+
+test('an engine that only embeds is not asked for tokens', async () => {
+  world = await World.start([routed('n1')], { probeMs: 20, badProbeMs: 20, tokenProbeMs: 1 })
+  const node = await world.node('n1', () => undefined)
+  node.script = (request) =>
+    request.path === '/v1/completions' ? answerJson(request.socket, { detail: 'Not Found' }, 404) : script(request)
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.detail.includes('does not generate') ?? false)
+  const asked = node.requests.length
+  await node.until(({ requests }) => requests.length > asked + 6)
+  assert.equal(node.requests.slice(asked).filter(({ path }) => path === '/v1/completions').length, 0)
+  assert.equal(world.control.reports.at(-1)?.probes[0]?.good, true)
+})
+
+test('a node whose own probe failed is chosen only when there is no other', async () => {
+  world = await World.start([routed('n1'), routed('n2')], { badProbeMs: 30, probeMs: 30, tokenProbeMs: 60_000 })
+  const ill = await world.node('n1', ({ socket }) => answerJson(socket, { by: 'n1' }))
+  ill.script = (request) =>
+    request.path === '/health' ? answerJson(request.socket, {}, 503) : answerJson(request.socket, { by: 'n1' })
+  const well = await world.node('n2', ({ socket }) => answerJson(socket, { by: 'n2' }))
+  await world.control.until(
+    (reports) => reports.at(-1)?.probes.some(({ nodeId, good }) => nodeId === 'n1' && !good) ?? false,
+  )
+  for (let i = 0; i < 8; i++) assert.equal((await world.post(hello)).body, '{"by":"n2"}')
+  well.close()
+  await world.control.until((reports) => reports.at(-1)?.nodes[1]?.spareSockets === 0)
+  assert.equal((await world.post(hello)).body, '{"by":"n1"}')
+})
+
+test('a node that is to drain gets no new request, ends those that it has, and is nudged once', async () => {
+  world = await World.start()
+  const node = await world.node('n1', () => undefined)
+  const sent = world.post(hello)
+  await node.until(({ generations }) => generations.length === 1)
+  world.setNode('n1', { order: 'drain' })
+  const nudges = () => node.requests.filter(({ path }) => path === reverse.nudgePath)
+  await node.until(() => nudges().length === 1)
+  assert.equal((await world.post(hello)).status, 503)
+  world.setNode('n1', { order: 'end' })
+  await world.control.until((reports) => reports.at(-1)?.tableVersion === world.control.table.version)
+  assert.match(nudges()[0]?.line ?? '', /^POST /)
+  assert.equal(nudges().length, 1)
+  const [held] = node.generations
+  if (held) answerJson(held.socket, completion)
+  assert.equal((await sent).status, 200)
+})
+
+test('a node that left the table ends what it has and gets nothing new', async () => {
+  world = await World.start()
+  const node = await world.node('n1', () => undefined)
+  const sent = world.post(hello)
+  await node.until(({ generations }) => generations.length === 1)
+  world.control.change({ nodes: [] })
+  await node.until(({ sockets }) => sockets.size === 1)
+  assert.equal((await world.post(hello)).status, 503)
+  const [held] = node.generations
+  if (held) answerJson(held.socket, completion)
+  assert.equal((await sent).status, 200)
+})
+
+test('stopping lets what is in flight end, cuts it at the limit, and keeps its usage', async () => {
+  world = await World.start([routed('n1')], { stopMs: 150 })
+  const node = await world.node('n1', () => undefined)
+  const sent = [world.post(hello), world.post(hello)]
+  await node.until(({ generations }) => generations.length === 2)
+  const stopped = world.gateway.stop()
+  const [held] = node.generations
+  if (held) answerJson(held.socket, completion)
+  const statuses = (await Promise.all(sent)).map(({ status }) => status).sort()
+  assert.deepEqual(statuses, [200, 503])
+  await stopped
+  assert.equal(
+    world.control.usage.reduce((sum, { requests }) => sum + requests, 0),
+    2,
+  )
+  await world.restart()
+})
