@@ -29,6 +29,8 @@ const mostTurns = 400
 const retryRowMs = 2_000
 
 const offers = [simOffer('sim', 'small', 1_000_000), simOffer('sim', 'large', 2_000_000)]
+// As short as they may be against each other: a sweep lives hundreds of lives.
+const traits = { confirmGoneMs: 200, listingLagMs: 300, askLimitMs: 1_000, lookFastMs: 250 }
 const silent = makeLog('test', 'silent')
 
 export const worldSettings: Settings = {
@@ -55,7 +57,7 @@ export class World {
     this.#base = base
     this.#launchId = launchId
     this.settings = { ...worldSettings, ...options.settings }
-    this.cloud = new SimCloud({ clock, offers, faults: options.faults ?? {} })
+    this.cloud = new SimCloud({ clock, offers, traits, faults: options.faults ?? {} })
     this.crashes = new Crashes(options.crash)
     this.agents = new SimAgents(base.deps, this.cloud)
   }

@@ -68,10 +68,8 @@ async function fulfil(
 ): Promise<void> {
   if (claim.until - deps.clock.now() < effectShare * deps.settings.claimHoldMs) return
   if (state === 'requesting') await ensureAsked(deps, cloud, claim, node)
-  if (state === 'releasing') {
-    await cloud.ensureGone(node.name)
-    await nudge(deps.db, 'sight', [cloud.name], deps.clock.now())
-  }
+  // No nudge for a look here: each look wakes the node, and the two would chase each other as fast as they can.
+  if (state === 'releasing') await cloud.ensureGone(node.name)
 }
 
 /** Asks for the machine once. An ask whose answer was lost is resolved by looking the name up, never by a new name. */
