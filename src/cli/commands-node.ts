@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { failureRecord } from '../core/failure.ts'
 import type { LogLine } from '../wire/views.ts'
 import { timeFor, wholeFor } from './commands-launch.ts'
 import { answer, type Context, untilInterrupted } from './context.ts'
-import { asCliFailure, CliFailure, type ExitCode, exitCodes } from './exit.ts'
+import { asCliFailure, type ExitCode, exitCodes } from './exit.ts'
 import { allPages, beginsWith, isWholeId, pickOne } from './find.ts'
+import { liveFailure, passesByItself } from './follow-launch.ts'
 import { type FeedEvent, openFeed } from './live-feed.ts'
 import { logText, nodesText, nodeText } from './node-text.ts'
 import type { Act } from './program.ts'
@@ -94,7 +94,7 @@ async function followLog(context: Context, id: string, print: ReturnType<typeof 
   try {
     for await (const event of feed.events) {
       if (event.kind === 'message' && event.message.topic === 'log') print(event.message.lines)
-      refuseToGoOn(event)
+      refuseToGoOn(event, feed.drop)
       if (event.kind === 'lost' && !told) terminal.err(`(connection lost: ${event.why}; trying again)\n`)
       if (event.kind !== 'silent') told = event.kind === 'lost'
       // What was said while nobody listened is fetched before the next live lines are looked at.
@@ -109,25 +109,22 @@ async function followLog(context: Context, id: string, print: ReturnType<typeof 
   }
 }
 
-function refuseToGoOn(event: FeedEvent): void {
-  if (event.kind === 'refused')
-    throw new CliFailure(failureRecord('unauthenticated', `The token was refused: ${event.why}.`), exitCodes.refused)
-  if (event.kind === 'message' && event.message.topic === 'error') {
-    throw new CliFailure(
-      { ...failureRecord('internal', event.message.message), code: event.message.code },
-      exitCodes.failed,
-    )
-  }
+function refuseToGoOn(event: FeedEvent, dropLine: (why: string) => void): void {
+  if (event.kind === 'refused') throw liveFailure('unauthenticated', `The token was refused: ${event.why}`)
+  if (event.kind !== 'message' || event.message.topic !== 'error') return
+  const { code, message } = event.message
+  if (!passesByItself(code)) throw liveFailure(code, message)
+  dropLine(message)
 }
 
 /** A silent log may be that of a node that is gone; a call that gets no answer means that the line is dead. */
-async function isGone({ client, connection }: Context, id: string, dropLine: () => void): Promise<boolean> {
+async function isGone({ client, connection }: Context, id: string, dropLine: (why: string) => void): Promise<boolean> {
   try {
     return (await client.showNode({ params: { id } })).state === 'gone'
   } catch (error) {
     const failure = asCliFailure(error, connection.url)
     if (failure.exitCode !== exitCodes.unreachable) throw failure
-    dropLine()
+    dropLine('the connection went silent')
     return false
   }
 }

@@ -1,9 +1,9 @@
-import { failureRecord } from '../core/failure.ts'
+import { failureRecord, failures, isFailureCode } from '../core/failure.ts'
 import { isOver } from '../core/launch-table.ts'
 import type { LiveMessage } from '../wire/live.ts'
 import type { LaunchDetail } from '../wire/views.ts'
 import { type Context, untilInterrupted } from './context.ts'
-import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureText, unreachable } from './exit.ts'
+import { asCliFailure, CliFailure, type ExitCode, exitCodeOf, exitCodes, failureText, unreachable } from './exit.ts'
 import { humanRough } from './human-time.ts'
 import { type Display, jsonDisplay, linesDisplay, screenDisplay, servingText } from './launch-display.ts'
 import { type Feed, type FeedEvent, openFeed } from './live-feed.ts'
@@ -66,7 +66,8 @@ async function watch(
     const heard = await hear(context, feed, event, first.id)
     if (heard?.topic === 'launch') frame.launch = heard.launch
     if (heard?.topic === 'log' && heard.id === logOf) frame.lastLine = heard.lines.at(-1)?.text ?? frame.lastLine
-    frame.trouble = event.kind === 'lost' ? troubleWords(event) : event.kind === 'silent' ? frame.trouble : null
+    if (event.kind === 'lost' && heard === null) frame.trouble = troubleWords(event)
+    else if (heard !== null) frame.trouble = null
     const nodeId = frame.launch.attempts.at(-1)?.nodeId ?? null
     if (nodeId !== null && nodeId !== logOf) {
       logOf = nodeId
@@ -81,30 +82,43 @@ async function watch(
 
 /** What an event says about the launch, if anything. Throws where going on makes no sense. */
 async function hear(context: Context, feed: Feed, event: FeedEvent, id: string): Promise<LiveMessage | null> {
-  const { client, connection } = context
-  if (event.kind === 'refused') {
-    throw new CliFailure(failureRecord('unauthenticated', `The token was refused: ${event.why}.`), exitCodes.refused)
-  }
-  if (event.kind === 'lost' && event.lostForMs > patienceMs) throw unreachable(connection.url, event.why)
-  if (event.kind === 'silent') {
-    // A quiet launch answers over HTTP; a dead connection does not, and is opened anew.
-    try {
-      return { topic: 'launch', id, launch: await client.showLaunch({ params: { id } }) }
-    } catch (error) {
-      const failure = asCliFailure(error, connection.url)
-      if (failure.exitCode !== exitCodes.unreachable) throw failure
-      feed.drop()
-      return null
-    }
-  }
+  if (event.kind === 'refused') throw liveFailure('unauthenticated', `The token was refused: ${event.why}`)
+  if (event.kind === 'silent' || event.kind === 'lost') return askInstead(context, feed, event, id)
   if (event.kind !== 'message') return null
-  if (event.message.topic === 'error') {
-    const { code, message } = event.message
-    // A node without a log yet is no reason to stop watching its launch.
-    if (code === 'not_found') return null
-    throw new CliFailure({ ...failureRecord('internal', message), code }, exitCodes.failed)
+  if (event.message.topic !== 'error') return event.message
+  const { code, message } = event.message
+  // A node without a log yet is no reason to stop watching its launch.
+  if (code === 'not_found') return null
+  if (!passesByItself(code)) throw liveFailure(code, message)
+  feed.drop(message)
+  return null
+}
+
+/** Without live updates the launch is asked for: it tells a quiet line from a dead one, and works where no socket may. */
+async function askInstead(
+  { client, connection }: Context,
+  feed: Feed,
+  event: Extract<FeedEvent, { kind: 'silent' | 'lost' }>,
+  id: string,
+): Promise<LiveMessage | null> {
+  try {
+    return { topic: 'launch', id, launch: await client.showLaunch({ params: { id } }) }
+  } catch (error) {
+    const failure = asCliFailure(error, connection.url)
+    if (failure.exitCode !== exitCodes.unreachable && !passesByItself(failure.record.code)) throw failure
+    if (event.kind === 'silent') feed.drop('the connection went silent')
+    else if (event.lostForMs > patienceMs) throw unreachable(connection.url, event.why)
+    return null
   }
-  return event.message
+}
+
+/** The server is in trouble of its own, like a database that is away: worth another connection. */
+export const passesByItself = (code: string): boolean => isFailureCode(code) && failures[code].retry === 'later'
+
+export function liveFailure(code: string, message: string): CliFailure {
+  const known = isFailureCode(code) ? code : 'internal'
+  const record = { ...failureRecord(known, message), code }
+  return new CliFailure(record, exitCodeOf(record, failures[known].status))
 }
 
 const troubleWords = ({ why, lostForMs }: Extract<FeedEvent, { kind: 'lost' }>): string =>

@@ -68,7 +68,8 @@ const headColumns = 100
 
 /** A launch that serves is done: its time stops at the first answer, not at the time of looking. */
 export function launchReadyAt(launch: LaunchDetail): string | null {
-  return currentPhases(launch).find(({ phase }) => phase === 'ready')?.startedAt ?? null
+  const ready = currentPhases(launch).find(({ phase }) => phase === 'ready')
+  return ready?.startedAt ?? (launch.state === 'live' ? launch.stateSince : null)
 }
 
 function failedLine(attempt: Attempt, look: Look): string {

@@ -38,7 +38,7 @@ test('a connection that is given up is made again, and everything is followed ag
   control.scripts.push((tell) => tell(launch({ percent: 77 })))
   const feed = open()
   const seen = await kinds(feed.events, (event) => {
-    if (event.kind === 'message' && control.connections === 1) feed.drop()
+    if (event.kind === 'message' && control.connections === 1) feed.drop('for the test')
     return event.kind === 'message' && control.connections === 2
   })
   expect(seen).toEqual(['open', 'message', 'lost', 'open', 'message'])

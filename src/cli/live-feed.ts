@@ -15,7 +15,7 @@ export interface Feed {
   /** Follows a topic now, and again after every reconnection. */
   follow(request: LiveRequest): void
   /** Gives the present socket up, as if it had been lost. */
-  drop(): void
+  drop(why: string): void
 }
 
 export interface FeedOptions extends Connection {
@@ -37,10 +37,9 @@ export function openFeed({ url, token, signal, silentMs = 10_000, firstWaitMs = 
       link = openLink(`${url.replace(/^http/, 'ws')}${livePath}`, token, followed, signal)
       for (;;) {
         const event = await link.next(silentMs)
-        if (event.kind === 'open') {
-          failures = 0
-          lostAt = null
-        }
+        if (event.kind === 'open') failures = 0
+        // Only news proves a line: one that opens and is given up again has never been good.
+        if (event.kind === 'message' && event.message.topic !== 'error') lostAt = null
         if (event.kind !== 'closed') yield event
         else if (signal.aborted) return
         else if (event.refused) return yield { kind: 'refused', why: event.why }
@@ -60,7 +59,7 @@ export function openFeed({ url, token, signal, silentMs = 10_000, firstWaitMs = 
       followed.push(request)
       link?.send(request)
     },
-    drop: () => link?.drop(),
+    drop: (why) => link?.drop(why),
   }
 }
 
@@ -77,7 +76,7 @@ type LinkEvent =
 interface Link {
   next(silentMs: number): Promise<LinkEvent>
   send(request: LiveRequest): void
-  drop(): void
+  drop(why: string): void
 }
 
 function openLink(url: string, token: string, followed: readonly LiveRequest[], signal: AbortSignal): Link {
@@ -85,7 +84,7 @@ function openLink(url: string, token: string, followed: readonly LiveRequest[], 
   const socket = new WebSocket(url)
   let greeted = false
   const send = (request: LiveRequest) => socket.send(JSON.stringify(request))
-  const abort = () => close(socket, push)
+  const abort = () => close(socket, push, 'it was aborted')
   signal.addEventListener('abort', abort, { once: true })
   socket.onopen = () => send({ do: 'hello', token })
   socket.onmessage = ({ data }) => {
@@ -101,15 +100,15 @@ function openLink(url: string, token: string, followed: readonly LiveRequest[], 
     const why = reason || (greeted ? 'the connection was cut' : 'no connection')
     push({ kind: 'closed', why, refused: code === liveClose.unauthenticated })
   }
-  return { next, send: (request) => greeted && send(request), drop: () => close(socket, push) }
+  return { next, send: (request) => greeted && send(request), drop: (why) => close(socket, push, why) }
 }
 
 /** A dead peer never answers a close, so the end is told here and now. */
-function close(socket: WebSocket, push: (event: LinkEvent) => void): void {
+function close(socket: WebSocket, push: (event: LinkEvent) => void, why: string): void {
   socket.onmessage = null
   socket.onclose = null
   socket.close()
-  push({ kind: 'closed', why: 'the connection went silent', refused: false })
+  push({ kind: 'closed', why, refused: false })
 }
 
 function mailbox(): { push: (event: LinkEvent) => void; next: Link['next'] } {

@@ -4,7 +4,7 @@ import { launchDetail, logLine, nodeView, statusView } from './views.ts'
 export const livePath = '/api/live'
 
 /** What a reader may follow. A token comes in the first message, never in the address. */
-export const liveRequest = z.discriminatedUnion('do', [
+export const liveRequest = z.union([
   z.object({ do: z.literal('hello'), token: z.string().max(512) }).strict(),
   z.object({ do: z.literal('follow'), topic: z.enum(['launch', 'log']), id: z.string().max(64) }).strict(),
   z.object({ do: z.literal('follow'), topic: z.literal('fleet') }).strict(),
