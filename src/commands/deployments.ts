@@ -33,7 +33,6 @@ export async function createDeployment(
     return {
       result: { deploymentId: added },
       audit: { action: 'deployment.create', target: added, detail: { name, model, engineArgs, wish, wanted } },
-      nudges: [['deployment', added]],
     }
   })
 }

@@ -175,7 +175,6 @@ async function writeLaunch(
       target: launchId,
       detail: { model: request.model, deployment: deployment.name, wanted: deployment.wanted + 1, wish: request.wish },
     },
-    nudges: [['launch', launchId]],
   }
 }
 

@@ -2,7 +2,8 @@
 // Deliberately absent: decisions about launches and nodes; what is heard is kept, and a loop is woken.
 import { Failure } from '../core/failure.ts'
 import { sameDigest, sha256 } from '../lib/chance.ts'
-import type { KnownNode } from '../store/heard.ts'
+import type { Db, Tx } from '../store/database.ts'
+import { type KnownNode, knownNodes, saveIncarnation } from '../store/heard.ts'
 
 export type Admission =
   | { readonly kind: 'same' }
@@ -29,7 +30,19 @@ export function admit(node: KnownNode | undefined, speaker: Speaker): Admission 
     return refused(new Failure('node_released', `The node ${node.id} was released; it is gone for us.`))
   if (node.incarnation === speaker.incarnation) return { kind: 'same' }
   if (node.incarnation === null || speaker.previous === node.incarnation) return { kind: 'restarted' }
-  return refused(new Failure('second_holder', `Another agent speaks for the node ${node.id}.`))
+  return refused(secondHolder(node.id))
 }
+
+/**
+ * Lets a restarted agent take over. False when somebody else did so since we looked; it may have been this very agent,
+ * with another message, and then all is well.
+ */
+export async function takesOver(db: Db | Tx, node: KnownNode, { incarnation }: Speaker): Promise<boolean> {
+  if (await saveIncarnation(db, node.id, node.incarnation, incarnation)) return true
+  return (await knownNodes(db, [node.id])).get(node.id)?.incarnation === incarnation
+}
+
+export const secondHolder = (nodeId: string): Failure =>
+  new Failure('second_holder', `Another agent speaks for the node ${nodeId}.`)
 
 const refused = (failure: Failure): Admission => ({ kind: 'refused', failure })

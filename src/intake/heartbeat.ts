@@ -11,12 +11,11 @@ import {
   saveBeats,
   saveDrained,
   saveFindings,
-  saveIncarnation,
   tellOfNodes,
 } from '../store/heard.ts'
 import { nodeIdOfToken } from '../store/join-token.ts'
 import type { AgentReply, Heartbeat } from '../wire/agent.ts'
-import { admit, type Speaker, speakerOf } from './admission.ts'
+import { admit, type Speaker, secondHolder, speakerOf, takesOver } from './admission.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
 import { agentReply, type IntakeDeps } from './context.ts'
 
@@ -104,17 +103,8 @@ async function refusal(
 ): Promise<Failure | null> {
   const admission = admit(node, speaker)
   if (admission.kind === 'same') return null
-  if (admission.kind === 'restarted' && node) {
-    const { db } = deps.store
-    if (await saveIncarnation(db, node.id, node.incarnation, speaker.incarnation)) return null
-    // Somebody else took over since we looked. It may have been this very agent, with a report of its progress.
-    const now = (await knownNodes(db, [node.id])).get(node.id)
-    if (now?.incarnation === speaker.incarnation) return null
-  }
-  const failure =
-    admission.kind === 'refused'
-      ? admission.failure
-      : new Failure('second_holder', 'Another agent took over a moment ago.')
+  if (admission.kind === 'restarted' && node && (await takesOver(deps.store.db, node, speaker))) return null
+  const failure = admission.kind === 'refused' ? admission.failure : secondHolder(node?.id ?? '')
   if (node && failure.code === 'second_holder') await tellSecondHolder(alarm, node.id, speaker.incarnation, peerAddress)
   return failure
 }

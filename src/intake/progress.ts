@@ -6,12 +6,12 @@ import { nudge } from '../store/claims.ts'
 import type { Tx } from '../store/database.ts'
 import { tellEvent } from '../store/events.ts'
 import { livingGateways } from '../store/gateways.ts'
-import { type KnownNode, knownNodes, saveAnswered, saveFailure, saveHeard, saveIncarnation } from '../store/heard.ts'
+import { type KnownNode, knownNodes, saveAnswered, saveFailure, saveHeard } from '../store/heard.ts'
 import { nodeIdOfToken } from '../store/join-token.ts'
 import { type ReportedPhase, saveLines, savePhases } from '../store/progress.ts'
 import { transact } from '../store/transact.ts'
 import type { AgentReply, ProgressReport } from '../wire/agent.ts'
-import { admit, speakerOf } from './admission.ts'
+import { admit, type Speaker, secondHolder, speakerOf, takesOver } from './admission.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
 import { agentReply, type IntakeDeps } from './context.ts'
 import { tellSecondHolder } from './heartbeat.ts'
@@ -33,24 +33,29 @@ export function makeProgressIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(de
       const speaker = speakerOf(credential, report)
       const taken = await transact(db, async (tx) => {
         const node = (await knownNodes(tx, [nodeId])).get(nodeId)
-        const admission = admit(node, speaker)
-        if (admission.kind === 'refused' || !node) return { refused: admission }
-        if (admission.kind === 'restarted') await saveIncarnation(tx, nodeId, node.incarnation, speaker.incarnation)
+        const refusal = await whyNotTaken(tx, node, speaker)
+        if (refusal || !node) return { refusal: refusal ?? secondHolder(nodeId) }
         const wakes = await saveReport(tx, node, storable(report), now)
         if (hasUnknownPhase(report) && mayTellUnknown(nodeId)) await tellUnknownPhase(tx, node, now)
         return { node, wakes, gateways: await livingGateways(tx, now) }
       })
-      if (taken.refused) {
-        const { refused } = taken
-        const failure = refused.kind === 'refused' ? refused.failure : new Failure('credential_refused', 'Not known.')
-        if (failure.code === 'second_holder') await tellSecondHolder(alarm, nodeId, speaker.incarnation, peerAddress)
-        throw failure
+      if (!taken.node) {
+        const second = taken.refusal.code === 'second_holder'
+        if (second) await tellSecondHolder(alarm, nodeId, speaker.incarnation, peerAddress)
+        throw taken.refusal
       }
       // Losing a nudge costs time only, and the agent needs its answer.
       if (taken.wakes) await nudge(db, 'node', [nodeId], now).catch(() => undefined)
       return agentReply(deps, taken.node, taken.gateways)
     },
   }
+}
+
+async function whyNotTaken(tx: Tx, node: KnownNode | undefined, speaker: Speaker): Promise<Failure | null> {
+  const admission = admit(node, speaker)
+  if (admission.kind === 'refused') return admission.failure
+  if (admission.kind === 'same' || !node || (await takesOver(tx, node, speaker))) return null
+  return secondHolder(node.id)
 }
 
 /** True when the node loop has something to do now. */

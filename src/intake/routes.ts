@@ -52,9 +52,6 @@ const isAboutRoutes = (topic: string): boolean =>
 export function makeRouteTables(deps: Pick<IntakeDeps, 'store'>, onError: (error: unknown) => void): RouteTables {
   let table: RoutingTable | undefined
   let first: Promise<RoutingTable> | undefined
-  let timer: NodeJS.Timeout | undefined
-  let loading = false
-  let stale = false
   let closed = false
   const waiting = new Set<() => void>()
 
@@ -62,30 +59,10 @@ export function makeRouteTables(deps: Pick<IntakeDeps, 'store'>, onError: (error
     const fresh = tableOf(await loadRoutes(deps.store.db))
     const changed = fresh.version !== table?.version
     table = fresh
-    if (changed) for (const wake of waiting) wake()
+    if (changed) for (const wake of [...waiting]) wake()
     return fresh
   }
-  const refresh = async (): Promise<void> => {
-    timer = undefined
-    loading = true
-    stale = false
-    let failed = false
-    try {
-      await load()
-    } catch (error) {
-      // The last table stands; gateways go on with theirs as well.
-      failed = true
-      onError(error)
-    }
-    loading = false
-    if (failed || stale) schedule(failed ? retryMs : coalesceMs)
-  }
-  const schedule = (ms: number): void => {
-    if (closed || timer) return
-    // A change while a table is made may have been missed by it.
-    if (loading) stale = true
-    else timer = setTimeout(() => void refresh(), ms)
-  }
+  const refresher = makeRefresher(load, onError)
   const current = (): Promise<RoutingTable> => {
     if (table) return Promise.resolve(table)
     first ??= load().finally(() => {
@@ -93,33 +70,73 @@ export function makeRouteTables(deps: Pick<IntakeDeps, 'store'>, onError: (error
     })
     return first
   }
-
   return {
     current,
     async waitAfter(version, waitMs, signal) {
       const now = await current()
       if (now.version !== version) return now
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          waiting.delete(done)
-          clearTimeout(late)
-          signal?.removeEventListener('abort', done)
-          resolve()
-        }
-        const late = setTimeout(done, waitMs)
-        waiting.add(done)
-        signal?.addEventListener('abort', done)
-        if (signal?.aborted || closed) done()
-      })
+      if (!closed) await wakened(waiting, waitMs, signal)
       return table && table.version !== version ? table : null
     },
     hear(topic) {
-      if (isAboutRoutes(topic)) schedule(coalesceMs)
+      if (isAboutRoutes(topic)) refresher.soon()
     },
     close() {
       closed = true
-      clearTimeout(timer)
+      refresher.close()
       for (const wake of [...waiting]) wake()
     },
   }
+}
+
+/** Runs the work a moment after it was asked for, however often; one run at a time, and again when it failed. */
+function makeRefresher(work: () => Promise<unknown>, onError: (error: unknown) => void) {
+  let timer: NodeJS.Timeout | undefined
+  let running = false
+  let askedMeanwhile = false
+  let closed = false
+  const schedule = (ms: number): void => {
+    if (closed || timer) return
+    // A change while the work is done may have been missed by it.
+    if (running) askedMeanwhile = true
+    else timer = setTimeout(() => void run(), ms)
+  }
+  const run = async (): Promise<void> => {
+    timer = undefined
+    running = true
+    askedMeanwhile = false
+    const failed = await work().then(
+      () => false,
+      (error: unknown) => {
+        // What was made last stands; whoever routes by it goes on.
+        onError(error)
+        return true
+      },
+    )
+    running = false
+    if (failed || askedMeanwhile) schedule(failed ? retryMs : coalesceMs)
+  }
+  return {
+    soon: () => schedule(coalesceMs),
+    close() {
+      closed = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** Resolves when one of the sleepers is woken, after the time, or when the signal aborts. */
+function wakened(waiting: Set<() => void>, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      waiting.delete(done)
+      clearTimeout(late)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const late = setTimeout(done, waitMs)
+    waiting.add(done)
+    signal?.addEventListener('abort', done)
+    if (signal?.aborted) done()
+  })
 }
