@@ -13,7 +13,7 @@ import {
 import { type Signals, signalValues, verdictOf } from './verdict-table.ts'
 
 const now = 10_000_000
-const silent: Witnesses = { heardAt: null, failure: null, probe: null, sighting: null }
+const silent: Witnesses = { heardAt: null, failure: null, readyAt: 0, probe: null, sighting: null }
 const signals = (over: Partial<Witnesses>) => signalsOf({ ...silent, ...over }, defaultSignalAges, now)
 
 describe('signals', () => {
@@ -30,6 +30,13 @@ describe('signals', () => {
     assert.equal(signals({ probe: { good: false, at: now - 90_001 } }).probe, 'unknown')
     assert.equal(signals({ sighting: { seen: 'absent', at: now - 180_000 } }).sighting, 'bad')
     assert.equal(signals({ sighting: { seen: 'absent', at: now - 180_001 } }).sighting, 'unknown')
+  })
+
+  test('a probe from before the engine first answered says nothing', () => {
+    const probe = { good: false, at: now - 1_000 }
+    assert.equal(signals({ probe, readyAt: now - 500 }).probe, 'unknown')
+    assert.equal(signals({ probe, readyAt: null }).probe, 'unknown')
+    assert.equal(signals({ probe, readyAt: now - 1_000 }).probe, 'bad')
   })
 
   test('a failure that the agent tells makes its fresh word bad, and an old one stays unknown', () => {

@@ -15,12 +15,15 @@ export const defaultSignalAges: SignalAges = { heartbeatMs: 50_000, probeMs: 90_
 export interface Witnesses {
   readonly heardAt: number | null
   readonly failure: FailureRecord | null
+  /** When the engine first answered; a probe from before says only that it was starting. */
+  readonly readyAt: number | null
   readonly probe: { readonly good: boolean; readonly at: number } | null
   readonly sighting: { readonly seen: 'present' | 'absent'; readonly at: number } | null
 }
 
 export function signalsOf(witnesses: Witnesses, ages: SignalAges, now: number): Signals {
-  const { heardAt, failure, probe, sighting } = witnesses
+  const { heardAt, failure, readyAt, sighting } = witnesses
+  const probe = readyAt !== null && (witnesses.probe?.at ?? 0) >= readyAt ? witnesses.probe : null
   return {
     heartbeat: fresh(heardAt, ages.heartbeatMs, now, failure === null),
     probe: fresh(probe?.at ?? null, ages.probeMs, now, probe?.good === true),

@@ -45,6 +45,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     witnesses: {
       heardAt: row.heard_at,
       failure: row.failure ?? engineFailure(row.heartbeat),
+      readyAt: row.ready_at,
       probe: row.probe_at === null || row.probe_good === null ? null : { good: row.probe_good, at: row.probe_at },
       sighting: row.seen === null || row.at === null ? null : { seen: row.seen, at: row.at },
     },
