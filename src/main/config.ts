@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { type EngineName, engineNames } from '../core/engine-presets.ts'
+import { type EngineName, engineNames, enginePresets } from '../core/engine-presets.ts'
 import { microUsdOf } from '../core/money.ts'
 import { defaultSettings, type Settings } from '../core/settings.ts'
 import { engineArguments, modelName } from '../wire/views.ts'
@@ -111,7 +111,10 @@ export function settingsOf(config: Config): Settings {
   const engines = Object.fromEntries(
     engineNames.map((name) => {
       const given = config.local.engines[name]
-      return [name, { command: given?.command ?? (name === 'sim' ? sim : []), env: given?.env ?? {} }]
+      return [
+        name,
+        { command: given?.command ?? (name === 'sim' ? sim : enginePresets[name].command), env: given?.env ?? {} },
+      ]
     }),
   )
   return {

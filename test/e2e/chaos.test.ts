@@ -70,7 +70,11 @@ test('a control plane stopped past its claims while another works: it wakes up a
   const live = await second.reaches(launch.id, ['live'], 60_000)
   await first.signal('SIGCONT')
   await first.reaches(launch.id, ['live'])
-  await until(async () => (await first.client.status({})).loops.some(({ late }) => !late), 10_000, () => 'the first does not work again')
+  await until(
+    async () => (await first.client.status({})).loops.some(({ late }) => !late),
+    10_000,
+    () => 'the first does not work again',
+  )
   expect((await first.machines()).size).toBe(1)
   expect((await second.client.showLaunch({ params: { id: live.id } })).attempts.length).toBe(1)
 }, 120_000)
@@ -83,7 +87,11 @@ test('the database stopped for 30 s: requests keep being routed, nothing is rele
   const launch = await plane.launched('quick')
   await plane.reaches(launch.id, ['live'])
   const key = await plane.key()
-  await until(async () => (await plane.chat('quick', key)).status === 200, 5_000, () => 'the key does not work yet')
+  await until(
+    async () => (await plane.chat('quick', key)).status === 200,
+    5_000,
+    () => 'the key does not work yet',
+  )
   const before = await plane.machines()
 
   await server.stop()
@@ -94,7 +102,11 @@ test('the database stopped for 30 s: requests keep being routed, nothing is rele
   }
   await server.start()
 
-  await until(async () => (await plane.client.showLaunch({ params: { id: launch.id } }).catch(() => null))?.state === 'live', 20_000, () => 'work does not resume')
+  await until(
+    async () => (await plane.client.showLaunch({ params: { id: launch.id } }).catch(() => null))?.state === 'live',
+    20_000,
+    () => 'work does not resume',
+  )
   expect([...(await plane.machines()).keys()]).toEqual([...before.keys()])
   const another = await plane.launched('quick')
   await plane.reaches(another.id, ['live'], 30_000)

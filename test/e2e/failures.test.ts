@@ -20,6 +20,7 @@ beforeAll(async () => {
     scripts: {
       ...scripts,
       'exits-at-once': { faults: { exitCode: 3 } },
+      'no-command': { engine: 'sglang' },
       'never-healthy': { faults: { hangInPhase: 'weights_load' } },
     },
     config: { launch: { rounds: 1, triesPerOffer: 1 } },
@@ -46,6 +47,14 @@ test.for(startFailures)(
     await nothingIsLeft()
   },
 )
+
+test('an engine command that does not exist is told by name', async () => {
+  const launch = await plane.launched('no-command')
+  const failed = await plane.reaches(launch.id, ['failed'])
+  expect(failed.failure).toMatchObject({ code: 'command_not_found' })
+  expect(failed.failure?.cause).toContain('/nowhere/no-such-engine')
+  await nothingIsLeft()
+})
 
 test('an engine that exits at once ends the launch, and the wanted count goes down again', async () => {
   const launch = await plane.launched('exits-at-once')

@@ -158,8 +158,13 @@ export class Plane {
     })
   }
 
-  async key(name = 'test'): Promise<string> {
-    return (await this.client.createKey({ body: { name } })).key
+  /** A key that the gateway knows already: its table follows the control plane's within moments. */
+  async key(name = 'test', models: string[] | null = null): Promise<string> {
+    const { key } = await this.client.createKey({ body: { name, models } })
+    const headers = { authorization: `Bearer ${key}` }
+    const known = async () => (await fetch(`${this.gatewayUrl}/v1/models`, { headers })).status === 200
+    await until(known, 5_000, () => 'the gateway does not learn of a new key')
+    return key
   }
 }
 
@@ -189,13 +194,13 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
     local: {
       pricePerHourUsd: 3.6,
       maxMachines: 32,
-      engines: { vllm: { command: engine } },
       folder: join(options.beside?.dir ?? dir, 'local'),
       ...options.local,
+      engines: { vllm: { command: engine }, ...(options.local?.engines ?? {}) },
     },
-    models: scripts.map(([name, script]) => ({
+    models: scripts.map(([name, { engine: preset = 'vllm', ...script }]) => ({
       name,
-      engine: 'vllm',
+      engine: preset,
       source: JSON.stringify({ startupMs: 300, ...script }),
     })),
   }

@@ -64,7 +64,7 @@ test('an id that is not ours is refused', async () => {
 test('a key for another model may not use this one, and an unknown key nothing', async () => {
   const launch = await plane.launched('quick')
   await plane.reaches(launch.id, ['live'])
-  const { key } = await plane.client.createKey({ body: { name: 'other-only', models: ['other'] } })
+  const key = await plane.key('other-only', ['other'])
   const forbidden = await plane.chat('quick', key)
   expect(forbidden.status).toBe(403)
   expect(await forbidden.json()).toMatchObject({
