@@ -45,9 +45,8 @@ async function findServer(): Promise<TestServer> {
 /** The same server, another database. */
 export function onDatabase(admin: Connection, database: string): Connection {
   if (!('url' in admin)) return { ...admin, database }
-  const url = new URL(admin.url)
-  url.pathname = `/${database}`
-  return { url: url.href }
+  // Not by a URL parser: an address with a socket's folder (`postgres://me@/db?host=/run`) is none to it.
+  return { url: admin.url.replace(/^([a-z]+:\/\/[^/?#]*)(\/[^?#]*)?/, `$1/${database}`) }
 }
 
 /** One statement on a connection of its own: `create database` must not run in a pool's transaction. */
