@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, test, vi } from 'vitest'
+import { systemClock } from '../lib/clock.ts'
+import { makeLog } from '../lib/log.ts'
+import { claimDue, enrol, nudge } from '../store/claims.ts'
+import { type TestStore, testStore } from '../store/test-database.ts'
+import { Driver, type Loop, type PassResult } from './driver.ts'
+
+let base: TestStore
+let drivers: Driver[]
+beforeEach(async () => {
+  base = await testStore()
+  drivers = []
+})
+afterEach(async () => {
+  await Promise.all(drivers.map((driver) => driver.stop()))
+  await base.drop()
+})
+
+const resting: PassResult = { moved: false, nextDueAt: null }
+
+interface Wish {
+  readonly pass: Loop['pass']
+  readonly parallel?: number
+  readonly acts?: boolean
+  readonly isPaused?: () => boolean
+}
+
+function drive({ pass, parallel = 4, acts = true, isPaused = () => false }: Wish): Driver {
+  const loop: Loop = { name: 'test', everyMs: 1_000, parallel, holdMs: 5_000, acts, pass }
+  const deps = { db: base.store.db, clock: systemClock, log: makeLog('test', 'silent'), server: 'here', isPaused }
+  const driver = new Driver(deps, loop)
+  drivers.push(driver)
+  return driver
+}
+
+const addRow = (rowId: string) => enrol(base.store.db, 'test', rowId, systemClock.now())
+const claimsOf = () => base.store.db.selectFrom('claims').selectAll().execute()
+const soon = { timeout: 5_000, interval: 10 }
+
+describe('nudges', () => {
+  test('one that comes while its row is being passed over leads to another pass', async () => {
+    const gate = Promise.withResolvers<void>()
+    let passes = 0
+    await addRow('a')
+    const driver = drive({
+      pass: async () => {
+        passes += 1
+        if (passes === 1) await gate.promise
+        return resting
+      },
+    })
+    await vi.waitFor(() => assert.equal(passes, 1), soon)
+    await nudge(base.store.db, 'test', ['a'], systemClock.now())
+    driver.nudge()
+    gate.resolve()
+    await vi.waitFor(() => assert.equal(passes, 2), soon)
+  })
+
+  test('one that never arrives costs a second at most', async () => {
+    let passes = 0
+    drive({
+      pass: async () => {
+        passes += 1
+        return resting
+      },
+    })
+    await addRow('a')
+    await vi.waitFor(() => assert.equal(passes, 1), soon)
+  })
+
+  test('a row that is due later is passed over then, and not before', async () => {
+    const begun = systemClock.now()
+    const passedAt: number[] = []
+    await addRow('a')
+    drive({
+      pass: async () => {
+        passedAt.push(systemClock.now())
+        return { moved: false, nextDueAt: passedAt.length === 1 ? begun + 400 : null }
+      },
+    })
+    await vi.waitFor(() => assert.equal(passedAt.length, 2), soon)
+    assert.ok((passedAt[1] ?? 0) >= begun + 400)
+  })
+})
+
+test('no more rows are passed over at once than the loop allows, and all get their turn', async () => {
+  const passed: string[] = []
+  let running = 0
+  let most = 0
+  for (let i = 0; i < 10; i++) await addRow(`row${i}`)
+  drive({
+    parallel: 3,
+    pass: async ({ rowId }) => {
+      running += 1
+      most = Math.max(most, running)
+      // Other passes are given the chance to begin, as a call to a cloud would give it.
+      await base.store.db.selectFrom('claims').select('row_id').execute()
+      running -= 1
+      passed.push(rowId)
+      return resting
+    },
+  })
+  await vi.waitFor(() => assert.equal(passed.length, 10), soon)
+  assert.equal(new Set(passed).size, 10)
+  assert.ok(most <= 3, `${most} at once`)
+})
+
+test('a pass that fails is told with its error, and its row waits before it is passed over again', async () => {
+  await addRow('a')
+  const begun = systemClock.now()
+  drive({ pass: () => Promise.reject(new Error('the cloud fell over')) })
+  await vi.waitFor(async () => {
+    const [told] = await base.store.db.selectFrom('passes').selectAll().execute()
+    assert.deepEqual([told?.loop, told?.server, told?.error], ['test', 'here', 'the cloud fell over'])
+  }, soon)
+  const [claim] = await claimsOf()
+  assert.equal(claim?.token, null)
+  assert.ok((claim?.due_at ?? 0) >= begun + 2_000)
+})
+
+describe('while automation is paused', () => {
+  test('a loop that acts takes no row, and goes on when it is resumed and nudged', async () => {
+    let paused = true
+    let asked = 0
+    let passes = 0
+    await addRow('a')
+    const driver = drive({
+      isPaused: () => {
+        asked += 1
+        return paused
+      },
+      pass: async () => {
+        passes += 1
+        return resting
+      },
+    })
+    await vi.waitFor(() => assert.ok(asked >= 1), soon)
+    assert.equal((await claimsOf())[0]?.token, null)
+    paused = false
+    driver.nudge()
+    await vi.waitFor(() => assert.equal(passes, 1), soon)
+  })
+
+  test('a loop that only watches goes on', async () => {
+    let passes = 0
+    await addRow('a')
+    drive({
+      acts: false,
+      isPaused: () => true,
+      pass: async () => {
+        passes += 1
+        return resting
+      },
+    })
+    await vi.waitFor(() => assert.equal(passes, 1), soon)
+  })
+})
+
+test('stopping waits for the pass that is under way, and takes no further row', async () => {
+  const gate = Promise.withResolvers<void>()
+  const told: string[] = []
+  await addRow('a')
+  const driver = drive({
+    parallel: 1,
+    pass: async ({ rowId }) => {
+      told.push(`${rowId} begins`)
+      await gate.promise
+      told.push(`${rowId} ends`)
+      return resting
+    },
+  })
+  await vi.waitFor(() => assert.deepEqual(told, ['a begins']), soon)
+  await addRow('b')
+  const stopped = driver.stop().then(() => told.push('stopped'))
+  gate.resolve()
+  await stopped
+  assert.deepEqual(told, ['a begins', 'a ends', 'stopped'])
+  assert.ok((await claimsOf()).every(({ token }) => token === null))
+})
+
+test('a row whose holder died is taken again once its claim has run out', async () => {
+  await addRow('a')
+  const before = systemClock.now() - 1_000
+  await nudge(base.store.db, 'test', ['a'], before)
+  assert.equal((await claimDue(base.store.db, 'test', 1, systemClock.now(), 300, 'dead')).length, 1)
+  const begun = systemClock.now()
+  let passedAt = 0
+  drive({
+    pass: async () => {
+      passedAt = systemClock.now()
+      return resting
+    },
+  })
+  await vi.waitFor(() => assert.ok(passedAt > 0), soon)
+  assert.ok(passedAt >= begun + 200)
+})
