@@ -11,7 +11,7 @@ import { randomToken, sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
 import { makeLog } from '../lib/log.ts'
 import { makeVault } from '../lib/vault.ts'
-import { at, json } from '../store/database.ts'
+import { at, type Connection, json } from '../store/database.ts'
 import { ensureInstall, saveOffers } from '../store/install.ts'
 import { joinTokenFor } from '../store/join-token.ts'
 import { openAttempt } from '../store/nodes.ts'
@@ -46,6 +46,7 @@ export const settings: Settings = {
 export interface TestApi {
   readonly api: Api
   readonly deps: CommandDeps
+  readonly connection: Connection
   readonly tokens: Readonly<Record<Role | 'gateway', string>>
   readonly client: Client
   clientOf(role: Role): Client
@@ -63,7 +64,7 @@ export interface NodeColumns {
 }
 
 export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<TestApi> {
-  const { store, drop } = await testStore()
+  const { store, connection, drop } = await testStore()
   const agentDir = makeAgentDir()
   const vault = makeVault(Buffer.alloc(32, 7))
   const deps = { store, clock: systemClock, settings, vault, ...pick(over) }
@@ -94,6 +95,7 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
   return {
     api,
     deps,
+    connection,
     tokens,
     client: clientOf('admin'),
     clientOf,

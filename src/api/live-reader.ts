@@ -8,12 +8,6 @@ import type { LiveLimits } from './live.ts'
 import type { Follower, Topics } from './live-topics.ts'
 import { refusalOf } from './problem.ts'
 
-export interface Reader extends Follower {
-  /** Asks for a sign of life and looks at the token again; ends who gave none, or may not read any more. */
-  checkLife(): void
-  end(code: number, reason: string): void
-}
-
 export interface ReaderDeps {
   readonly socket: WebSocket
   readonly address: string
@@ -29,112 +23,124 @@ const mostRequests = 500
 const closeWithinMs = 1_000
 
 /** One connection: hello first, then topics come and go. */
-export function makeReader({ socket, address, door, topics, limits, log }: ReaderDeps): Reader {
-  let actor: Actor | null = null
-  let token = ''
-  let alive = true
-  let requests = 0
-  const leaves = new Map<string, () => void>()
-  const lateHello = setTimeout(() => end(liveClose.unauthenticated, 'No hello came.'), limits.helloMs)
+export class Reader implements Follower {
+  readonly #deps: ReaderDeps
+  readonly #leaves = new Map<string, () => void>()
+  readonly #lateHello: NodeJS.Timeout
+  #actor: Actor | null = null
+  #token = ''
+  #alive = true
+  #requests = 0
 
-  function end(code: number, reason: string): void {
+  constructor(deps: ReaderDeps) {
+    this.#deps = deps
+    const { socket, limits } = deps
+    this.#lateHello = setTimeout(() => this.end(liveClose.unauthenticated, 'No hello came.'), limits.helloMs)
+    socket.on('pong', () => {
+      this.#alive = true
+    })
+    socket.on('message', (data) => {
+      this.#alive = true
+      this.#take(data).catch((error: unknown) => this.#refuse(error))
+    })
+    // The close that follows says it all.
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#forget())
+  }
+
+  send(text: string): void {
+    const { socket, limits } = this.#deps
+    if (socket.readyState !== socket.OPEN) return
+    if (socket.bufferedAmount <= limits.bufferedBytes) socket.send(text)
+    else this.end(liveClose.slowReader, 'Too slow: too much was waiting to be read. Connect again for a fresh start.')
+  }
+
+  end(code: number, reason: string): void {
+    const { socket } = this.#deps
     socket.close(code, reason)
     // A reader that is too slow to read does not read our close either.
     setTimeout(() => socket.terminate(), closeWithinMs).unref()
-    forget()
+    this.#forget()
   }
 
-  function forget(): void {
-    clearTimeout(lateHello)
-    for (const leave of leaves.values()) leave()
-    leaves.clear()
-  }
-
-  function sendText(text: string): void {
+  /** Asks for a sign of life and looks at the token again; ends who gave none, or may not read any more. */
+  checkLife(): void {
+    const { socket, door, address } = this.#deps
+    if (!this.#alive) socket.terminate()
+    this.#alive = false
+    this.#requests = 0
     if (socket.readyState !== socket.OPEN) return
-    if (socket.bufferedAmount <= limits.bufferedBytes) socket.send(text)
-    else end(liveClose.slowReader, 'Too slow: too much was waiting to be read. Connect again for a fresh start.')
+    socket.ping()
+    if (!this.#token) return
+    door.person(this.#token, address).catch((error: unknown) => {
+      // A database that is away says nothing about the token.
+      const isRefused = error instanceof Failure && error.code === 'unauthenticated'
+      if (isRefused) this.end(liveClose.unauthenticated, 'The token is not good any more.')
+    })
   }
 
-  const send = (message: LiveMessage) => sendText(JSON.stringify(message))
+  #forget(): void {
+    clearTimeout(this.#lateHello)
+    for (const leave of this.#leaves.values()) leave()
+    this.#leaves.clear()
+  }
 
-  async function hello(given: string): Promise<void> {
+  async #take(data: RawData): Promise<void> {
+    this.#requests += 1
+    if (this.#requests > mostRequests) return this.end(liveClose.slowReader, 'Too many requests on one connection.')
+    const request = parsed(data)
+    if (request.do === 'hello') return this.#hello(request.token)
+    if (!this.#actor) return this.end(liveClose.unauthenticated, 'Say hello first.')
+    if (request.do === 'follow') return this.#follow(request, this.#actor)
+    const key = keyOf(request)
+    this.#leaves.get(key)?.()
+    this.#leaves.delete(key)
+  }
+
+  async #hello(token: string): Promise<void> {
+    const { door, address } = this.#deps
     try {
-      actor = await door.person(given, address)
+      this.#actor = await door.person(token, address)
     } catch (error) {
-      if (error instanceof Failure) return end(liveClose.unauthenticated, error.message.slice(0, 120))
+      if (error instanceof Failure) return this.end(liveClose.unauthenticated, error.message.slice(0, 120))
       throw error
     }
-    token = given
-    clearTimeout(lateHello)
-    send({ topic: 'hello', name: actor.name, role: actor.role })
+    this.#token = token
+    clearTimeout(this.#lateHello)
+    this.#tell({ topic: 'hello', name: this.#actor.name, role: this.#actor.role })
   }
 
-  async function follow(request: Extract<LiveRequest, { do: 'follow' }>, who: Actor): Promise<void> {
+  async #follow(request: Extract<LiveRequest, { do: 'follow' }>, who: Actor): Promise<void> {
+    const { topics, limits } = this.#deps
     const key = keyOf(request)
-    if (leaves.has(key)) return
-    if (leaves.size >= limits.topics) throw new Failure('bad_request', `No more than ${limits.topics} topics at once.`)
+    if (this.#leaves.has(key)) return
+    if (this.#leaves.size >= limits.topics) {
+      throw new Failure('bad_request', `No more than ${limits.topics} topics at once.`)
+    }
     // Kept before the answer, so that the same topic asked for twice at once is followed once.
     let left = false
-    leaves.set(key, () => {
+    this.#leaves.set(key, () => {
       left = true
     })
     try {
-      const leave = await topics.follow(request, who.tenantId, reader)
+      const leave = await topics.follow(request, who.tenantId, this)
       if (left) leave()
-      else leaves.set(key, leave)
+      else this.#leaves.set(key, leave)
     } catch (error) {
-      leaves.delete(key)
+      this.#leaves.delete(key)
       throw error
     }
   }
 
-  async function take(data: RawData): Promise<void> {
-    requests += 1
-    if (requests > mostRequests) return end(liveClose.slowReader, 'Too many requests on one connection.')
-    const request = parsed(data)
-    if (request.do === 'hello') return hello(request.token)
-    if (!actor) return end(liveClose.unauthenticated, 'Say hello first.')
-    if (request.do === 'follow') return follow(request, actor)
-    const key = keyOf(request)
-    leaves.get(key)?.()
-    leaves.delete(key)
-  }
-
-  function tellRefusal(error: unknown): void {
+  #refuse(error: unknown): void {
     const { body, unforeseen } = refusalOf(error, '')
-    if (unforeseen) log.error({ err: error }, 'a live request failed')
-    send({ topic: 'error', code: body.error.code, message: body.error.cause })
+    if (unforeseen) this.#deps.log.error({ err: error }, 'a live request failed')
+    this.#tell({ topic: 'error', code: body.error.code, message: body.error.cause })
   }
 
-  const reader: Reader = {
-    send: sendText,
-    end,
-    checkLife() {
-      if (!alive) return socket.terminate()
-      alive = false
-      requests = 0
-      socket.ping()
-      if (token) {
-        door.person(token, address).catch((error: unknown) => {
-          // A database that is away says nothing about the token.
-          const isRefused = error instanceof Failure && error.code === 'unauthenticated'
-          if (isRefused) end(liveClose.unauthenticated, 'The token is not good any more.')
-        })
-      }
-    },
+  #tell(message: LiveMessage): void {
+    this.send(JSON.stringify(message))
   }
-  socket.on('pong', () => {
-    alive = true
-  })
-  socket.on('message', (data) => {
-    alive = true
-    take(data).catch(tellRefusal)
-  })
-  // The close that follows says it all.
-  socket.on('error', () => undefined)
-  socket.on('close', forget)
-  return reader
 }
 
 function parsed(data: RawData): LiveRequest {

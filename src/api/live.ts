@@ -8,7 +8,7 @@ import type { Store } from '../store/database.ts'
 import { liveClose, livePath } from '../wire/live.ts'
 import type { Door } from './access.ts'
 import { makeHostCheck, makeOriginCheck } from './browser.ts'
-import { makeReader, type Reader } from './live-reader.ts'
+import { Reader } from './live-reader.ts'
 import { makeTopics } from './live-topics.ts'
 import { refusalOf } from './problem.ts'
 import type { Views } from './views.ts'
@@ -90,7 +90,7 @@ export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live 
   }
 
   function greet(socket: WebSocket, address: string): void {
-    const reader = makeReader({ socket, address, door: deps.door, topics, limits, log })
+    const reader = new Reader({ socket, address, door: deps.door, topics, limits, log })
     readers.add(reader)
     socket.once('close', () => readers.delete(reader))
   }

@@ -84,7 +84,7 @@ function presentSignals(row: NodeRow, { now, signalAges }: NodeScene): NodeView[
   const failure = row.failure ?? engineOf(row)?.failure ?? null
   const probe = row.probeAt === null || row.probeGood === null ? null : { good: row.probeGood, at: row.probeAt }
   const sighting = row.seen === null || row.seenAt === null ? null : { seen: row.seen, at: row.seenAt }
-  const values = signalsOf({ heardAt: row.heardAt, failure, probe, sighting }, signalAges, now)
+  const values = signalsOf({ heardAt: row.heardAt, failure, readyAt: row.readyAt, probe, sighting }, signalAges, now)
   const said = failure?.cause ?? engineOf(row)?.state
   return {
     heartbeat: {

@@ -8,7 +8,7 @@ import { type LaunchRow, readAttempts, readLaunch, readLaunches } from '../store
 import { readFleet, readIntervals, readNode, readNodes } from '../store/read-nodes.ts'
 import { readStatus } from '../store/read-status.ts'
 import { readTimeline } from '../store/read-told.ts'
-import type { DeploymentView, LaunchDetail, NodeDetail, NodeView, StatusView } from '../wire/views.ts'
+import type { DeploymentView, LaunchDetail, LaunchView, NodeDetail, NodeView, StatusView } from '../wire/views.ts'
 import { pageOf, placeOf, statesIn } from './cursor.ts'
 import { makePast } from './past.ts'
 import { type LaunchScene, presentLaunch, presentLaunchDetail } from './present-launch.ts'
@@ -29,77 +29,102 @@ export interface ViewDeps extends Pick<CommandDeps, 'store' | 'clock' | 'setting
   readonly tableVersion: () => Promise<string>
 }
 
-export type Views = ReturnType<typeof makeViews>
+export interface Views extends LaunchViews, NodeViews {
+  deployments(tenantId: string, id?: string): Promise<DeploymentView[]>
+  status(): Promise<StatusView>
+}
+
+interface LaunchViews {
+  launches(tenantId: string, query: ListQuery): Promise<Page<LaunchView>>
+  /** @throws Failure `not_found`. */
+  launch(tenantId: string, id: string): Promise<LaunchDetail>
+}
+
+interface NodeViews {
+  nodes(tenantId: string, query: ListQuery & { readonly all: boolean }): Promise<Page<NodeView>>
+  /** @throws Failure `not_found`. */
+  node(tenantId: string, id: string): Promise<NodeDetail>
+  /** Everything that is not gone, and what went since `goneAfter`; or, with ids, those of it. */
+  fleet(tenantId: string, goneAfter: number, ids: readonly string[] | null): Promise<NodeView[]>
+}
+
+interface Page<V> {
+  items: V[]
+  nextCursor: string | null
+}
 
 // Gateways report every few seconds; one that was silent for longer is not shown as one that serves.
 const gatewayShownMs = 5 * 60_000
 
 /** Rows as people see them; one or two statements each, the same for calls and for live readers. */
-export function makeViews(deps: ViewDeps) {
-  const { clock, settings } = deps
+export function makeViews(deps: ViewDeps): Views {
+  const { clock, settings, databaseKind } = deps
   const { db, pool } = deps.store
-  const past = makePast(db, clock)
+  return {
+    ...launchViews(deps),
+    ...nodeViews(deps),
+    async deployments(tenantId, id) {
+      const { stopAfterFailures } = settings
+      const rows = await readDeployments(db, tenantId, id)
+      return rows.map((row) => presentDeployment(row, { now: clock.now(), stopAfterFailures }))
+    },
+    async status() {
+      const now = clock.now()
+      const [row, tableVersion] = await Promise.all([readStatus(db, now - gatewayShownMs), deps.tableVersion()])
+      return presentStatus(row, { now, databaseKind, pool, tableVersion })
+    },
+  }
+}
 
+function launchViews({ store: { db }, clock }: ViewDeps): LaunchViews {
+  const past = makePast(db, clock)
   async function scene(rows: readonly LaunchRow[]): Promise<LaunchScene> {
     const queued = rows.some(({ state }) => state === 'queued')
     const [pastOf, queue] = await Promise.all([past(), queued ? lookAtQueue(db) : null])
     return { now: clock.now(), queue: queue?.order ?? [], pastOf }
   }
-
-  const nodeScene = (): NodeScene => {
-    const { signalAges, leaseMs } = settings
-    return { now: clock.now(), signalAges, leaseMs }
-  }
-
   return {
-    async launches(tenantId: string, query: ListQuery) {
+    async launches(tenantId, query) {
       const states = statesIn<LaunchState>(query.state, launchStates)
       const rows = await readLaunches(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
       const seen = await scene(rows)
       return pageOf(rows, query.limit, (row) => presentLaunch(row, seen))
     },
-
-    async launch(tenantId: string, id: string): Promise<LaunchDetail> {
+    async launch(tenantId, id) {
       const [row, attempts] = await Promise.all([readLaunch(db, tenantId, id), readAttempts(db, id)])
       if (!row) throw new Failure('not_found', `There is no launch ${id}.`)
       return presentLaunchDetail(row, attempts, await scene([row]))
     },
+  }
+}
 
-    async nodes(tenantId: string, query: ListQuery & { readonly all: boolean }) {
-      const living = nodeStates.filter((state) => state !== 'gone')
-      const states = statesIn<NodeState>(query.state, nodeStates) ?? (query.all ? null : living)
+const livingStates = nodeStates.filter((state) => state !== 'gone')
+
+function nodeViews({ store: { db }, clock, settings }: ViewDeps): NodeViews {
+  const scene = (): NodeScene => {
+    const { signalAges, leaseMs } = settings
+    return { now: clock.now(), signalAges, leaseMs }
+  }
+  return {
+    async nodes(tenantId, query) {
+      const states = statesIn<NodeState>(query.state, nodeStates) ?? (query.all ? null : livingStates)
       const rows = await readNodes(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
-      const seen = nodeScene()
+      const seen = scene()
       return pageOf(rows, query.limit, (row) => presentNode(row, seen))
     },
-
-    async node(tenantId: string, id: string): Promise<NodeDetail> {
+    async node(tenantId, id) {
       const [row, intervals, events] = await Promise.all([
         readNode(db, tenantId, id),
         readIntervals(db, id),
         readTimeline(db, { nodeId: id }),
       ])
       if (!row) throw new Failure('not_found', `There is no node ${id}.`)
-      return presentNodeDetail(row, intervals, events, nodeScene())
+      return presentNodeDetail(row, intervals, events, scene())
     },
-
-    /** Everything that is not gone, and what went since `goneAfter`; or, with ids, those of it. */
-    async fleet(tenantId: string, goneAfter: number, ids: readonly string[] | null): Promise<NodeView[]> {
+    async fleet(tenantId, goneAfter, ids) {
       const rows = await readFleet(db, tenantId, goneAfter, ids)
-      const seen = nodeScene()
+      const seen = scene()
       return rows.map((row) => presentNode(row, seen))
-    },
-
-    async deployments(tenantId: string, id?: string): Promise<DeploymentView[]> {
-      const { stopAfterFailures } = settings
-      const rows = await readDeployments(db, tenantId, id)
-      return rows.map((row) => presentDeployment(row, { now: clock.now(), stopAfterFailures }))
-    },
-
-    async status(): Promise<StatusView> {
-      const now = clock.now()
-      const [row, tableVersion] = await Promise.all([readStatus(db, now - gatewayShownMs), deps.tableVersion()])
-      return presentStatus(row, { now, databaseKind: deps.databaseKind, pool, tableVersion })
     },
   }
 }

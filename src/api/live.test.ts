@@ -1,0 +1,228 @@
+import { connect } from 'node:net'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { at as atTime } from '../store/database.ts'
+import { enterPhase } from '../store/phases.ts'
+import { type LiveMessage, liveMessage, livePath } from '../wire/live.ts'
+import { startTestApi, type TestApi } from './api-for-tests.ts'
+
+let at: TestApi
+const open: Follower[] = []
+
+beforeAll(async () => {
+  at = await startTestApi({ liveLimits: { helloMs: 200, bufferedBytes: 200_000, heartbeatMs: 300 } })
+})
+afterEach(() => {
+  for (const follower of open.splice(0)) follower.socket.terminate()
+})
+afterAll(() => at?.end())
+
+/** A reader that keeps all it hears. */
+class Follower {
+  readonly socket: WebSocket
+  readonly heard: LiveMessage[] = []
+  readonly closed: Promise<{ code: number; reason: string }>
+  readonly #waiting = new Set<() => void>()
+
+  constructor(headers: Record<string, string> = {}) {
+    this.socket = new WebSocket(at.api.url.replace('http', 'ws') + livePath, { headers })
+    this.socket.on('message', (data) => {
+      this.heard.push(liveMessage.parse(JSON.parse(String(data))))
+      for (const look of this.#waiting) look()
+    })
+    this.closed = new Promise((resolve) => {
+      this.socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }))
+    })
+    open.push(this)
+  }
+
+  say(message: unknown): void {
+    this.socket.send(JSON.stringify(message))
+  }
+
+  hears<T extends LiveMessage['topic']>(
+    topic: T,
+    matches: (message: Extract<LiveMessage, { topic: T }>) => boolean = () => true,
+  ): Promise<Extract<LiveMessage, { topic: T }>> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const found = this.heard.find(
+          (message) => message.topic === topic && matches(message as Extract<LiveMessage, { topic: T }>),
+        )
+        if (!found) return
+        this.#waiting.delete(look)
+        resolve(found as Extract<LiveMessage, { topic: T }>)
+      }
+      this.#waiting.add(look)
+      look()
+    })
+  }
+}
+
+async function greeted(token = at.tokens.viewer, headers: Record<string, string> = {}): Promise<Follower> {
+  const follower = new Follower(headers)
+  await new Promise((resolve, reject) => follower.socket.once('open', resolve).once('error', reject))
+  follower.say({ do: 'hello', token })
+  await follower.hears('hello')
+  return follower
+}
+
+test('a follower gets the launch as it is, and each change of it within a second', async () => {
+  const { launchId, nodeId } = await at.node()
+  const follower = await greeted()
+  follower.say({ do: 'follow', topic: 'launch', id: launchId })
+  expect(await follower.hears('launch')).toMatchObject({ id: launchId, launch: { phase: 'requesting' } })
+  const begun = performance.now()
+  await enterPhase(at.deps.store.db, nodeId, 'booting', Date.now())
+  await follower.hears('launch', ({ launch }) => launch.phase === 'booting')
+  expect(performance.now() - begun).toBeLessThan(1_000)
+})
+
+test('a launch that waits is told of its growing percentage though nothing happens', async () => {
+  const { launchId } = await at.node()
+  const follower = await greeted()
+  follower.say({ do: 'follow', topic: 'launch', id: launchId })
+  const { launch: first } = await follower.hears('launch')
+  await follower.hears('launch', ({ launch }) => launch.percent > first.percent)
+})
+
+test('after leaving a topic nothing more is told of it', async () => {
+  const { launchId, nodeId } = await at.node({ state: 'ready', launchState: 'live' })
+  const [stays, leaves] = [await greeted(), await greeted()]
+  for (const follower of [stays, leaves]) {
+    follower.say({ do: 'follow', topic: 'launch', id: launchId })
+    await follower.hears('launch')
+  }
+  leaves.say({ do: 'leave', topic: 'launch', id: launchId })
+  leaves.say({ do: 'follow', topic: 'log', id: nodeId })
+  await leaves.hears('log')
+  const count = leaves.heard.length
+  await at.client.releaseNode({ params: { id: nodeId } })
+  await stays.hears('launch', ({ launch }) => launch.actions.length === 0)
+  expect(leaves.heard.length).toBe(count)
+})
+
+test('a log comes with its last 200 lines and then line by line, none missing and none twice', async () => {
+  const { nodeId } = await at.node({ state: 'loading' })
+  const write = (from: number, to: number) => {
+    const rows = Array.from({ length: to - from }, (_, i) => ({
+      node_id: nodeId,
+      n: from + i,
+      at: atTime(Date.now()),
+      source: 'engine' as const,
+      text: `line ${from + i} \u001b[31m<script>`,
+    }))
+    return at.deps.store.db.insertInto('log_lines').values(rows).execute()
+  }
+  await write(0, 300)
+  const early = await greeted()
+  early.say({ do: 'follow', topic: 'log', id: nodeId })
+  expect((await early.hears('log')).lines).toHaveLength(200)
+  for (let n = 300; n < 340; n += 10) await write(n, n + 10)
+  const late = await greeted()
+  late.say({ do: 'follow', topic: 'log', id: nodeId })
+  await write(340, 1_500)
+  for (const follower of [early, late]) {
+    await follower.hears('log', ({ lines }) => lines.at(-1)?.n === 1_499)
+    const numbers = follower.heard.flatMap((message) =>
+      message.topic === 'log' ? message.lines.map(({ n }) => n) : [],
+    )
+    const first = numbers[0] ?? 0
+    expect(numbers).toEqual(Array.from({ length: 1_500 - first }, (_, i) => first + i))
+  }
+})
+
+test('the fleet comes whole, and then only what changed', async () => {
+  const { nodeId } = await at.node({ state: 'ready', launchState: 'live' })
+  const other = await at.node({ state: 'ready', launchState: 'live' })
+  const follower = await greeted()
+  follower.say({ do: 'follow', topic: 'fleet' })
+  const whole = await follower.hears('fleet')
+  expect(whole.snapshot).toBe(true)
+  expect(whole.status).not.toBeNull()
+  expect(whole.nodes.map(({ id }) => id)).toEqual(expect.arrayContaining([nodeId, other.nodeId]))
+  await at.client.drainNode({ params: { id: nodeId } })
+  const changed = await follower.hears(
+    'fleet',
+    ({ snapshot, nodes }) => !snapshot && nodes.some(({ id, actions }) => id === nodeId && !actions.includes('drain')),
+  )
+  expect(changed.nodes.map(({ id }) => id)).toEqual([nodeId])
+})
+
+test('what is not there is an error on that topic, and the connection goes on', async () => {
+  const follower = await greeted()
+  follower.say({ do: 'follow', topic: 'launch', id: 'la-nothing' })
+  expect(await follower.hears('error')).toMatchObject({ code: 'not_found' })
+  follower.say({ do: 'follow', topic: 'everything' })
+  await follower.hears('error', ({ code }) => code === 'bad_request')
+  follower.socket.send('{')
+  follower.say({ do: 'follow', topic: 'fleet' })
+  await follower.hears('fleet')
+})
+
+test('without a hello, with a wrong token, or with a topic before the hello, the connection is closed', async () => {
+  expect(await new Follower().closed).toMatchObject({ code: 4001 })
+  for (const first of [
+    { do: 'hello', token: 'fd_op_wrong' },
+    { do: 'follow', topic: 'fleet' },
+  ]) {
+    const follower = new Follower()
+    follower.socket.once('open', () => follower.say(first))
+    expect(await follower.closed).toMatchObject({ code: 4001 })
+  }
+})
+
+test('a reader whose token is taken away is closed', async () => {
+  const { id, token } = await at.client.createOperator({ body: { name: 'reader', role: 'viewer' } })
+  const follower = await greeted(token)
+  await at.client.disableOperator({ params: { id } })
+  expect(await follower.closed).toMatchObject({ code: 4001 })
+})
+
+test('a page of another origin may not connect; our own page may', async () => {
+  const stranger = new Follower({ origin: 'https://evil.example' })
+  const refused = await new Promise((resolve) => stranger.socket.once('error', resolve))
+  expect(String(refused)).toContain('403')
+  await greeted(at.tokens.viewer, { origin: at.api.url })
+})
+
+test('a reader that does not read is dropped, and the others go on', async () => {
+  const { nodeId } = await at.node({ state: 'loading' })
+  const follower = await greeted()
+  const before = /flightdeck_live_readers (\d+)/.exec(await at.client.metrics())?.[1]
+  const slow = connect(at.api.port, '127.0.0.1')
+  const key = Buffer.alloc(16).toString('base64')
+  slow.write(
+    `GET ${livePath} HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n\r\n`,
+  )
+  await new Promise((resolve) => slow.once('data', resolve))
+  slow.write(clientFrame({ do: 'hello', token: at.tokens.viewer }))
+  await new Promise((resolve) => slow.once('data', resolve))
+  slow.pause()
+  slow.write(clientFrame({ do: 'follow', topic: 'log', id: nodeId }))
+  follower.say({ do: 'follow', topic: 'log', id: nodeId })
+  await follower.hears('log')
+  let n = 0
+  const write = async () => {
+    const rows = Array.from({ length: 400 }, () => ({
+      node_id: nodeId,
+      n: n++,
+      at: atTime(Date.now()),
+      source: 'engine' as const,
+      text: 'x'.repeat(4_000),
+    }))
+    await at.deps.store.db.insertInto('log_lines').values(rows).execute()
+    const last = n - 1
+    await follower.hears('log', ({ lines }) => lines.at(-1)?.n === last)
+    return /flightdeck_live_readers (\d+)/.exec(await at.client.metrics())?.[1]
+  }
+  await expect.poll(write, { timeout: 15_000, interval: 10 }).toBe(before)
+  slow.destroy()
+})
+
+/** A short text frame as a client sends it, masked with zeros. */
+function clientFrame(message: unknown): Buffer {
+  const body = Buffer.from(JSON.stringify(message))
+  const head = body.length < 126 ? [0x81, 0x80 | body.length] : [0x81, 0xfe, body.length >> 8, body.length & 0xff]
+  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), body])
+}
