@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test, vi } from 'vitest'
+import { randomName } from '../../lib/chance.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { type CloudOnTrial, cloudGuarantees } from '../conformance.ts'
+import { LocalCloud, type LocalCloudOptions, localOffers } from './local.ts'
+import { machineProcesses, signalProcess } from './processes.ts'
+
+const loopFile = join(import.meta.dirname, '../../agent/loop.sh')
+const deadline = { timeout: 15_000, interval: 50 }
+
+let folder: string
+let installs: string[]
+const pathBefore = process.env.PATH
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fd-local-'))
+  installs = []
+  // Stands for the agent: it needs no control and ends when it is told to.
+  writeFileSync(join(folder, 'agent.sh'), 'exec sleep 300\n')
+})
+
+afterEach(async () => {
+  process.env.PATH = pathBefore
+  for (const install of installs) {
+    await vi.waitFor(async () => {
+      const left = await machineProcesses(`fd-${install}-`)
+      for (const { pid } of left) signalProcess(pid, 'SIGKILL')
+      assert.deepEqual(left, [])
+    }, deadline)
+  }
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function optionsFor(install: string, over: Partial<LocalCloudOptions> = {}): LocalCloudOptions {
+  return {
+    clock: systemClock,
+    install,
+    folder: join(folder, install),
+    controlUrl: 'http://127.0.0.1:1',
+    agentFile: join(folder, 'agent.sh'),
+    loopFile,
+    nodeBin: '/bin/sh',
+    pricePerHourMicroUsd: 1_000_000,
+    maxMachines: 4,
+    env: {},
+    loadLimitMs: 60_000,
+    drainLimitMs: 10_000,
+    endGraceMs: 10_000,
+    ...over,
+  }
+}
+
+interface Local extends CloudOnTrial {
+  readonly install: string
+  readonly options: LocalCloudOptions
+  readonly pids: (name: string) => Promise<number[]>
+  readonly ask: (name: string, over?: Partial<CloudOnTrial['offer']>) => ReturnType<LocalCloud['ensureMachine']>
+}
+
+/** A host without a GPU, whatever this one has. */
+async function local(over: Partial<LocalCloudOptions> = {}, gpus = 0): Promise<Local> {
+  hostWith(gpus)
+  const install = randomName(5)
+  installs.push(install)
+  const options = optionsFor(install, over)
+  const cloud = new LocalCloud(options)
+  const [offer] = await cloud.offers()
+  assert.ok(offer)
+  return {
+    install,
+    options,
+    cloud,
+    offer,
+    newName: () => `fd-${install}-${randomName(6)}`,
+    until: (what, holds) => vi.waitFor(async () => assert.ok(await holds(), what), deadline),
+    pids: async (name) => (await machineProcesses(name)).map(({ pid }) => pid),
+    ask: (name, offered = {}) => cloud.ensureMachine({ name, offer: { ...offer, ...offered }, joinToken: 'fd_join_x' }),
+  }
+}
+
+/** Puts an nvidia-smi in front of whatever there is. */
+function hostWith(gpus: number): void {
+  const bin = join(folder, 'bin')
+  mkdirSync(bin, { recursive: true })
+  const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, NVIDIA Test 80GB, 81559"`)
+  writeFileSync(join(bin, 'nvidia-smi'), ['#!/bin/sh', ...lines, gpus === 0 ? 'exit 9' : ''].join('\n'))
+  chmodSync(join(bin, 'nvidia-smi'), 0o755)
+  process.env.PATH = `${bin}:${pathBefore}`
+}
+
+describe('this host keeps what every cloud promises', () => {
+  test.each(cloudGuarantees)('$title', async ({ check }) => check(await local()))
+})
+
+describe('machines on this host', () => {
+  test('have one loop, however often they are asked for', async () => {
+    const here = await local()
+    const name = here.newName()
+    await Promise.all([here.ask(name), here.ask(name), here.ask(name)])
+    await here.until('the second and third loop have ended', async () => {
+      const processes = await machineProcesses(name)
+      return processes.filter(({ isLoop }) => isLoop).length === 1 && processes.length === 2
+    })
+  })
+
+  test('are listed at once: a process is there when the ask is answered', async () => {
+    const here = await local()
+    const name = here.newName()
+    await here.ask(name)
+    assert.deepEqual(
+      (await here.cloud.listMachines()).map((machine) => machine.name),
+      [name],
+    )
+  })
+
+  test('outlive the control plane that asked for them, even when it is killed', async () => {
+    const here = await local()
+    const name = here.newName()
+    const program = `
+      const { LocalCloud } = await import(${JSON.stringify(join(import.meta.dirname, 'local.ts'))})
+      const clock = { now: () => Date.now(), monotonicMs: () => 0 }
+      const cloud = new LocalCloud({ ...${JSON.stringify(here.options)}, clock })
+      await cloud.ensureMachine({ name: '${name}', offer: ${JSON.stringify(here.offer)}, joinToken: 'fd_join_x' })
+      console.log('asked')
+      setInterval(() => 0, 1000)`
+    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program]
+    const parent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    assert.match(String((await once(parent.stdout, 'data'))[0]), /asked/)
+    const before = await here.pids(name)
+    assert.ok(before.length > 0)
+    parent.kill('SIGKILL')
+    await once(parent, 'exit')
+    await vi.waitFor(async () => assert.equal((await here.pids(name)).length, 2), deadline)
+    assert.ok((await here.pids(name)).some((pid) => before.includes(pid)))
+    assert.deepEqual(await here.ask(name), { accepted: true })
+  })
+
+  test('of another install are neither listed nor ended', async () => {
+    const mine = await local()
+    const theirs = await local()
+    const name = theirs.newName()
+    await theirs.ask(name)
+    assert.deepEqual(await mine.cloud.listMachines(), [])
+    await assert.rejects(mine.cloud.ensureGone(name), /not a machine of this install/)
+    assert.equal((await theirs.cloud.listMachines()).length, 1)
+  })
+
+  test('that do not end by themselves are killed once the grace is over', async () => {
+    const here = await local({ endGraceMs: 0 })
+    const name = here.newName()
+    await here.ask(name)
+    await vi.waitFor(async () => assert.ok((await here.pids(name)).length >= 2), deadline)
+    for (const { pid, isLoop } of await machineProcesses(name)) if (isLoop) signalProcess(pid, 'SIGSTOP')
+    await here.until('it is gone', async () => {
+      await here.cloud.ensureGone(name)
+      return (await here.pids(name)).length === 0
+    })
+  })
+
+  test('are told no more than they need: our own settings and secrets stay with us', async () => {
+    process.env.FLIGHTDECK_SECRET_KEY = 'never-told'
+    try {
+      const here = await local({ env: { FLIGHTDECK_TEST: 'told' } })
+      const name = here.newName()
+      await here.ask(name)
+      const [pid] = await here.pids(name)
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      assert.match(environment, /FLIGHTDECK_TEST=told/)
+      assert.doesNotMatch(environment, /never-told|fd_join_x/)
+    } finally {
+      delete process.env.FLIGHTDECK_SECRET_KEY
+    }
+  })
+
+  test('beyond the allowed number are refused with a cause', async () => {
+    const here = await local({ maxMachines: 1 })
+    await here.ask(here.newName())
+    const answer = await here.ask(here.newName())
+    assert.equal(answer.accepted ? '' : answer.refusal.code, 'no_capacity')
+    assert.match(answer.accepted ? '' : answer.refusal.cause, /runs 1 machines already, and 1 are allowed/)
+  })
+})
+
+describe('GPUs of this host', () => {
+  test('are offered in ones, twos and so on, as many times as they fit', () => {
+    const gpus = Array.from({ length: 5 }, (_, index) => ({ index, name: 'NVIDIA Test', memoryMib: 81_559 }))
+    const offers = localOffers(gpus, { pricePerHourMicroUsd: 10, maxMachines: 4 })
+    assert.deepEqual(
+      offers.map((offer) => [offer.id, offer.available, offer.pricePerHourMicroUsd, offer.vramGib]),
+      [
+        ['local/here/NVIDIA-Testx1', 5, 10, 79],
+        ['local/here/NVIDIA-Testx2', 2, 20, 79],
+        ['local/here/NVIDIA-Testx4', 1, 40, 79],
+      ],
+    )
+  })
+
+  test('are given to one machine at a time, told to it, and free again when it is gone', async () => {
+    let later = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + later }
+    const here = await local({ clock }, 2)
+    const [one, two, three] = [here.newName(), here.newName(), here.newName()]
+    assert.deepEqual(await here.ask(one), { accepted: true })
+    assert.deepEqual(await here.ask(two), { accepted: true })
+    const refused = await here.ask(three)
+    assert.match(refused.accepted ? '' : refused.refusal.cause, /1 x NVIDIA Test 80GB are not free/)
+    assert.deepEqual([await visibleTo(here, one), await visibleTo(here, two)].sort(), ['0', '1'])
+    await here.until('the first is gone', async () => {
+      await here.cloud.ensureGone(one)
+      return (await here.pids(one)).length === 0
+    })
+    // What a machine holds is kept for a moment after its ask, because its processes may not be listed yet.
+    later = 10_001
+    assert.deepEqual(await here.ask(three), { accepted: true })
+  })
+
+  test('are never given in part: who asks for two where one is free gets none', async () => {
+    const here = await local({}, 2)
+    const [one, two] = [here.newName(), here.newName()]
+    await here.ask(one)
+    assert.equal((await here.ask(two, { gpuCount: 2 })).accepted, false)
+    assert.deepEqual(await here.ask(here.newName()), { accepted: true })
+  })
+
+  test('that are asked for at once by two control planes go to one of them', async () => {
+    const here = await local({}, 1)
+    const other = new LocalCloud(here.options)
+    const ask = (cloud: LocalCloud) => cloud.ensureMachine({ name: here.newName(), offer: here.offer, joinToken: 't' })
+    const answers = await Promise.all([ask(here.cloud as LocalCloud), ask(other)])
+    assert.deepEqual(answers.map(({ accepted }) => accepted).sort(), [false, true])
+  })
+})
+
+async function visibleTo(here: Local, name: string): Promise<string | undefined> {
+  const [pid] = await here.pids(name)
+  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  return environment.find((line) => line.startsWith('CUDA_VISIBLE_DEVICES='))?.split('=')[1]
+}
