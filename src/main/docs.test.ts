@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { engineNames, enginePresets } from '../core/engine-presets.ts'
+import { launchStates, launchTable } from '../core/launch-table.ts'
+import { nodeStates, nodeTable } from '../core/node-table.ts'
+import { verdictTable } from '../core/verdict-table.ts'
+import { projectRoot } from './config.ts'
+import { generatedPages } from './docs.ts'
+
+const textOf = (path: string): string => generatedPages[path]?.() ?? ''
+
+test.each(Object.keys(generatedPages))('%s is what the code says; `npm run docs` writes it anew', (path) => {
+  assert.equal(readFileSync(join(projectRoot, path), 'utf8'), textOf(path))
+})
+
+test('every state, every arrow and every row of the verdicts is on the page', () => {
+  const page = textOf('docs/machines.md')
+  for (const table of [nodeTable, launchTable])
+    for (const [state, { on }] of Object.entries(table))
+      for (const [fact, next] of Object.entries(on)) assert.ok(page.includes(`    ${state} --> ${next}: ${fact}\n`))
+  for (const state of [...nodeStates, ...launchStates]) assert.ok(page.includes(`| \`${state}\` |`), state)
+  for (const { row, meaning } of verdictTable) assert.ok(page.includes(`| \`${row}\` |`) && page.includes(meaning), row)
+})
+
+test('every allowed argument of every engine is on the page', () => {
+  const page = textOf('docs/engines.md')
+  for (const engine of engineNames) {
+    const section = page.split(`\n## ${engine}\n`)[1]?.split('\n## ')[0] ?? ''
+    for (const argument of Object.keys(enginePresets[engine].arguments))
+      assert.ok(section.includes(`| \`${argument}\` |`), `${engine} ${argument}`)
+  }
+})

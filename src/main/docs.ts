@@ -1,0 +1,112 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ArgumentKind, type EnginePreset, engineNames, enginePresets } from '../core/engine-presets.ts'
+import { launchTable } from '../core/launch-table.ts'
+import { type Billed, endStatesOf, type MachineTable, statesOf } from '../core/machine-table.ts'
+import { nodeTable } from '../core/node-table.ts'
+import { severity, verdictTable } from '../core/verdict-table.ts'
+import { projectRoot } from './config.ts'
+
+/** Pages of docs/ that are written from the code, by their path. A test fails when a committed one differs. */
+export const generatedPages: Readonly<Record<string, () => string>> = {
+  'docs/machines.md': machinesPage,
+  'docs/engines.md': enginesPage,
+}
+
+const byHand = 'Written by `npm run docs` from the code; do not edit it by hand.'
+
+function machinesPage(): string {
+  return page(
+    '# State machines and verdicts',
+    byHand,
+    `Two state machines say what is true of a launch and of a node. The code has them as tables
+(\`src/core/launch-table.ts\`, \`src/core/node-table.ts\`); types, database checks and this page come from those.
+An arrow is a fact that a loop has seen in the rows. A fact that a state does not list changes nothing.`,
+    '## Node',
+    `One machine, from the intent to have it until the cloud says that it is gone. Out of \`releasing\` only the cloud's
+own word leads, given twice with time between, while the node itself is silent.`,
+    diagramOf(nodeTable, 'intended'),
+    statesTable(nodeTable),
+    '## Launch',
+    'The durable effort to get one node. An end state means that nothing of the launch is left running.',
+    diagramOf(launchTable, 'queued'),
+    statesTable(launchTable),
+    '## Verdicts',
+    `Three witnesses speak of a node that has joined: the heartbeat of its agent, the probe of its engine by the gateways,
+and the sighting of its machine at the cloud. Each is good, bad or unknown; one that is silent is unknown, never bad.
+The first row that matches applies. A \`suspect\` or \`dead\` node gets no requests; only \`dead\` releases it.`,
+    verdictsTable(),
+  )
+}
+
+function diagramOf<S extends string, F extends string>(table: MachineTable<S, F>, start: S): string {
+  const arrows = statesOf(table).flatMap((state) =>
+    Object.entries<S | undefined>(table[state].on).map(([fact, next]) => `    ${state} --> ${next}: ${fact}`),
+  )
+  const ends = endStatesOf(table).map((state) => `    ${state} --> [*]`)
+  return ['```mermaid', 'stateDiagram-v2', `    [*] --> ${start}`, ...arrows, ...ends, '```'].join('\n')
+}
+
+const billedInWords: Readonly<Record<Billed, string>> = { no: 'no', yes: 'yes', unknown: 'may be' }
+
+function statesTable<S extends string, F extends string>(table: MachineTable<S, F>): string {
+  const rows = statesOf(table).map((state) => {
+    const facts = Object.entries<S | undefined>(table[state].on).map(([fact, next]) => `${fact} → ${next}`)
+    return [`\`${state}\``, billedInWords[table[state].billed], facts.join(', ') || 'nothing: it is over']
+  })
+  return tableOf(['State', 'Billed', 'What leads out of it'], rows)
+}
+
+function verdictsTable(): string {
+  const rows = verdictTable.map(({ row, when, verdict, meaning }) => {
+    const { heartbeat, probe, sighting } = when
+    const signals = [heartbeat, probe, sighting].map((value) => (value === '*' ? 'any' : value))
+    return [`\`${row}\``, ...signals, verdict, String(severity[verdict]), meaning]
+  })
+  return tableOf(['Row', 'Heartbeat', 'Probe', 'Sighting', 'Verdict', 'Severity', 'Meaning'], rows)
+}
+
+function enginesPage(): string {
+  return page(
+    '# Engines and their arguments',
+    byHand,
+    `A launch may give its engine the arguments below and no others: an argument that is not listed is refused, because
+some would run code from elsewhere (\`--trust-remote-code\`, \`--middleware\`) or open the machine (\`--host\`,
+\`--api-key\`). Model, served name, address and port are always set by Flightdeck. The command itself comes from the
+operator's configuration, never from a request.`,
+    ...engineNames.flatMap((name) => [`## ${name}`, aboutEngine(enginePresets[name])]),
+  )
+}
+
+function aboutEngine(preset: EnginePreset): string {
+  const words = preset.argv({ model: '<source>', servedName: '<name>', port: '{port}' })
+  const command = preset.command.length > 0 ? preset.command.join(' ') : '<command of the configuration>'
+  const rows = Object.entries(preset.arguments).map(([name, kind]) => [`\`${name}\``, valueInWords(kind)])
+  return [`Started as \`${[command, ...words].join(' ')}\`.`, '', tableOf(['Argument', 'Value'], rows)].join('\n')
+}
+
+function valueInWords(kind: ArgumentKind): string {
+  switch (kind.kind) {
+    case 'flag':
+      return '`true` or `false`'
+    case 'integer':
+      return `whole number from ${kind.min} to ${kind.max}`
+    case 'number':
+      return `number from ${kind.min} to ${kind.max}`
+    case 'choice':
+      return kind.of.map((choice) => `\`${choice}\``).join(', ')
+    case 'text':
+      return 'name of letters, digits and `_ . : / + -` that begins with a letter or digit, 128 characters at most'
+  }
+}
+
+function tableOf(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+const page = (...parts: readonly string[]): string => `${parts.join('\n\n')}\n`
+
+if (import.meta.main) {
+  for (const [path, write] of Object.entries(generatedPages)) writeFileSync(join(projectRoot, path), write())
+}
