@@ -16,23 +16,25 @@ export interface AnswerHead {
   readonly keepAlive: boolean
 }
 
-const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/
-const fieldName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there.
-const control = /[\0-\x08\x0a-\x1f\x7f]/
+// One match over the whole head is far cheaper than several a line. Values hold no control character but the tab.
+const wellFormed =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there.
+  /^HTTP\/1\.[01] [1-5]\d\d(?: [^\0-\x08\x0a-\x1f\x7f]*)?(?:\r\n[\w!#$%&'*+.^`|~-]+:[^\0-\x08\x0a-\x1f\x7f]*)*$/
 const digits = /^\d{1,15}$/
 
 /** Reads a head given without its closing empty line. Stricter than the RFC: what is unusual is refused, not guessed. */
 export function parseHead(text: string): AnswerHead {
-  const lines = text.split('\r\n')
-  const first = lines[0] ?? ''
-  const start = statusLine.exec(first)
-  if (!start || control.test(first)) throw new FramingBroken('The answer does not begin with an HTTP/1 status line.')
+  if (!wellFormed.test(text)) throw new FramingBroken('The head of the answer is not one of HTTP/1.')
   const headers: string[] = []
-  const found = { length: null as string | null, coding: null as string | null, connection: '', contentType: '' }
-  for (let i = 1; i < lines.length; i++) readField(lines[i] ?? '', headers, found)
-  const status = Number(start[2])
-  const old = start[1] === '0'
+  const found: Found = { length: null, coding: null, connection: '', contentType: '' }
+  let from = text.indexOf('\r\n')
+  while (from >= 0) {
+    const next = text.indexOf('\r\n', from + 2)
+    readField(next < 0 ? text.slice(from + 2) : text.slice(from + 2, next), headers, found)
+    from = next
+  }
+  const status = Number(text.slice(9, 12))
+  const old = text[7] === '0'
   const { body, length } = bodyOf(status, old, found.length, found.coding)
   const connection = found.connection.toLowerCase()
   const asked = old ? connection.includes('keep-alive') : !connection.includes('close')
@@ -48,8 +50,7 @@ interface Found {
 
 function readField(line: string, headers: string[], found: Found) {
   const colon = line.indexOf(':')
-  const name = line.slice(0, Math.max(0, colon)).toLowerCase()
-  if (!fieldName.test(name) || control.test(line)) throw new FramingBroken('A header line of the answer is malformed.')
+  const name = line.slice(0, colon).toLowerCase()
   const value = line.slice(colon + 1).trim()
   headers.push(name, value)
   switch (name) {

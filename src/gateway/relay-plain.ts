@@ -3,6 +3,8 @@ import type { AnswerHead, BodyFraming } from './framing.ts'
 import { type Passed, payload } from './relay-stream.ts'
 import { type Tokens, tailBytes, tokensInTail } from './tokens.ts'
 
+const oneWriteBelow = 16_384
+
 /** A plain answer on its way from the engine to the client; its bytes are never parsed. */
 export class PlainAnswer {
   tokens: Tokens | null = null
@@ -30,7 +32,9 @@ export class PlainAnswer {
     }
     if (!last) return piece.length === 0 || response.write(piece) ? 'more' : 'slow'
     if (this.#tail !== null) this.tokens = tokensInTail(this.#tail)
-    response.end(piece)
+    // As text of one byte a character, head and body leave in one buffer and one system call.
+    if (piece.length < oneWriteBelow) response.end(piece.toString('latin1'), 'latin1')
+    else response.end(piece)
     return 'complete'
   }
 

@@ -15,6 +15,9 @@ export function tokensOf(usage: unknown): Tokens | null {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
+/** Longer than any `usage` object with its details. */
+const usageBytes = 1_024
+
 /** Engines write `usage` behind the choices; this much of a plain answer's end is looked at. */
 export const tailBytes = 8_192
 
@@ -24,7 +27,7 @@ const member = /^"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})/
 export function tokensInTail(tail: Buffer): Tokens | null {
   const at = tail.lastIndexOf('"usage"')
   if (at < 0) return null
-  const found = member.exec(tail.toString('latin1', at))
+  const found = member.exec(tail.toString('latin1', at, at + usageBytes))
   if (!found?.[1]) return null
   try {
     return tokensOf(JSON.parse(found[1]))

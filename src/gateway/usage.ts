@@ -37,6 +37,7 @@ export class UsageTally {
   #rows = new Map<string, UsageRow>()
   #minute = ''
   #minuteEnds = 0
+  #last: UsageRow | null = null
 
   /** `now`: epoch ms. */
   add(spent: Spent, now: number) {
@@ -45,12 +46,7 @@ export class UsageTally {
       this.#minute = new Date(begins).toISOString()
       this.#minuteEnds = begins + 60_000
     }
-    const key = `${this.#minute}\n${spent.keyId}\n${spent.nodeId}\n${spent.model}`
-    let row = this.#rows.get(key)
-    if (!row) {
-      row = emptyRow(this.#minute, spent)
-      this.#rows.set(key, row)
-    }
+    const row = this.#rowOf(spent)
     row.requests += 1
     if (spent.outcome === 'failed') row.failedRequests += 1
     else if (spent.outcome === 'aborted') row.abortedRequests += 1
@@ -60,11 +56,31 @@ export class UsageTally {
     row.durationMs += Math.max(0, Math.round(spent.durationMs))
   }
 
+  #rowOf(spent: Spent): UsageRow {
+    const last = this.#last
+    // Mostly the same few come again; building a key for each request costs more than this look.
+    if (
+      last !== null &&
+      last.keyId === spent.keyId &&
+      last.nodeId === spent.nodeId &&
+      last.model === spent.model &&
+      last.minute === this.#minute
+    )
+      return last
+    const fresh = emptyRow(this.#minute, spent)
+    const key = rowKey(fresh)
+    const row = this.#rows.get(key) ?? fresh
+    this.#rows.set(key, row)
+    this.#last = row
+    return row
+  }
+
   /** All rows since the last take. */
   take(): UsageRow[] {
     if (this.#rows.size === 0) return []
     const rows = [...this.#rows.values()]
     this.#rows = new Map()
+    this.#last = null
     return rows
   }
 }
