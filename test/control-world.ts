@@ -171,6 +171,17 @@ export class World {
     })
   }
 
+  /** The rows that only loops write, as text: two of them are equal when nothing was written between. */
+  async written(): Promise<string> {
+    const of = this.#launchId
+    const launch = await this.#db.selectFrom('launches').selectAll().where('id', '=', of).execute()
+    const nodes = await this.nodes()
+    const attempts = await this.#db.selectFrom('attempts').selectAll().where('launch_id', '=', of).execute()
+    const ledger = await this.#db.selectFrom('ledger').selectAll().where('launch_id', '=', of).orderBy('id').execute()
+    const events = await this.#db.selectFrom('events').select('text').where('launch_id', '=', of).execute()
+    return JSON.stringify([launch, nodes, attempts, ledger, events])
+  }
+
   /** What is wrong with how it all ended, in words: what may run, be billed or be open still. */
   async faults(): Promise<string[]> {
     const state = await this.state()

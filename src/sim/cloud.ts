@@ -115,7 +115,8 @@ export class SimCloud implements Cloud {
   async ensureGone(name: string): Promise<void> {
     this.calls.ensureGone += 1
     const machine = this.machines.get(name)
-    if (!machine) return
+    // What the cloud does not show yet it does not know yet: the worst case of a late listing.
+    if (!machine || machine.listedFrom > this.#clock.now()) return
     machine.endsAsked += 1
     if (machine.endsAsked >= this.faults.endAsks) this.machines.delete(name)
   }
