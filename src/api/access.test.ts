@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { expectGolden } from '../../test/golden-file.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { joinTokenFor } from '../store/join-token.ts'
 import { livePath } from '../wire/live.ts'
 import { type Route, routes } from '../wire/routes.ts'
 import { startTestApi, type TestApi } from './api-for-tests.ts'
 import { downloadRoutes } from './downloads.ts'
-import { expectGolden } from './golden-for-tests.ts'
 
 let at: TestApi
 let callers: Record<string, string | null>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { expectGolden } from '../api/golden-for-tests.ts'
+import { expectGolden } from '../../test/golden-file.ts'
 import { openApiDocument } from './openapi.ts'
 import { routes } from './routes.ts'
 

@@ -1,8 +1,8 @@
+import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect } from 'vitest'
 
-const folder = join(import.meta.dirname, '../../test/golden')
+const folder = join(import.meta.dirname, 'golden')
 
 /** Holds a text against a file that people review; `UPDATE_GOLDEN=1` writes the file anew. */
 export function expectGolden(name: string, text: string): void {
@@ -11,5 +11,5 @@ export function expectGolden(name: string, text: string): void {
     mkdirSync(folder, { recursive: true })
     writeFileSync(file, text)
   }
-  expect(text, `test/golden/${name} differs; UPDATE_GOLDEN=1 writes it anew`).toBe(readFileSync(file, 'utf8'))
+  assert.equal(text, readFileSync(file, 'utf8'), `test/golden/${name} differs; UPDATE_GOLDEN=1 writes it anew`)
 }

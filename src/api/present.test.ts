@@ -1,0 +1,212 @@
+import { expect, test } from 'vitest'
+import { failureRecord } from '../core/failure.ts'
+import { defaultSignalAges } from '../core/health.ts'
+import { launchStates } from '../core/launch-table.ts'
+import { nodeStates } from '../core/node-table.ts'
+import type { PhasePast } from '../core/phases.ts'
+import type { LaunchRow } from '../store/read-launches.ts'
+import type { NodeRow } from '../store/read-nodes.ts'
+import type { LoopRow } from '../store/read-status.ts'
+import { offer } from './api-for-tests.ts'
+import { presentLaunch } from './present-launch.ts'
+import { presentNode } from './present-node.ts'
+import { presentStatus } from './present-status.ts'
+
+const now = 1_800_000_000_000
+
+function launchRow(over: Partial<LaunchRow>): LaunchRow {
+  return {
+    id: 'la-1',
+    state: 'attempting',
+    stateSince: now - 1_000,
+    deploymentId: 'de-1',
+    deployment: 'd',
+    slot: 1,
+    model: 'm',
+    engine: 'vllm',
+    origin: 'hand',
+    requestedBy: 'me',
+    createdAt: now - 10_000,
+    deadlineAt: now + 10_000,
+    endedAt: null,
+    liveAt: null,
+    unwantedAt: null,
+    failure: null,
+    nodeId: 'no-1',
+    nodeState: 'requesting',
+    cloud: 'local',
+    phase: null,
+    phaseStartedAt: null,
+    phaseEndedAt: null,
+    phasePercent: null,
+    wish: { clouds: [], regions: [], gpu: null, gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
+    offers: [offer],
+    engineArgs: {},
+    closedMicroUsd: 0,
+    open: [],
+    ...over,
+  }
+}
+
+function nodeRow(over: Partial<NodeRow>): NodeRow {
+  return {
+    id: 'no-1',
+    name: 'fd-a-1',
+    state: 'ready',
+    stateSince: now,
+    verdict: 'healthy',
+    verdictRow: null,
+    verdictSince: null,
+    launchId: 'la-1',
+    deploymentId: 'de-1',
+    deployment: 'd',
+    model: 'm',
+    engine: 'vllm',
+    offer,
+    instanceType: null,
+    spot: false,
+    gpus: [],
+    agentVersion: null,
+    engineVersion: null,
+    addresses: [],
+    hostname: null,
+    createdAt: now,
+    askedAt: null,
+    firstSeenAt: null,
+    joinedAt: null,
+    readyAt: null,
+    goneAt: null,
+    unwantedAt: null,
+    drainAskedAt: null,
+    failure: null,
+    heardAt: null,
+    heartbeat: null,
+    inFlight: 0,
+    probeAt: null,
+    probeGood: null,
+    probeDetail: null,
+    seen: null,
+    seenAt: null,
+    phase: null,
+    phasePercent: null,
+    closedMicroUsd: 0,
+    open: [],
+    ...over,
+  }
+}
+
+const past: PhasePast = new Map([
+  ['requesting', 1_000],
+  ['booting', 2_000],
+  ['weights_load', 7_000],
+])
+const scene = (known: PhasePast) => ({ now, queue: ['la-0', 'la-1'], pastOf: () => known })
+const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000 }
+const message = (over: Partial<NodeRow>) => presentNode(nodeRow(over), nodeScene).statusMessage
+
+test('the past gives the remaining time; without one there is a percentage and no promise', () => {
+  const row = launchRow({ phase: 'weights_load', phaseStartedAt: now - 1_000, phasePercent: 50 })
+  expect(presentLaunch(row, scene(past))).toMatchObject({ phase: 'weights_load', percent: 65, etaMs: 3_500 })
+  const guess = presentLaunch(row, scene(new Map()))
+  expect(guess.etaMs).toBeNull()
+  expect(guess.percent).toBeGreaterThan(0)
+})
+
+test('a queued launch tells its place, and one that waits for a next try starts over', () => {
+  const queued = presentLaunch(launchRow({ state: 'queued', nodeId: null, nodeState: null }), scene(past))
+  expect(queued).toMatchObject({ phase: 'queued', queuePlace: 2 })
+  const waiting = presentLaunch(launchRow({ state: 'backing_off', nodeState: 'gone', phase: 'booting' }), scene(past))
+  expect(waiting).toMatchObject({ phase: 'queued', queuePlace: null })
+})
+
+test('a launch that failed stands where it was stopped and promises nothing; one that was live stands at its end', () => {
+  const stopped = {
+    state: 'failed',
+    nodeState: 'gone',
+    phase: 'booting',
+    phaseStartedAt: now - 9_000,
+    phaseEndedAt: now - 8_000,
+  } as const
+  expect(presentLaunch(launchRow(stopped), scene(past))).toMatchObject({ phase: 'booting', percent: 20, etaMs: null })
+  const later = presentLaunch(launchRow(stopped), { ...scene(past), now: now + 60_000 })
+  expect(later.percent).toBe(20)
+  expect(presentLaunch(launchRow({ state: 'ended', liveAt: now }), scene(past))).toMatchObject({ percent: 100 })
+})
+
+test('only a launch whose table knows a way out, and that is not on it, can be cancelled', () => {
+  const cancellable = launchStates.filter(
+    (state) => presentLaunch(launchRow({ state }), scene(past)).actions.length > 0,
+  )
+  expect(cancellable).toEqual(['queued', 'attempting', 'backing_off', 'live'])
+  expect(presentLaunch(launchRow({ unwantedAt: now }), scene(past)).actions).toEqual([])
+})
+
+test('only a ready node drains, once, and what is on its way out is not released again', () => {
+  const actions = Object.fromEntries(
+    nodeStates.map((state) => [state, presentNode(nodeRow({ state }), nodeScene).actions.join(' ')]),
+  )
+  expect(actions).toEqual({
+    intended: 'release',
+    requesting: 'release',
+    booting: 'release',
+    loading: 'release',
+    ready: 'drain release',
+    draining: 'release',
+    releasing: '',
+    gone: '',
+  })
+  expect(presentNode(nodeRow({ drainAskedAt: now }), nodeScene).actions).toEqual(['release'])
+})
+
+test('a node says in plain words what it does, and why it ended', () => {
+  expect(message({ state: 'requesting', askedAt: now })).toBe('asked for, not seen yet')
+  expect(message({ state: 'loading', phase: 'weights_load', phasePercent: 40.4 })).toBe('weights_load 40 %')
+  expect(message({ inFlight: 3 })).toBe('serving, 3 in flight')
+  expect(message({ verdict: 'suspect' })).toBe('gets no requests: suspect')
+  expect(message({ state: 'draining', inFlight: 2 })).toBe('draining, 2 left')
+  const failure = failureRecord('engine_failed', 'Out of memory.')
+  expect(message({ state: 'releasing', failure })).toBe('being released: Out of memory.')
+})
+
+test('a signal that is too old is unknown and keeps its age; a node that is gone has no lease', () => {
+  const old = presentNode(nodeRow({ heardAt: now - defaultSignalAges.heartbeatMs - 1 }), nodeScene)
+  expect(old.signals.heartbeat).toMatchObject({ value: 'unknown', at: expect.any(String) })
+  expect(old.leaseUntil).toBe(new Date(now - defaultSignalAges.heartbeatMs - 1 + 1_000).toISOString())
+  expect(presentNode(nodeRow({ state: 'gone', heardAt: now }), nodeScene).leaseUntil).toBeNull()
+})
+
+test('what was spent is the closed intervals and the open one until now', () => {
+  const open = [{ pricePerHourMicroUsd: 3_600_000, since: now - 10_000 }]
+  expect(presentNode(nodeRow({ closedMicroUsd: 5, open }), nodeScene).costMicroUsd).toBe(10_005)
+})
+
+test('a loop is late when due rows are left alone, not when there is nothing to do; a server that left is not shown', () => {
+  const loop = (over: Partial<LoopRow>): LoopRow => ({
+    loop: 'node',
+    server: 'a',
+    at: now,
+    tookMs: 1,
+    moved: 0,
+    everyMs: 1_000,
+    error: null,
+    dueSince: null,
+    ...over,
+  })
+  const day = 86_400_000
+  const loops = [
+    loop({ at: now - day, server: 'left' }),
+    loop({ dueSince: now - 4_000 }),
+    loop({ loop: 'sight', at: now - day }),
+  ]
+  const row = { install: 'i', paused: false, pausedReason: null, guard: null, burnPerHourMicroUsd: 0 }
+  const pool = { size: 1, waitingNow: () => 0, longestWaitMs: () => 0, waits: () => ({ count: 0, totalMs: 0 }) }
+  const view = presentStatus(
+    { ...row, nodes: [], launches: [], loops, gateways: [] },
+    { now, databaseKind: 'given', pool, tableVersion: null },
+  )
+  expect(view.loops.map((shown) => [shown.loop, shown.server, shown.late])).toEqual([
+    ['node', 'a', true],
+    ['sight', 'a', false],
+  ])
+  expect(view.nodes.ready).toBe(0)
+})
