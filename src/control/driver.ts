@@ -43,6 +43,7 @@ export class Driver {
   readonly #running = new Set<Promise<void>>()
   readonly #done: Promise<void>
   #stopped = false
+  #isCutOff = false
   #nudged = false
   #wake: (() => void) | null = null
   #nextDueAt: number | null = null
@@ -69,13 +70,18 @@ export class Driver {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const waitMs = await this.#claimMore().catch((error) => {
-        this.#deps.log.warn({ loop: this.loop, err: error }, 'the loop could not claim rows')
-        return afterErrorMs
-      })
+      const waitMs = await this.#claimMore().catch((error) => this.#cutOff(error))
       if (!this.#nudged && !this.#stopped) await this.#sleep(waitMs)
     }
     await Promise.allSettled(this.#running)
+  }
+
+  /** The database is away: said once, not every second of an outage. */
+  #cutOff(error: unknown): number {
+    if (!this.#isCutOff)
+      this.#deps.log.warn({ loop: this.loop, err: error }, 'the loop cannot claim rows; it keeps trying')
+    this.#isCutOff = true
+    return afterErrorMs
   }
 
   #sleep(ms: number): Promise<void> {
@@ -98,6 +104,8 @@ export class Driver {
     const free = this.#loop.parallel - this.#running.size
     if (free > 0 && !(this.#loop.acts && isPaused())) {
       const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, server)
+      if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
+      this.#isCutOff = false
       for (const claim of claims) this.#begin(claim)
     }
     const dueInMs = this.#nextDueAt === null ? floorMs : Math.max(shortestMs, this.#nextDueAt - clock.now())

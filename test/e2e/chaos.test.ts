@@ -102,11 +102,7 @@ test('the database stopped for 30 s: requests keep being routed, nothing is rele
   }
   await server.start()
 
-  await until(
-    async () => (await plane.client.showLaunch({ params: { id: launch.id } }).catch(() => null))?.state === 'live',
-    20_000,
-    () => 'work does not resume',
-  )
+  await plane.reaches(launch.id, ['live'], 30_000)
   expect([...(await plane.machines()).keys()]).toEqual([...before.keys()])
   const another = await plane.launched('quick')
   await plane.reaches(another.id, ['live'], 30_000)

@@ -131,14 +131,18 @@ export class Plane {
   /** Waits until the launch is in one of the states. */
   async reaches(id: string, states: readonly LaunchState[], withinMs = 20_000): Promise<LaunchDetail> {
     let last: LaunchDetail | undefined
+    let problem = ''
     await until(
       async () => {
-        last = await this.client.showLaunch({ params: { id } }).catch(() => last)
-        return last !== undefined && states.includes(last.state)
+        const shown = await this.client.showLaunch({ params: { id } }).catch((error: Error) => {
+          problem = error.message
+        })
+        last = shown ?? last
+        return shown !== undefined && states.includes(shown.state)
       },
       withinMs,
       () =>
-        `launch ${id} is ${last?.state} (${last?.phase}), not ${states.join(' or ')}: ${JSON.stringify(last?.failure)}`,
+        `launch ${id} is ${last?.state} (${last?.phase}), not ${states.join(' or ')}: ${JSON.stringify(last?.failure)} ${problem}`,
     )
     return last as LaunchDetail
   }
@@ -190,6 +194,11 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
     gateway: { port: gatewayPort },
     graceS: 0,
     heartbeatS: 1,
+    models: scripts.map(([name, { engine: preset = 'vllm', ...script }]) => ({
+      name,
+      engine: preset,
+      source: JSON.stringify({ startupMs: 300, ...script }),
+    })),
     ...options.config,
     local: {
       pricePerHourUsd: 3.6,
@@ -198,11 +207,6 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
       ...options.local,
       engines: { vllm: { command: engine }, ...(options.local?.engines ?? {}) },
     },
-    models: scripts.map(([name, { engine: preset = 'vllm', ...script }]) => ({
-      name,
-      engine: preset,
-      source: JSON.stringify({ startupMs: 300, ...script }),
-    })),
   }
 }
 
