@@ -10,6 +10,7 @@ import { allPages, isWholeId, pickOne } from './find.ts'
 import { followLaunch } from './follow-launch.ts'
 import { secondsOf } from './human-time.ts'
 import { launchesText, launchText, planText } from './launch-text.ts'
+import { plainLine } from './plain-text.ts'
 import type { Act } from './program.ts'
 
 type Wish = LaunchRequest['wish']
@@ -116,8 +117,21 @@ async function launch(context: Context, model: string, options: LaunchOptions): 
     answer(context, reply, ({ id }) => `${id}\n`)
     return exitCodes.ok
   }
-  if (!context.json) context.terminal.err(`launch ${reply.id}\n`)
+  if (!context.json) context.terminal.err(`launch ${reply.id}\n${await pauseNote(context)}`)
   return followLaunch(context, reply)
+}
+
+/** A launch waits while automation is paused; whoever watches it should not have to guess why. */
+async function pauseNote({ client }: Context): Promise<string> {
+  try {
+    const { paused, pausedReason } = await client.status()
+    if (!paused) return ''
+    const why = pausedReason ? ` (${plainLine(pausedReason)})` : ''
+    return `Automation is paused${why}: the launch waits until \`flightdeck resume\`.\n`
+  } catch {
+    // Only a hint: the launch was accepted, and the watching tells what is wrong.
+    return ''
+  }
 }
 
 async function findLaunch({ client }: Context, given: string): Promise<string> {

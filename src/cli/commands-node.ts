@@ -50,7 +50,7 @@ async function drain(context: Context, given: string, options: { deadline?: numb
 
 async function release(context: Context, given: string): Promise<void> {
   const node = await context.client.releaseNode({ params: { id: await findNode(context, given) } })
-  answer(context, node, ({ name, state }) => `${name} is ${state}; \`flightdeck nodes\` shows when it is gone.\n`)
+  answer(context, node, ({ name }) => `${name} is being given back; \`flightdeck nodes\` shows when it is gone.\n`)
 }
 
 interface LogOptions {

@@ -103,7 +103,7 @@ export function planText(plan: PlanView, look: Look): string {
       ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
       ['cost', `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`],
       ['time limit', humanRough(plan.timeLimitS * 1_000)],
-      ['queue', plan.queuePlace === 0 ? 'starts at once' : `place ${plan.queuePlace}`],
+      ['queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
       ['engine', cut(plainLine(plan.argv.join(' ')), look.columns - 14)],
     ],
     look,

@@ -117,7 +117,7 @@ test('Ctrl-C ends the watching and not the launch, and says how to go on', async
   expect(code).toBe(exitCodes.interrupted)
   expect(err).toContain('flightdeck show la-0000000001 --follow')
   expect(err).toContain('flightdeck cancel la-0000000001')
-  expect(control.asked.map(({ call }) => call)).toEqual(['POST /api/launches'])
+  expect(control.asked.map(({ call }) => call)).toEqual(['POST /api/launches', 'GET /api/status'])
 })
 
 test('a refusal is told with cause, remedy, code and request id, as text and as JSON', async () => {
