@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 
 const chunkEnd = Buffer.from('\r\n')
@@ -11,6 +12,7 @@ export class ClientStream {
   readonly #response: ServerResponse
   /** HTTP/1.0 knows no chunks: the stream ends with the connection. */
   readonly #chunked: boolean
+  #begun = false
 
   constructor(response: ServerResponse, status: number, headers: string[]) {
     this.#response = response
@@ -29,14 +31,28 @@ export class ClientStream {
     return this.#chunked
   }
 
+  /** What tells of a client that reads again after a write said false. */
+  get drainer(): EventEmitter {
+    return this.#response.socket ?? this.#response
+  }
+
   /** Whole chunks as the engine framed them. False: the client is slow. */
   verbatim(bytes: Buffer): boolean {
-    return this.#response.write(bytes)
+    const { socket } = this.#response
+    // Past the head, the response would only cork and uncork the socket around each chunk. Until an earlier pipelined
+    // answer is over there is no socket, and the response holds what is written.
+    return this.#begun && socket !== null ? socket.write(bytes) : this.#begin(bytes)
+  }
+
+  #begin(bytes: Buffer): boolean {
+    const kept = this.#response.write(bytes)
+    this.#begun = true
+    return kept
   }
 
   payload(pieces: readonly Buffer[]): boolean {
     const bytes = this.#framed(pieces)
-    return bytes === null || this.#response.write(bytes)
+    return bytes === null || this.verbatim(bytes)
   }
 
   /** Ends with whole chunks of the engine, its last one included. */

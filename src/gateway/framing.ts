@@ -97,7 +97,7 @@ const maxSizeDigits = 7
 export class BodyFraming {
   done = false
   /** Payload of the last `read`: start, end, start, end, ... */
-  readonly ranges: number[] = []
+  ranges: readonly number[] = []
   #kind: BodyKind = 'none'
   #left = 0
   #state = atSize
@@ -108,7 +108,7 @@ export class BodyFraming {
     this.#left = head.length
     this.#state = atSize
     this.#digits = 0
-    this.ranges.length = 0
+    this.ranges = []
     this.done = head.body === 'none' || (head.body === 'length' && head.length === 0)
   }
 
@@ -119,11 +119,13 @@ export class BodyFraming {
 
   /** Reads from `at`; returns where the body ends or the buffer does. */
   read(bytes: Buffer, at: number): number {
-    this.ranges.length = 0
-    if (this.done) return at
+    if (this.done) {
+      this.ranges = []
+      return at
+    }
     if (this.#kind === 'chunked') return this.#chunks(bytes, at)
     const end = this.#kind === 'close' ? bytes.length : Math.min(bytes.length, at + this.#left)
-    if (end > at) this.ranges.push(at, end)
+    this.ranges = end > at ? [at, end] : []
     if (this.#kind === 'length') {
       this.#left -= end - at
       this.done = this.#left === 0
@@ -138,16 +140,18 @@ export class BodyFraming {
   }
 
   #chunks(bytes: Buffer, from: number): number {
+    const ranges: number[] = []
     let at = from
     while (at < bytes.length && !this.done) {
       if (this.#state === inData) {
         const end = Math.min(bytes.length, at + this.#left)
-        this.ranges.push(at, end)
+        ranges.push(at, end)
         this.#left -= end - at
         if (this.#left === 0) this.#state = dataCr
         at = end
       } else this.#frame(bytes[at++] as number)
     }
+    this.ranges = ranges
     return at
   }
 

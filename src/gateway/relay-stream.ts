@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { ClientStream } from './client-stream.ts'
 import { EventScan, EventTooLong } from './events.ts'
@@ -23,6 +24,10 @@ export class StreamAnswer {
     this.#client.flush()
   }
 
+  get drainer(): EventEmitter {
+    return this.#client.drainer
+  }
+
   /** Only whole events leave, so a comment may always follow. */
   ping() {
     this.#client.payload(ping)
@@ -33,7 +38,7 @@ export class StreamAnswer {
     const asItCame = changed === null && verbatim && this.#client.speaksChunks
     if (!last && !this.scan.failed) {
       const kept = asItCame
-        ? this.#client.verbatim(bytes.subarray(from, to))
+        ? this.#client.verbatim(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
         : this.#client.payload(changed ?? payload(bytes, framing))
       return kept ? 'more' : 'slow'
     }

@@ -205,7 +205,8 @@ export class Relay implements AnswerReader, Waiter {
     if (this.#paused) return
     this.#paused = true
     this.#socket?.pause()
-    this.#response.once('drain', () => {
+    const drainer = this.#stream?.drainer ?? this.#response
+    drainer.once('drain', () => {
       this.#paused = false
       this.#since = this.#host.coarseNow
       this.#socket?.resume()

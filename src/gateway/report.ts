@@ -62,7 +62,7 @@ export class Reporter {
         away = false
       } catch (error) {
         if (signal.aborted) return
-        if (!away) log.warn({ err: error }, 'The report did not reach control; usage is kept on disk.')
+        if (!away) log.warn({ why: String(error) }, 'The report did not reach control; usage is kept on disk.')
         away = true
         waitMs = backoff.next()
       }

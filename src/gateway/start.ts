@@ -99,7 +99,9 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
     server.closeAllConnections()
     // A last word while control listens; without it, the journal keeps everything for the next start.
     const gaveUp = setTimeout(() => ending.abort(), 2_000)
-    await reporter.once().catch((error: unknown) => log.warn({ err: error }, 'The last report did not reach control.'))
+    await reporter
+      .once()
+      .catch((error: unknown) => log.warn({ why: String(error) }, 'The last report did not reach control.'))
     clearTimeout(gaveUp)
     ending.abort()
     await Promise.all(loops)
@@ -129,7 +131,10 @@ class DrainNudges {
       else if (!this.#told.has(id) && pool.sockets.size > 0) {
         this.#told.add(id)
         ask(pool, { method: 'POST', path: reverse.nudgePath }, 5_000).catch((error: unknown) =>
-          this.#log.info({ err: error, nodeId: id }, 'The nudge did not reach the node; its next heartbeat will do.'),
+          this.#log.info(
+            { why: String(error), nodeId: id },
+            'The nudge did not reach the node; its next heartbeat will do.',
+          ),
         )
       }
     }

@@ -65,7 +65,8 @@ export class TableFollower {
         if (performance.now() - began < 20) await pause(100, signal)
       } catch (error) {
         if (signal.aborted) return
-        if (this.awaySince === null) log.warn({ err: error }, 'Control does not answer; the last good table is used.')
+        if (this.awaySince === null)
+          log.warn({ why: String(error) }, 'Control does not answer; the last good table is used.')
         this.awaySince ??= Date.now()
         await pause(backoff.next(), signal)
       }
@@ -75,7 +76,7 @@ export class TableFollower {
   /** Resolves when control has confirmed the table after this call, or cannot within two seconds. */
   async fresh(): Promise<void> {
     this.#refresh ??= this.#poll(0)
-      .catch((error: unknown) => this.#deps.log.debug({ err: error }, 'The table could not be confirmed.'))
+      .catch((error: unknown) => this.#deps.log.debug({ why: String(error) }, 'The table could not be confirmed.'))
       .finally(() => {
         this.#refresh = null
       })

@@ -152,7 +152,7 @@ export class NodeSocket {
   #ended() {
     const reader = this.#reader
     if (reader !== null && this.#head !== null && this.#framing.closed()) {
-      this.#framing.ranges.length = 0
+      this.#framing.read(noBytes, 0)
       this.#finish(reader, noBytes, 0, 0, false)
     }
     this.#end('The node closed the connection.')
