@@ -31,6 +31,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
       'n.verdict_since',
       'n.failure',
       'n.created_at',
+      'n.ready_at',
     ])
     .select(['g.heard_at', 'g.heartbeat', 'g.probe_at', 'g.probe_good', 's.seen', 's.at'])
     .where('n.state', 'in', ['loading', 'ready', 'draining'])
