@@ -2,6 +2,7 @@ import type { CommandDeps } from '../commands/context.ts'
 import { createKey, revokeKey } from '../commands/keys.ts'
 import { createOperator, disableOperator } from '../commands/operators.ts'
 import { deleteSecret, putSecret } from '../commands/secrets.ts'
+import type { RouteTables } from '../intake/routes.ts'
 import { readAudit, readKeys, readOperators, readSecretNames } from '../store/read-people.ts'
 import type { Handlers } from './asked.ts'
 import { cursorOf, placeOf } from './cursor.ts'
@@ -21,8 +22,18 @@ type Names =
   | 'deleteSecret'
   | 'audit'
 
-export function peopleHandlers(deps: CommandDeps): Handlers<Names> {
+// The table is made anew within a few tens of ms; a reply is not held up for longer than a person notices.
+const routedWithinMs = 300
+
+export function peopleHandlers(deps: CommandDeps, tables: RouteTables): Handlers<Names> {
   const { db } = deps.store
+  /** Answers once the gateways that wait for news have it: a key that is shown works, one that is revoked does not. */
+  async function routed<T>(change: () => Promise<T>): Promise<T> {
+    const { version } = await tables.current()
+    const done = await change()
+    await tables.waitAfter(version, routedWithinMs)
+    return done
+  }
   const key = async (tenantId: string, id: string) => presentKey(theOne(await readKeys(db, tenantId, id), `key ${id}`))
   const operator = async (tenantId: string, id: string) =>
     presentOperator(theOne(await readOperators(db, tenantId, id), `operator ${id}`))
@@ -30,11 +41,11 @@ export function peopleHandlers(deps: CommandDeps): Handlers<Names> {
     me: async ({ actor: { id, name, role } }) => ({ id, name, role }),
     listKeys: async ({ actor }) => ({ items: (await readKeys(db, actor.tenantId)).map(presentKey) }),
     async createKey({ actor, body }) {
-      const made = await createKey(deps, actor, body)
+      const made = await routed(() => createKey(deps, actor, body))
       return { ...(await key(actor.tenantId, made.keyId)), key: made.key }
     },
     async revokeKey({ actor, id }) {
-      await revokeKey(deps, actor, id)
+      await routed(() => revokeKey(deps, actor, id))
       return key(actor.tenantId, id)
     },
     listOperators: async ({ actor }) => ({ items: (await readOperators(db, actor.tenantId)).map(presentOperator) }),

@@ -74,6 +74,23 @@ test('an agent joins with its token and speaks with its credential; people see w
   ])
 })
 
+test('once a key is shown, or revoked, the table that gateways are given says so', async () => {
+  const listed = async () => ((await (await ask('/gateway/table', at.tokens.gateway)).json()) as RoutingTable).keys
+  const { id } = await at.client.createKey({ body: { name: 'soon' } })
+  expect((await listed()).map((key) => key.id)).toContain(id)
+  await at.client.revokeKey({ params: { id } })
+  expect((await listed()).map((key) => key.id)).not.toContain(id)
+})
+
+test('an agent that was cut off may tell 500 long lines at once', async () => {
+  const { nodeId, credential } = await at.node({ state: 'loading' })
+  const lines = Array.from({ length: 500 }, (_, n) => ({ n, source: 'engine', text: 'x'.repeat(4_096) }))
+  const report = { incarnation: 'incarnation-1', previous: null, phases: [], lines, answeredAgoMs: null, failure: null }
+  expect((await ask('/agent/progress', credential, report)).status).toBe(200)
+  const told = await at.client.nodeLogs({ params: { id: nodeId }, query: { tail: 5_000 } })
+  expect(told.items).toHaveLength(500)
+})
+
 test('a foreign credential, a used join token and an unknown field of a machine are refused', async () => {
   const { nodeId } = await at.node({ state: 'ready' })
   const foreign = await ask('/agent/heartbeat', `fd_node_${nodeId}.wrong-wrong-wrong`, heartbeatBody)

@@ -22,6 +22,7 @@ export function makeApiMetrics({ db, pool }: Store, clock: Clock, liveReaders: (
   const lag = monitorEventLoopDelay({ resolution: 20 })
   lag.enable()
   const process = processGauges(metrics)
+  let statementsTold = 0
   const world = worldGauges(metrics)
   return {
     observeCall: (route, status, tookMs) => calls.observe({ route, status: String(status) }, tookMs / 1_000),
@@ -32,6 +33,8 @@ export function makeApiMetrics({ db, pool }: Store, clock: Clock, liveReaders: (
       process.readers.set(liveReaders())
       process.size.set(pool.size)
       process.waiting.set(pool.waitingNow())
+      process.statements.inc(pool.statements() - statementsTold)
+      statementsTold = pool.statements()
       process.longest.set(pool.longestWaitMs() / 1_000)
       process.lag.set(lag.percentile(99) / 1e9)
       lag.reset()
@@ -47,6 +50,7 @@ function processGauges(metrics: ReturnType<typeof makeMetrics>) {
     readers: metrics.gauge('live_readers', 'Open live connections of this process.'),
     size: metrics.gauge('database_pool_size', 'Connections that this process may have.'),
     waiting: metrics.gauge('database_pool_waiting', 'Calls that wait for a connection now.'),
+    statements: metrics.counter('database_statements_total', 'Statements of this process.'),
     longest: metrics.gauge('database_pool_longest_wait_seconds', 'The longest wait for a connection so far.'),
     lag: metrics.gauge('event_loop_lag_seconds', 'The 99th percentile since the last scrape.'),
   }

@@ -195,6 +195,31 @@ test('a node tells its cost as the sum of its ledger, open interval included', a
   expect(node.signals.probe).toMatchObject({ value: 'good', detail: 'answered' })
 })
 
+test('a list costs the same few statements however long it is', async () => {
+  const { statements } = at.deps.store.pool
+  // The least of some: the routing table is made anew in the background while rows change.
+  const costOf = async (call: () => Promise<unknown>) => {
+    const counts: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const before = statements()
+      await call()
+      counts.push(statements() - before)
+    }
+    return Math.min(...counts)
+  }
+  // Each call also looks its token up; launches that wait ask for the order of the queue.
+  const costs = async () => [
+    await costOf(() => at.client.listLaunches()),
+    await costOf(() => at.client.listNodes({ query: { all: true } })),
+    await costOf(() => at.client.listDeployments()),
+    await costOf(() => at.client.status()),
+  ]
+  const few = await costs()
+  for (let i = 0; i < 5; i++) await at.node({ state: 'ready', launchState: 'live' })
+  expect(await costs()).toEqual(few)
+  expect(Math.max(...few)).toBeLessThanOrEqual(3)
+})
+
 test('the phases of launches that got live are the past by which the next one is judged', async () => {
   const own = await startTestApi()
   const { db } = own.deps.store

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { sha256 } from '../lib/chance.ts'
+import { makeLog } from '../lib/log.ts'
+import { livePath } from '../wire/live.ts'
 import { agentText, startTestApi, type TestApi } from './api-for-tests.ts'
+import { startApi } from './server.ts'
 
 let at: TestApi
 
@@ -167,4 +171,35 @@ test('metrics count calls by route and status, and what the world is like', asyn
   expect(text).toContain('flightdeck_http_request_seconds_count{route="listNodes",status="401"}')
   expect(text).toMatch(/flightdeck_nodes\{state="ready",verdict="unknown"\} \d/)
   expect(text).toMatch(/flightdeck_database_pool_size \d/)
+})
+
+test('a port that is taken is an error of the start, and nothing is left behind', async () => {
+  const { port } = at.api
+  const second = startApi({
+    ...at.deps,
+    log: makeLog('api-test', 'silent'),
+    listen: { host: '127.0.0.1', port },
+    gatewayTokenHash: '0'.repeat(64),
+    agentDir: '/nowhere',
+    databaseKind: 'embedded',
+  })
+  await expect(second).rejects.toThrow('EADDRINUSE')
+})
+
+test('a stopping server tells its live readers and the gateways that wait, and lets go of the port', async () => {
+  const own = await startTestApi()
+  const socket = new WebSocket(own.api.url.replace('http', 'ws') + livePath)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await new Promise((resolve) => socket.once('open', resolve))
+  const authorization = `Bearer ${own.tokens.gateway}`
+  const { version } = (await (await fetch(`${own.api.url}/gateway/table`, { headers: { authorization } })).json()) as {
+    version: string
+  }
+  const held = fetch(`${own.api.url}/gateway/table?after=${version}&waitMs=50000`, { headers: { authorization } })
+  const begun = performance.now()
+  await own.end()
+  expect(await closed).toBe(4009)
+  expect((await held).status).toBe(204)
+  expect(performance.now() - begun).toBeLessThan(3_000)
+  await expect(fetch(`${own.api.url}/api/health`)).rejects.toThrow('fetch failed')
 })

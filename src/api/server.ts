@@ -77,7 +77,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...launchHandlers(options, views),
     ...nodeHandlers(options, views),
     ...fleetHandlers(options, views),
-    ...peopleHandlers(options),
+    ...peopleHandlers(options, tables),
     ...machineHandlers(options, tables),
     ...selfHandlers(options, metrics),
   }
@@ -104,14 +104,18 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     tables.hear(topic)
     live?.hear(topic)
   })
-  await app.listen(options.listen)
+  const stop = () => close(app, live, tables, metrics, unlisten)
+  await app.listen(options.listen).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
   const { port } = app.server.address() as AddressInfo
   const host = options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host
   return {
     url: `http://${host}:${port}`,
     port,
     observePass: metrics.observePass,
-    close: () => close(app, live, tables, metrics, unlisten),
+    close: stop,
   }
 }
 
