@@ -86,6 +86,7 @@ OpenAI base URL: http://127.0.0.1:9/v1
 test('a lost connection is made again, and the launch is followed to its end', async () => {
   control.answer('POST /api/launches', queuedLaunch(1), 202)
   control.answer('GET /api/status', { gateways: [] })
+  control.answer('GET /api/launches/la-0000000001', launch())
   control.scripts.push((_tell, cut) => cut())
   control.scripts.push((tell) => tell(liveLaunch()))
   const { code, out } = await run(['launch', 'sim-small', '--json'])
@@ -93,6 +94,15 @@ test('a lost connection is made again, and the launch is followed to its end', a
   expect(lines.at(-1)).toMatchObject({ event: 'end', exitCode: 0, launch: { state: 'live' } })
   expect(code).toBe(exitCodes.ok)
   expect(control.connections).toBe(2)
+})
+
+test('where no live connection can be had, the launch is followed by asking', async () => {
+  control.answer('POST /api/launches', queuedLaunch(1), 202)
+  control.answer('GET /api/status', { gateways: [] })
+  control.answer('GET /api/launches/la-0000000001', liveLaunch())
+  control.scripts.push((_tell, cut) => cut())
+  expect((await run(['launch', 'sim-small'])).code).toBe(exitCodes.ok)
+  expect(control.connections).toBe(1)
 })
 
 test.each([
