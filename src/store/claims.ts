@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { at, type Db, type Tx, tell } from './database.ts'
+import { at, type Db, type Tx } from './database.ts'
 
 /** A loop's short hold on a row: what it writes counts only while nobody else has claimed the row since. */
 export interface Claim {
@@ -58,19 +58,18 @@ export async function holds(tx: Tx, claim: Claim): Promise<boolean> {
 
 /** Puts a row under a loop's care, due at once. */
 export async function enrol(db: Db | Tx, loop: string, rowId: string, now: number): Promise<void> {
-  await sql`insert into claims (loop, row_id, due_at) values (${loop}, ${rowId}, ${at(now)}) on conflict do nothing`.execute(
-    db,
-  )
-  await tell(db, [`nudge:${loop}`])
+  await sql`with enrolled as (
+      insert into claims (loop, row_id, due_at) values (${loop}, ${rowId}, ${at(now)}) on conflict do nothing)
+    select pg_notify('flightdeck', ${`nudge:${loop}`})`.execute(db)
 }
 
 /** Wakes a loop for these rows, on every server. Losing a nudge costs time, never correctness. */
 export async function nudge(db: Db | Tx, loop: string, rowIds: readonly string[], now: number): Promise<void> {
   if (rowIds.length === 0) return
-  await sql`update claims set due_at = ${at(now)} where loop = ${loop} and row_id = any(${[...rowIds]}) and due_at > ${at(now)}`.execute(
-    db,
-  )
-  await tell(db, [`nudge:${loop}`])
+  await sql`with woken as (
+      update claims set due_at = ${at(now)} where loop = ${loop} and row_id = any(${[...rowIds]}) and due_at > ${at(now)}
+      returning 1)
+    select pg_notify('flightdeck', ${`nudge:${loop}`}) where exists (select from woken)`.execute(db)
 }
 
 export interface PassRecord {

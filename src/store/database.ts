@@ -23,6 +23,8 @@ export interface PoolFigures {
   waitingNow(): number
   longestWaitMs(): number
   waits(): { readonly count: number; readonly totalMs: number }
+  /** Statements since the start, without the begin and the end of transactions. */
+  statements(): number
 }
 
 /** Where the database is: a URL, or socket folder, database and user of the embedded one. */
@@ -43,9 +45,14 @@ export async function openStore(connection: Connection, poolSize: number): Promi
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined)
   const measured = measure(pool, poolSize)
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: measured.pool }) })
+  let statements = 0
+  const count = () => {
+    statements += 1
+  }
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: measured.pool }), log: count })
   await migrate(db)
-  return { db, pool: measured.figures, listen: (hear) => listen(config, hear), close: () => db.destroy() }
+  const figures = { ...measured.figures, statements: () => statements }
+  return { db, pool: figures, listen: (hear) => listen(config, hear), close: () => db.destroy() }
 }
 
 async function migrate(db: Db): Promise<void> {
@@ -54,7 +61,7 @@ async function migrate(db: Db): Promise<void> {
   if (error) throw error
 }
 
-function measure(pool: pg.Pool, size: number): { pool: PostgresPool; figures: PoolFigures } {
+function measure(pool: pg.Pool, size: number): { pool: PostgresPool; figures: Omit<PoolFigures, 'statements'> } {
   let longest = 0
   const waits = { count: 0, totalMs: 0 }
   return {

@@ -43,7 +43,8 @@ export async function loadDeployment(
       holders: holders.map(({ id: launchId, state, unwanted_at }) => ({
         launchId,
         live: state === 'live',
-        unwanted: unwanted_at !== null,
+        // One that ends by itself is on its way out as well: nothing else is to be withdrawn in its stead.
+        unwanted: unwanted_at !== null || state === 'ending',
       })),
     },
   }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
-import { isOver } from '../core/launch-table.ts'
+import { isOver, type LaunchState } from '../core/launch-table.ts'
 import type { Offer, Wish } from '../core/offer.ts'
 import { admissionOrder } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
@@ -160,11 +160,14 @@ export interface AttemptTerms {
 // Any number that no other advisory lock of ours uses: admissions are counted and made one at a time.
 const admissionLock = 7_301
 
+/** Rows to be woken once a step is committed, by loop. */
+type Wakes = [loop: string, rowIds: readonly string[]][]
+
 /**
  * Writes one step of a launch with everything that hangs on it: a new attempt, withdrawn nodes, the deployment's
  * counters, the timeline. False when the claim is no longer ours or the queue has filled meanwhile.
  */
-export function saveLaunchDecision(
+export async function saveLaunchDecision(
   db: Db,
   claim: Claim,
   launch: LaunchForLoop,
@@ -172,32 +175,44 @@ export function saveLaunchDecision(
   terms: AttemptTerms,
   now: number,
 ): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
-    if (decision.fact === 'admitted' && !(await stillAdmits(tx, terms.attemptsInFlight))) return false
-    if (!(await holds(tx, claim))) return false
+  const wakes = await db.transaction().execute(async (tx): Promise<Wakes | null> => {
+    if (decision.fact === 'admitted' && !(await stillAdmits(tx, terms.attemptsInFlight))) return null
+    if (!(await holds(tx, claim))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
     if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
-    if (decision.withdrawNodes) await withdrawNodes(tx, launch.id, now)
+    const withdrawn = decision.withdrawNodes ? await withdrawNodes(tx, launch.id, now) : []
     const moved = decision.state !== launch.view.state
-    if (moved || decision.holdsSlot !== launch.holdsSlot) {
-      await tx
-        .updateTable('launches')
-        .set({
-          state: decision.state,
-          outcome: decision.outcome,
-          holds_slot: decision.holdsSlot,
-          failure: maybeJson(decision.failure),
-        })
-        .$if(moved, (q) => q.set({ state_since: at(now) }))
-        .$if(moved && decision.state === 'live', (q) => q.set({ live_at: at(now) }))
-        .$if(moved && isOver(decision.state), (q) => q.set({ ended_at: at(now) }))
-        .where('id', '=', launch.id)
-        .execute()
-      await nudge(tx, 'deployment', [launch.deploymentId], now)
-    }
-    if (moved) await tellOfStep(tx, launch, decision, now)
-    return true
+    if (moved || decision.holdsSlot !== launch.holdsSlot) await writeStep(tx, launch, decision, now)
+    const queue = moved ? await tellOfStep(tx, launch, decision, now) : []
+    const changesSlot = decision.holdsSlot !== launch.holdsSlot || (moved && !isFlying(decision.state))
+    return [
+      ['node', withdrawn],
+      ['launch', queue],
+      ['deployment', changesSlot ? [launch.deploymentId] : []],
+    ]
   })
+  // After the commit: other transactions hold these rows while they wait for ours, and a lost nudge costs time only.
+  for (const [loop, rowIds] of wakes ?? []) await nudge(db, loop, rowIds, now)
+  return wakes !== null
+}
+
+const isFlying = (state: LaunchState): boolean => state === 'attempting' || state === 'backing_off'
+
+async function writeStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<void> {
+  const moved = decision.state !== launch.view.state
+  await tx
+    .updateTable('launches')
+    .set({
+      state: decision.state,
+      outcome: decision.outcome,
+      holds_slot: decision.holdsSlot,
+      failure: maybeJson(decision.failure),
+    })
+    .$if(moved, (q) => q.set({ state_since: at(now) }))
+    .$if(moved && decision.state === 'live', (q) => q.set({ live_at: at(now) }))
+    .$if(moved && isOver(decision.state), (q) => q.set({ ended_at: at(now) }))
+    .where('id', '=', launch.id)
+    .execute()
 }
 
 async function stillAdmits(tx: Tx, attemptsInFlight: number): Promise<boolean> {
@@ -244,23 +259,20 @@ async function openNext(
   )
 }
 
-async function withdrawNodes(tx: Tx, launchId: string, now: number): Promise<void> {
+async function withdrawNodes(tx: Tx, launchId: string, now: number): Promise<string[]> {
   const withdrawn = await tx
     .updateTable('nodes')
-    .set({ unwanted_at: sql`coalesce(unwanted_at, ${at(now)})` })
+    .set({ unwanted_at: at(now) })
     .where('launch_id', '=', launchId)
     .where('state', 'not in', ['releasing', 'gone'])
+    .where('unwanted_at', 'is', null)
     .returning('id')
     .execute()
-  await nudge(
-    tx,
-    'node',
-    withdrawn.map(({ id }) => id),
-    now,
-  )
+  return withdrawn.map(({ id }) => id)
 }
 
-async function tellOfStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<void> {
+/** Returns the queued launches that may be admitted now. */
+async function tellOfStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<string[]> {
   const why = decision.failure && decision.state !== 'live' ? ` ${decision.failure.cause}` : ''
   await tellEvent(tx, now, {
     kind: `launch.${decision.state}`,
@@ -272,22 +284,19 @@ async function tellOfStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecisio
   if (decision.state === 'live') await settleCounters(tx, launch, { failed: false }, now)
   const gaveUp = decision.outcome === 'failed' || decision.outcome === 'timed_out'
   if (decision.state === 'ending' && gaveUp && !launch.wasLive) await settleCounters(tx, launch, { failed: true }, now)
-  const wasFlying = launch.view.state === 'attempting' || launch.view.state === 'backing_off'
-  const flies = decision.state === 'attempting' || decision.state === 'backing_off'
-  if (wasFlying && !flies) await nudgeQueue(tx, now)
-  // The way out of `ending` and the next attempt depend on nodes that may be gone already.
-  await nudge(tx, 'launch', [launch.id], now)
+  return isFlying(launch.view.state) && !isFlying(decision.state) ? headOfQueue(tx) : []
 }
 
 /** A hand launch that failed for good lowers the wanted count again; one of the loop's counts against the deployment. */
 async function settleCounters(tx: Tx, launch: LaunchForLoop, result: { failed: boolean }, now: number): Promise<void> {
   const deployment = tx.updateTable('deployments').where('id', '=', launch.deploymentId)
-  if (!result.failed) await deployment.set({ failures_in_a_row: 0, last_failure_at: null }).execute()
+  if (!result.failed)
+    await deployment.set({ failures_in_a_row: 0, last_failure_at: null }).where('failures_in_a_row', '>', 0).execute()
   else if (launch.origin === 'hand') await deployment.set({ wanted: sql`greatest(wanted - 1, 0)` }).execute()
   else await deployment.set({ failures_in_a_row: sql`failures_in_a_row + 1`, last_failure_at: at(now) }).execute()
 }
 
-async function nudgeQueue(tx: Tx, now: number): Promise<void> {
+async function headOfQueue(tx: Tx): Promise<string[]> {
   const queued = await tx
     .selectFrom('launches')
     .select('id')
@@ -295,10 +304,5 @@ async function nudgeQueue(tx: Tx, now: number): Promise<void> {
     .orderBy('created_at')
     .limit(50)
     .execute()
-  await nudge(
-    tx,
-    'launch',
-    queued.map(({ id }) => id),
-    now,
-  )
+  return queued.map(({ id }) => id)
 }

@@ -76,16 +76,20 @@ async function mayRelease(db: Db, nodeId: string): Promise<boolean> {
  * Writes one step of a node with everything that hangs on it: the ledger, its phases, its timeline, the nudge of its
  * launch. False when the claim is no longer ours: then nothing was written.
  */
-export function saveNodeDecision(
+export async function saveNodeDecision(
   db: Db,
   claim: Claim,
   node: NodeForLoop,
   decision: NodeDecision,
   now: number,
 ): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
+  const { view } = node
+  const moved = decision.state !== view.state
+  const seenAt = view.sighting?.seen === 'present' ? view.sighting.at : null
+  // Nothing to write needs no fence: the ask for a machine has its own, and an end may be asked for by anybody.
+  if (!moved && (view.firstSeenAt !== null || seenAt === null)) return true
+  const saved = await db.transaction().execute(async (tx) => {
     if (!(await holds(tx, claim))) return false
-    const { view } = node
     // An agent may have joined or failed since we looked: its word is kept, and so is the bill that it opened.
     const { first_seen_at: seenBefore } = await tx
       .selectFrom('nodes')
@@ -93,9 +97,7 @@ export function saveNodeDecision(
       .where('id', '=', node.id)
       .forUpdate()
       .executeTakeFirstOrThrow()
-    const firstSeenAt = seenBefore ?? (view.sighting?.seen === 'present' ? view.sighting.at : null)
-    const moved = decision.state !== view.state
-    if (!moved && firstSeenAt === seenBefore) return true
+    const firstSeenAt = seenBefore ?? seenAt
     await tx
       .updateTable('nodes')
       .set({ state: decision.state, first_seen_at: maybeAt(firstSeenAt) })
@@ -109,6 +111,11 @@ export function saveNodeDecision(
     if (moved) await tellOfStep(tx, node, decision, now)
     return true
   })
+  if (!saved || !moved) return saved
+  // After the commit: other transactions hold these rows while they wait for ours, and a lost nudge costs time only.
+  await nudge(db, 'launch', [node.launchId], now)
+  await nudge(db, 'sight', [node.cloud], now)
+  return true
 }
 
 async function tellOfStep(tx: Tx, node: NodeForLoop, decision: NodeDecision, now: number): Promise<void> {
@@ -122,8 +129,6 @@ async function tellOfStep(tx: Tx, node: NodeForLoop, decision: NodeDecision, now
     nodeId: node.id,
     launchId: node.launchId,
   })
-  await nudge(tx, 'launch', [node.launchId], now)
-  await nudge(tx, 'sight', [node.cloud], now)
 }
 
 function phaseFor(state: NodeState): Phase | null {

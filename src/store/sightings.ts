@@ -17,7 +17,7 @@ export interface BulkLook {
   readonly listed: readonly Listed[]
 }
 
-// In these states the next sighting decides something, so the node is looked at again after each look.
+// In these states a machine is on its way in or out, so the cloud is looked at more often.
 const waiting: readonly NodeState[] = ['requesting', 'booting', 'releasing']
 
 /**
@@ -53,7 +53,9 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
   const changed = covered.filter(
     (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
   )
-  const wake = new Set([...changed, ...covered.filter(({ state }) => waiting.includes(state))].map(({ id }) => id))
+  // A second "not there" may end a machine that was there; one that is still there says nothing new.
+  const missing = covered.filter((row) => row.state !== 'requesting' && !present.has(row.name))
+  const wake = new Set([...changed, ...missing].map(({ id }) => id))
   await nudge(db, 'node', [...wake], now)
   await sql`insert into looks (cloud, started_at, finished_at, error) values (${look.cloud}, ${at(look.startedAt)}, ${at(now)}, null)
     on conflict (cloud) do update set started_at = excluded.started_at, finished_at = excluded.finished_at, error = null`.execute(

@@ -1,0 +1,101 @@
+import { join } from 'node:path'
+import { startApi } from '../src/api/server.ts'
+import type { AskAnswer, MachineAsk } from '../src/clouds/cloud.ts'
+import { ensureFirstAdmin } from '../src/commands/operators.ts'
+import { startLoops } from '../src/control/loops.ts'
+import { tokenPrefixes } from '../src/core/tokens.ts'
+import { randomToken, sha256 } from '../src/lib/chance.ts'
+import { systemClock } from '../src/lib/clock.ts'
+import { makeLog } from '../src/lib/log.ts'
+import { makeVault } from '../src/lib/vault.ts'
+import { configFile, projectRoot, secretKey, settingsOf } from '../src/main/config.ts'
+import { SimCloud } from '../src/sim/cloud.ts'
+import { openStore } from '../src/store/database.ts'
+import { databaseFigures } from '../src/store/database-figures.ts'
+import { startEmbedded } from '../src/store/embedded.ts'
+import { ensureInstall } from '../src/store/install.ts'
+
+/** What the process under test tells the one that measures it. */
+export type Told =
+  | { readonly kind: 'ready'; readonly url: string; readonly adminToken: string; readonly gatewayToken: string }
+  | { readonly kind: 'asked'; readonly name: string; readonly joinToken: string; readonly atMs: number }
+  | ({ readonly kind: 'figures' } & Figures)
+
+export interface Figures {
+  readonly cpuMs: number
+  readonly statements: number
+  readonly transactions: number
+  readonly deadlocks: number
+  readonly connectionWaits: number
+  readonly connectionWaitMs: number
+  readonly longestWaitMs: number
+}
+
+export const nowMs = (): number => performance.timeOrigin + performance.now()
+
+/** A cloud that grants everything at once, and tells when it was asked. */
+class ToldCloud extends SimCloud {
+  override async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
+    tell({ kind: 'asked', name: ask.name, joinToken: ask.joinToken, atMs: nowMs() })
+    return super.ensureMachine(ask)
+  }
+}
+
+/** The control plane as `up` composes it, with a cloud that is not there and no gateway. */
+async function serve(dataDir: string, launches: number): Promise<void> {
+  const log = makeLog('control', process.env.FLIGHTDECK_LOG_LEVEL ?? 'error')
+  const config = configFile.parse({
+    queue: { attemptsInFlight: launches },
+    launch: { perMinute: launches * 2 },
+  })
+  const database = await startEmbedded({ dataDir: join(dataDir, 'postgres'), log })
+  const store = await openStore(database.connection, config.poolSize)
+  const vault = makeVault(secretKey({}, dataDir))
+  const install = (await ensureInstall(store.db, vault.check, systemClock.now())).id
+  const deps = { store, clock: systemClock, settings: settingsOf(config), vault }
+  const [adminToken, gatewayToken] = [randomToken(tokenPrefixes.operator), randomToken(tokenPrefixes.gateway)]
+  await ensureFirstAdmin(deps, adminToken)
+  const api = await startApi({
+    ...deps,
+    log,
+    listen: { host: '127.0.0.1', port: 0 },
+    gatewayTokenHash: sha256(gatewayToken),
+    agentDir: join(projectRoot, 'dist', 'agent'),
+    databaseKind: 'embedded',
+  })
+  const cloud = new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000 } })
+  const control = { ...deps, db: store.db, log, install, startedAt: systemClock.now() }
+  const loops = await startLoops(store, { ...control, clouds: new Map([[cloud.name, cloud]]) }, { server: 'bench' })
+
+  const figures = async (): Promise<Figures> => {
+    const { user, system } = process.cpuUsage()
+    const { count, totalMs } = store.pool.waits()
+    return {
+      cpuMs: (user + system) / 1_000,
+      statements: store.pool.statements(),
+      ...(await databaseFigures(store.db)),
+      connectionWaits: count,
+      connectionWaitMs: totalMs,
+      longestWaitMs: store.pool.longestWaitMs(),
+    }
+  }
+  process.on('message', (message) => {
+    if (message === 'figures') void figures().then((now) => tell({ kind: 'figures', ...now }))
+  })
+  process.once('disconnect', () => {
+    // The one that measures is done, or has died: either way nobody needs this control plane any more.
+    void loops
+      .stop()
+      .then(() => api.close())
+      .then(() => store.close())
+      .then(() => database.stop())
+      .then(() => process.exit(0))
+  })
+  tell({ kind: 'ready', url: api.url, adminToken, gatewayToken })
+}
+
+function tell(told: Told): void {
+  process.send?.(told)
+}
+
+if (import.meta.main) await serve(process.argv[2] ?? '', Number(process.argv[3]))
