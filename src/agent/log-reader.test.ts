@@ -379,8 +379,9 @@ describe('the simulated engine speaks so that the reader understands:', () => {
     assert.equal(read(stopped.text()).result.failure, null)
     const dead = await start({ faults: { dieAfterRequests: 1 } })
     const body = JSON.stringify({ prompt: 'x', max_tokens: 1 })
-    await fetch(`${dead.engine?.url}/v1/completions`, { method: 'POST', body })
-    assert.equal(await dead.engine?.died, 1)
+    const headers = { 'content-type': 'application/json' }
+    await fetch(`${dead.engine?.url}/v1/completions`, { method: 'POST', headers, body })
+    assert.equal(await dead.engine?.died, 0)
     assert.equal(read(dead.text()).result.failure?.class, 'engine_core_failed')
   })
 

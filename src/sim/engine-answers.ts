@@ -59,7 +59,15 @@ export function plainAnswer(head: AnswerHead, text: string, reason: FinishReason
     choices: [
       chat
         ? { index: 0, message, logprobs: null, ...ends, routed_experts: null }
-        : { index: 0, text, logprobs: null, ...ends, prompt_logprobs: null, prompt_token_ids: null },
+        : {
+            index: 0,
+            text,
+            logprobs: null,
+            ...ends,
+            prompt_logprobs: null,
+            prompt_token_ids: null,
+            routed_experts: null,
+          },
     ],
     service_tier: null,
     system_fingerprint: fingerprint,
@@ -94,9 +102,10 @@ export function streamShape(head: AnswerHead, wishes: StreamWishes): StreamShape
   const middle = chat ? ',"token_ids":null}]' : ',"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]'
   const last = chat ? ',"stop_reason":null,"token_ids":null}]' : middle
   const sealed = wishes.includeUsage ? '' : `,"system_fingerprint":"${fingerprint}"`
+  const details = chat ? { completion_tokens_details: null } : {}
   const soFar = (tokens: number) =>
-    wishes.continuousUsage ? `,"usage":${JSON.stringify(usage(head.promptTokens, tokens))}` : ''
-  const role = `${start}{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null${soFar(0)}}\n\n`
+    wishes.continuousUsage ? `,"usage":${JSON.stringify({ ...usage(head.promptTokens, tokens), ...details })}` : ''
+  const role = `${start}{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]${soFar(0)},"prompt_token_ids":null,"prompt_text":null}\n\n`
   return {
     role: chat ? role : '',
     token: (text, reason, tokens) =>
@@ -191,10 +200,27 @@ export function refuseRequest(message: string, param: string | null): SimRefusal
 }
 
 /** The schema's own refusals have another `type` and speak Python. */
-export function refuseSchema(kind: string, loc: string, msg: string, more: string): SimRefusal {
-  const message = `1 validation error:\n  {'type': '${kind}', 'loc': '${loc}', 'msg': '${msg}', ${more}}`
-  return new SimRefusal(400, { error: { message, type: 'Bad Request', param: loc, code: 400 } })
+export function refuseSchema(kind: string, loc: string, msg: string, input: unknown, context = ''): SimRefusal {
+  return refuseSchemaText(
+    `{'type': '${kind}', 'loc': '${loc}', 'msg': '${msg}', 'input': '${repr(input)}'${context}}`,
+    loc,
+  )
 }
+
+function refuseSchemaText(text: string, param: string | null): SimRefusal {
+  const message = `1 validation error:\n  ${text}`
+  return new SimRefusal(400, { error: { message, type: 'Bad Request', param, code: 400 } })
+}
+
+function repr(value: unknown): string {
+  if (Array.isArray(value)) return `<list of ${value.length} items>`
+  if (value && typeof value === 'object') return `<dict of ${Object.keys(value).length} items>`
+  if (value === null || value === undefined) return 'None'
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
+  return String(value)
+}
+
+export const refuseContentType = refuseSchemaText("Unsupported Media Type: Only 'application/json' is allowed", null)
 
 export function refuseModel(asked: string, names: readonly string[]): SimRefusal {
   const message = `The model \`${asked}\` does not exist. Valid aliases: ${names.join(', ')}.`
@@ -202,3 +228,4 @@ export function refuseModel(asked: string, names: readonly string[]): SimRefusal
 }
 
 export const notFound = new SimRefusal(404, { detail: 'Not Found' })
+export const wrongMethod = new SimRefusal(405, { detail: 'Method Not Allowed' })

@@ -33,8 +33,13 @@ export interface SimFaults {
   errorAfterChunks?: number
   /** Every byte of an answer's body waits this long for its turn. */
   slowMsPerByte?: number
-  /** The engine dies once it has completed this many generations. */
+  /** The engine core dies once it has completed this many generations; the process then leaves with code 0. */
   dieAfterRequests?: number
+  /**
+   * SIGTERM does not end it: while it starts it does not listen to it, and later it waits for its clients to leave, whom it
+   * never answers. The real engine was seen to do both; only SIGKILL helps.
+   */
+  stop?: 'hang'
 }
 
 export interface SimOptions {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type AnswerKind, refuseModel, refuseRequest, refuseSchema } from './engine-answers.ts'
+import { type AnswerKind, refuseContentType, refuseModel, refuseRequest, refuseSchema } from './engine-answers.ts'
 import type { SimSettings } from './engine-options.ts'
 
 /** A request for text after every check that the real engine makes. */
@@ -33,43 +33,48 @@ export async function readJson(request: IncomingMessage): Promise<Json> {
   let bytes = 0
   for await (const piece of request as AsyncIterable<Buffer>) {
     bytes += piece.length
-    if (bytes > bodyBytesMax) throw refuseSchema('too_long', 'body', 'Body too large', `'input': '${bytes} bytes'`)
+    if (bytes > bodyBytesMax) throw refuseSchema('too_long', 'body', 'Body too large', bytes)
     pieces.push(piece)
   }
-  const text = Buffer.concat(pieces).toString('utf8')
+  if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')) throw refuseContentType
+  if (bytes === 0) throw refuseSchema('missing', 'body', 'Field required', null)
+  const body = parse(Buffer.concat(pieces).toString('utf8'))
+  if (body && typeof body === 'object' && !Array.isArray(body)) return body as Json
+  const msg = 'Input should be a valid dictionary or object to extract fields from'
+  throw refuseSchema('model_attributes_type', 'body', msg, body)
+}
+
+function parse(text: string): unknown {
   try {
-    const body: unknown = JSON.parse(text)
-    if (body && typeof body === 'object' && !Array.isArray(body)) return body as Json
+    return JSON.parse(text)
   } catch (error) {
     const at = /position (\d+)/.exec(String(error))?.[1] ?? String(text.length)
-    throw refuseSchema(
-      'json_invalid',
-      `body.${at}`,
-      'JSON decode error',
-      `'input': '<dict of 0 items>', 'ctx': {'error': "Expecting ',' delimiter"}`,
-    )
+    const context = `, 'ctx': {'error': "Expecting ',' delimiter"}`
+    throw refuseSchema('json_invalid', `body.${at}`, 'JSON decode error', {}, context)
   }
-  throw refuseSchema('model_attributes_type', 'body', 'Input should be a valid dictionary', `'input': ${repr(text)}`)
 }
 
-function repr(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
-  if (value === null || value === undefined) return 'None'
-  if (typeof value === 'boolean') return value ? 'True' : 'False'
-  if (typeof value === 'object') return `'<dict of ${Object.keys(value).length} items>'`
-  return String(value)
-}
+/** What the schema calls the wrong kind of a value; a text that cannot be read as one is told apart. */
+const kinds = {
+  list: ['list_type', 'Input should be a valid list'],
+  string: ['string_type', 'Input should be a valid string'],
+  integer: ['int_type', 'Input should be a valid integer'],
+  integerText: ['int_parsing', 'Input should be a valid integer, unable to parse string as an integer'],
+  boolean: ['bool_parsing', 'Input should be a valid boolean, unable to interpret input'],
+} as const
 
-function wantType(ok: boolean, kind: string, field: string, msg: string, value: unknown) {
+function wantType(ok: boolean, kind: keyof typeof kinds, field: string, body: Json) {
   if (ok) return
-  if (value === undefined) throw refuseSchema('missing', `body.${field}`, 'Field required', `'input': ${repr({})}`)
-  throw refuseSchema(kind, `body.${field}`, msg, `'input': ${repr(value)}`)
+  const value = body[field]
+  if (value === undefined) throw refuseSchema('missing', `body.${field}`, 'Field required', body)
+  const [type, msg] = kinds[kind === 'integer' && typeof value === 'string' ? 'integerText' : kind]
+  throw refuseSchema(type, `body.${field}`, msg, value)
 }
 
 function wantModel(body: Json, settings: SimSettings): string {
-  const model = body.model ?? settings.servedModelNames[0]
-  wantType(typeof model === 'string', 'string_type', 'model', 'Input should be a valid string', model)
   const names = settings.servedModelNames
+  const model = body.model ?? names[0]
+  wantType(typeof model === 'string', 'string', 'model', body)
   if (!names.includes(model as string)) throw refuseModel(model as string, names)
   return model as string
 }
@@ -99,13 +104,15 @@ function chatText(messages: readonly unknown[]): string {
 function promptOf(kind: AnswerKind, body: Json): { prompt: string; tokens: number } {
   if (kind === 'chat') {
     const { messages } = body
-    wantType(Array.isArray(messages), 'list_type', 'messages', 'Input should be a valid list', messages)
+    wantType(Array.isArray(messages), 'list', 'messages', body)
     const prompt = chatText(messages as unknown[])
     return { prompt, tokens: countWords(prompt) }
   }
   const { prompt } = body
-  const fine = typeof prompt === 'string' || Array.isArray(prompt)
-  wantType(fine, 'string_type', 'prompt', 'Input should be a valid string', prompt)
+  if (prompt === undefined || prompt === null || prompt === '') {
+    throw refuseRequest('Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)', 'prompt')
+  }
+  wantType(typeof prompt === 'string' || Array.isArray(prompt), 'string', 'prompt', body)
   if (typeof prompt === 'string') return { prompt, tokens: countWords(prompt) }
   // A list of numbers is already tokens: each of them counts as one.
   const parts = (prompt as unknown[]).flat()
@@ -113,32 +120,28 @@ function promptOf(kind: AnswerKind, body: Json): { prompt: string; tokens: numbe
   return { prompt: text, tokens: countWords(text) }
 }
 
+/** The engine refuses what can never fit, and cuts what only this prompt leaves no room for. */
 function maxTokensOf(body: Json, promptTokens: number, settings: SimSettings): number {
   const field = body.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens'
-  const asked = body[field] ?? Math.min(16, settings.maxModelLen - promptTokens)
-  wantType(Number.isInteger(asked), 'int_type', field, 'Input should be a valid integer', asked)
+  const asked = body[field] ?? 16
+  wantType(Number.isInteger(asked), 'integer', field, body)
   const maxTokens = asked as number
   const limit = settings.maxModelLen
-  if (promptTokens > limit - 1) {
-    throw refuseRequest(
-      `This model's maximum context length is ${limit} tokens. However, your prompt contains ${promptTokens} input tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=${promptTokens})`,
-      'input_tokens',
-    )
-  }
-  if (maxTokens < 1) throw refuseRequest(`max_tokens must be at least 1, got ${maxTokens}.`, 'max_tokens')
+  const named = `(parameter=max_tokens, value=${maxTokens})`
+  if (maxTokens < 1) throw refuseRequest(`max_tokens must be at least 1, got ${maxTokens}. ${named}`, 'max_tokens')
   if (maxTokens > limit) {
     throw refuseRequest(
-      `max_tokens=${maxTokens} cannot be greater than max_model_len=${limit}. Please request fewer output tokens. (parameter=max_tokens, value=${maxTokens})`,
+      `max_tokens=${maxTokens} cannot be greater than max_model_len=${limit}. Please request fewer output tokens. ${named}`,
       'max_tokens',
     )
   }
-  if (promptTokens + maxTokens > limit) {
+  if (promptTokens >= limit) {
     throw refuseRequest(
-      `This model's maximum context length is ${limit} tokens. However, you requested ${maxTokens} output tokens and your prompt contains ${promptTokens} input tokens, for a total of ${promptTokens + maxTokens} tokens. Please reduce the length of the input prompt or the number of requested output tokens. (parameter=input_tokens, value=${promptTokens})`,
+      `This model's maximum context length is ${limit} tokens. However, your prompt contains at least ${promptTokens} input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=${promptTokens})`,
       'input_tokens',
     )
   }
-  return maxTokens
+  return Math.min(maxTokens, limit - promptTokens)
 }
 
 export function readGeneration(kind: AnswerKind, body: Json, settings: SimSettings): GenerationAsk {
@@ -146,7 +149,7 @@ export function readGeneration(kind: AnswerKind, body: Json, settings: SimSettin
   const model = wantModel(body, settings)
   const promptTokens = Math.max(1, tokens)
   const stream = body.stream ?? false
-  wantType(typeof stream === 'boolean', 'bool_type', 'stream', 'Input should be a valid boolean', stream)
+  wantType(typeof stream === 'boolean', 'boolean', 'stream', body)
   const wishes = (body.stream_options ?? {}) as Json
   return {
     kind,
@@ -162,8 +165,7 @@ export function readGeneration(kind: AnswerKind, body: Json, settings: SimSettin
 
 export function readEmbedding(body: Json, settings: SimSettings): EmbeddingAsk {
   const { input } = body
-  const fine = typeof input === 'string' || Array.isArray(input)
-  wantType(fine, 'list_type', 'input', 'Input should be a valid list', input)
+  wantType(typeof input === 'string' || Array.isArray(input), 'list', 'input', body)
   const model = wantModel(body, settings)
   const flat = Array.isArray(input) && typeof input[0] === 'number'
   const texts = (Array.isArray(input) && !flat ? input : [input]).map((text) =>

@@ -196,7 +196,8 @@ export async function playStartup(settings: SimSettings, signal: AbortSignal): P
     const steps = phaseScripts[phase](settings, ms)
     for (const step of stops ? steps.slice(0, 2) : steps) {
       log(step.text)
-      if (step.waitMs > 0) await delay(step.waitMs, undefined, { signal })
+      // The timer would reject with an error of its own; who stopped the start wants to see the reason that he gave.
+      if (step.waitMs > 0) await delay(step.waitMs, undefined, { signal }).catch(() => signal.throwIfAborted())
       else signal.throwIfAborted()
     }
     if (phase === 'engine_start' && settings.maxModelLen > settings.modelContext) throw printContextTooLong(settings)

@@ -56,6 +56,8 @@ function post(engine: SimEngine, path: string, body: object | string, signal?: A
 
 const messages = [{ role: 'user', content: 'where does the machine stand today' }]
 const chat = (more: object = {}) => ({ model: 'tiny', messages, ...more })
+const continuous = { include_usage: true, continuous_usage_stats: true }
+const completion = { model: 'tiny', prompt: 'the launch', max_tokens: 3 }
 const endless = { tokensPerS: 50, maxModelLen: 100_000 }
 
 describe('answers have the fields, the status and the content type of a real vLLM 0.32:', () => {
@@ -70,6 +72,16 @@ describe('answers have the fields, the status and the content type of a real vLL
     ['error.unknown_model', (engine) => post(engine, '/v1/chat/completions', { ...chat(), model: 'nope' })],
     ['error.embeddings_not_supported', (engine) => post(engine, '/v1/embeddings', { model: 'tiny', input: 'x' })],
     ['error.not_found', (engine) => fetch(`${engine.url}/nope`)],
+    ['error.method', (engine) => fetch(`${engine.url}/v1/completions`)],
+    ['error.field_missing', (engine) => post(engine, '/v1/chat/completions', { model: 'tiny' })],
+    ['error.prompt_missing', (engine) => post(engine, '/v1/completions', { model: 'tiny', max_tokens: 3 })],
+    ['error.max_tokens_zero', (engine) => post(engine, '/v1/completions', { ...completion, max_tokens: 0 })],
+    [
+      'error.prompt_too_long',
+      (engine) => post(engine, '/v1/completions', { ...completion, prompt: 'a '.repeat(1100) }),
+    ],
+    ['error.content_type', (engine) => fetch(`${engine.url}/v1/completions`, { method: 'POST', body: '{}' })],
+    ['completions', (engine) => post(engine, '/v1/completions', completion)],
   ]
   test.each(cases)('%s', async (name, ask) => {
     const sample = recorded(name)
@@ -81,7 +93,9 @@ describe('answers have the fields, the status and the content type of a real vLL
 
   const streams: [string, string, object][] = [
     ['chat.stream', '/v1/chat/completions', chat({ stream: true, stream_options: { include_usage: true } })],
-    ['completions.stream', '/v1/completions', { model: 'tiny', prompt: 'the launch', stream: true, max_tokens: 6 }],
+    ['completions.stream', '/v1/completions', { ...completion, stream: true }],
+    ['chat.stream.continuous', '/v1/chat/completions', chat({ stream: true, stream_options: continuous })],
+    ['completions.stream.usage', '/v1/completions', { ...completion, stream: true, stream_options: continuous }],
   ]
   test.each(streams)('%s', async (name, path, body) => {
     const sample = recorded(name)
@@ -104,6 +118,9 @@ describe('answers have the fields, the status and the content type of a real vLL
       ['error.bad_type', '/v1/chat/completions', { model: 'tiny', messages: 'x' }],
       ['error.context_length', '/v1/chat/completions', chat({ max_tokens: 5000 })],
       ['error.unknown_model', '/v1/chat/completions', { ...chat(), model: 'nope' }],
+      ['error.field_missing', '/v1/chat/completions', { model: 'tiny' }],
+      ['error.prompt_missing', '/v1/completions', { model: 'tiny', max_tokens: 3 }],
+      ['error.max_tokens_zero', '/v1/completions', { ...completion, max_tokens: 0 }],
     ] as const) {
       assert.deepEqual(await (await post(engine, path, body)).json(), JSON.parse(recorded(name).body))
     }
@@ -315,7 +332,7 @@ describe('faults:', () => {
     const long = await post(engine, '/v1/chat/completions', chat({ stream: true, max_tokens: 9999 }))
     const short = await post(engine, '/v1/completions', { model: 'tiny', prompt: 'x', max_tokens: 1 })
     assert.equal(short.status, 200)
-    assert.equal(await engine.died, 1)
+    assert.equal(await engine.died, 0)
     const { text } = await readAll(long)
     assert.match(text, /"error".*InternalServerError/)
     await assert.rejects(fetch(`${engine.url}/health`))

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { embeddingAnswer, modelCard, notFound, SimRefusal, version } from './engine-answers.ts'
+import { embeddingAnswer, modelCard, notFound, SimRefusal, version, wrongMethod } from './engine-answers.ts'
 import { answerHeaders, dribble, Generation } from './engine-generation.ts'
 import { type SimCounts, SimMetrics } from './engine-metrics.ts'
 import { type SimFaults, type SimOptions, type SimSettings, withDefaults } from './engine-options.ts'
@@ -20,9 +20,9 @@ export interface SimEngine {
   until(check: (counts: SimCounts) => boolean): Promise<SimCounts>
   /** Replaces all faults; generations that run are under the new ones from their next token on. */
   setFaults(faults: SimFaults): void
-  /** Resolves with the exit code when the engine dies by a fault; never after `close`. */
+  /** Resolves with the exit code when the engine dies by a fault: 0, as the real one was seen to leave. */
   readonly died: Promise<number>
-  /** Stops as SIGTERM stops the real one: in-flight work is aborted. */
+  /** Stops as SIGTERM stops the real one: what is in flight ends with the error chunk, or hangs with `stop: 'hang'`. */
   close(): Promise<void>
 }
 
@@ -134,6 +134,13 @@ class Engine implements SimEngine {
 
   async close(): Promise<void> {
     printShutdown(this.settings)
+    if (this.#faults.stop === 'hang' && this.#live.size > 0) {
+      this.scheduler.stop()
+      this.#server.close()
+      this.settings.log('INFO:     Waiting for connections to close. (CTRL+C to force quit)\n')
+      await this.until(() => this.#live.size === 0)
+    }
+    for (const generation of [...this.#live]) generation.fail('')
     await this.#shut()
   }
 
@@ -142,7 +149,7 @@ class Engine implements SimEngine {
     if (!this.#server.listening) return
     printDeath(this.settings)
     for (const generation of [...this.#live]) generation.fail('')
-    void this.#shut().then(() => this.#death.resolve(1))
+    void this.#shut().then(() => this.#death.resolve(0))
   }
 
   #shut(): Promise<void> {
@@ -162,8 +169,12 @@ class Engine implements SimEngine {
     const route = this.#routes.get(`${request.method} ${path}`)
     response.on('finish', () => this.#answered(request, response, route ? path : 'none'))
     this.changed()
-    if (!route) throw notFound
+    if (!route) throw this.#isPath(path) ? wrongMethod : notFound
     await route(request, response)
+  }
+
+  #isPath(path: string): boolean {
+    return [...this.#routes.keys()].some((key) => key.endsWith(` ${path}`))
   }
 
   #answered(request: IncomingMessage, response: ServerResponse, handler: string) {
@@ -226,7 +237,10 @@ class Engine implements SimEngine {
     const ask = readGeneration(kind, await readJson(request), this.settings)
     const generation = new Generation(this, ask, this.#nextId(kind === 'chat' ? 'chatcmpl' : 'cmpl'), response)
     this.#live.add(generation)
-    response.on('close', () => this.#live.delete(generation))
+    response.on('close', () => {
+      this.#live.delete(generation)
+      this.changed()
+    })
     generation.start()
   }
 
@@ -269,9 +283,9 @@ export async function runSimEngine(options: SimOptions, unknown: readonly string
   const stop = new AbortController()
   const stopped = new Promise<'stopped'>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(name, () => {
-        stop.abort(new SimExit(0))
+      process.on(name, () => {
         resolve('stopped')
+        if (options.faults?.stop !== 'hang') stop.abort(new SimExit(0))
       })
     }
   })
