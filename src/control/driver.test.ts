@@ -28,7 +28,14 @@ interface Wish {
 
 function drive({ pass, parallel = 4, acts = true, isPaused = () => false }: Wish): Driver {
   const loop: Loop = { name: 'test', everyMs: 1_000, parallel, holdMs: 5_000, acts, pass }
-  const deps = { db: base.store.db, clock: systemClock, log: makeLog('test', 'silent'), server: 'here', isPaused }
+  const deps = {
+    db: base.store.db,
+    clock: systemClock,
+    log: makeLog('test', 'silent'),
+    server: 'here',
+    realms: [],
+    isPaused,
+  }
   const driver = new Driver(deps, loop)
   drivers.push(driver)
   return driver
@@ -183,7 +190,10 @@ test('a row whose holder died is taken again once its claim has run out', async 
   await addRow('a')
   const before = systemClock.now() - 1_000
   await nudge(base.store.db, 'test', ['a'], before)
-  assert.equal((await claimDue(base.store.db, 'test', 1, systemClock.now(), 300, 'dead')).length, 1)
+  assert.equal(
+    (await claimDue(base.store.db, 'test', 1, systemClock.now(), 300, { holder: 'dead', realms: [] })).length,
+    1,
+  )
   const begun = systemClock.now()
   let passedAt = 0
   drive({

@@ -25,6 +25,8 @@ export interface DriverDeps {
   readonly clock: Clock
   readonly log: Log
   readonly server: string
+  /** The clouds that this server reaches. */
+  readonly realms: readonly string[]
   readonly isPaused: () => boolean
   readonly observe?: (loop: string, tookMs: number, moved: boolean, failed: boolean) => void
 }
@@ -98,12 +100,12 @@ export class Driver {
 
   /** Starts a pass for each row that is due, as far as there is room. Returns how long nothing more is due. */
   async #claimMore(): Promise<number> {
-    const { db, clock, isPaused, server } = this.#deps
+    const { db, clock, isPaused, server, realms } = this.#deps
     this.#nudged = false
     if (this.#nextDueAt !== null && this.#nextDueAt <= clock.now()) this.#nextDueAt = null
     const free = this.#loop.parallel - this.#running.size
     if (free > 0 && !(this.#loop.acts && isPaused())) {
-      const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, server)
+      const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, { holder: server, realms })
       if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
       this.#isCutOff = false
       for (const claim of claims) this.#begin(claim)

@@ -31,14 +31,14 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
   const now = deps.clock.now()
   await freeClaimsOf(store.db, driver.server, now)
   for (const cloud of deps.clouds.keys())
-    for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now)
+    for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)
   for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)
   let { paused } = await loadInstall(store.db)
   const refreshPause = async () => {
     paused = (await loadInstall(store.db)).paused
   }
   const { clock, log } = deps
-  const shared = { db: store.db, clock, log, isPaused: () => paused, ...driver }
+  const shared = { db: store.db, clock, log, isPaused: () => paused, realms: [...deps.clouds.keys()], ...driver }
   const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
     if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)

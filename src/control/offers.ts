@@ -10,7 +10,7 @@ export function offersLoop(deps: ControlDeps): Loop {
   const { db, clouds, clock } = deps
   async function pass(claim: Claim): Promise<PassResult> {
     const cloud = clouds.get(claim.rowId)
-    if (!cloud) return { moved: false, nextDueAt: null }
+    if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
     await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
     return { moved: false, nextDueAt: clock.now() + everyMs }
   }

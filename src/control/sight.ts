@@ -17,7 +17,7 @@ export function sightLoop(deps: ControlDeps): Loop {
 
 async function look({ db, clouds, clock, log }: ControlDeps, claim: Claim): Promise<PassResult> {
   const cloud = clouds.get(claim.rowId)
-  if (!cloud) return { moved: false, nextDueAt: null }
+  if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
   const startedAt = clock.now()
   try {
     const listed = await cloud.listMachines()

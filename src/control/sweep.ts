@@ -24,7 +24,7 @@ export function sweepLoop(deps: ControlDeps): Loop {
 async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const { db, clouds, clock } = deps
   const cloud = clouds.get(claim.rowId)
-  if (!cloud) return { moved: false, nextDueAt: null }
+  if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
   const startedAt = clock.now()
   const listed = await cloud.listMachines()
   const orphans = await saveOrphans(db, { cloud: cloud.name, startedAt, listed }, clock.now())

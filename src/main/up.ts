@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { startApi } from '../api/server.ts'
 import { LocalCloud } from '../clouds/local/local.ts'
@@ -87,7 +87,7 @@ export async function up(options: UpOptions): Promise<Up> {
       install,
       startedAt: systemClock.now(),
     },
-    { server: serverName(dataDir) },
+    { server: serverName(dataDir), observe: api.observePass },
   )
   const gatewayUrl = `http://${config.gateway.host}:${ports.gateway}`
   const gateway = options.gateway === false ? null : keepGateway({ dataDir, controlUrl: api.url, gatewayUrl, log })
@@ -124,10 +124,13 @@ async function localCloud(
   config: Config,
   where: { install: string; dataDir: string; controlUrl: string },
 ): Promise<LocalCloud> {
+  // A machine of this host is nobody else's to look at: where hosts share a database, the cloud carries the host's name.
+  const name = process.env.DATABASE_URL ? `local-${hostname().toLowerCase()}` : 'local'
   return new LocalCloud({
+    name,
     clock: systemClock,
     install: where.install,
-    folder: config.local.folder ?? join(where.dataDir, 'local'),
+    folder: config.local.folder ?? defaultFolder(where),
     controlUrl: where.controlUrl,
     ...(await agentFiles()),
     nodeBin: process.execPath,
@@ -138,6 +141,11 @@ async function localCloud(
     drainLimitMs: config.local.drainLimitS * 1_000,
     endGraceMs: defaultSettings.engineStopGraceMs + 10_000,
   })
+}
+
+/** Control planes of one host that share a database share its machines too, so their folder is nobody's data folder. */
+function defaultFolder({ dataDir, install }: { dataDir: string; install: string }): string {
+  return process.env.DATABASE_URL ? join('/var/tmp', `flightdeck-${userInfo().uid}`, install) : join(dataDir, 'local')
 }
 
 async function openDatabase(dataDir: string, config: Config, log: Log, say: (line: string) => void) {

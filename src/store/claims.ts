@@ -9,6 +9,12 @@ export interface Claim {
   readonly until: number
 }
 
+/** Who claims: a server's name, and the clouds that it reaches. Rows of other clouds are left to servers that reach those. */
+export interface Claimer {
+  readonly holder: string
+  readonly realms: readonly string[]
+}
+
 /** Takes up to `limit` rows that are due and unclaimed (or whose claim ran out), oldest first. */
 export async function claimDue(
   db: Db,
@@ -16,16 +22,19 @@ export async function claimDue(
   limit: number,
   now: number,
   holdMs: number,
-  holder: string,
+  { holder, realms }: Claimer,
 ): Promise<Claim[]> {
   // The next due time is set by finishing; a nudge that comes meanwhile sets it to now and is not lost.
+  // Materialised: as a plain subquery it may be run again for each row, and more rows than the limit be taken.
   const { rows } = await sql<{ row_id: string; token: number; until: number }>`
-    update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, holder = ${holder}, due_at = 'infinity'
-    where loop = ${loop} and row_id in (
+    with due as materialized (
       select row_id from claims
-      where loop = ${loop} and (due_at <= ${at(now)} and until is null or until <= ${at(now)})
+      where loop = ${loop} and (realm is null or realm = any(${[...realms]}))
+        and (due_at <= ${at(now)} and until is null or until <= ${at(now)})
       order by due_at limit ${limit} for update skip locked)
-    returning row_id, token, until`.execute(db)
+    update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, holder = ${holder}, due_at = 'infinity'
+    from due where claims.loop = ${loop} and claims.row_id = due.row_id
+    returning claims.row_id, token, until`.execute(db)
   return rows.map((row) => ({ loop, rowId: row.row_id, token: row.token, until: row.until }))
 }
 
@@ -56,18 +65,29 @@ export async function holds(tx: Tx, claim: Claim): Promise<boolean> {
   return held !== undefined
 }
 
-/** Puts a row under a loop's care, due at once. */
-export async function enrol(db: Db | Tx, loop: string, rowId: string, now: number): Promise<void> {
+/** Puts a row under a loop's care, due at once. `realm`: the cloud that a server must reach to work on the row. */
+export async function enrol(
+  db: Db | Tx,
+  loop: string,
+  rowId: string,
+  now: number,
+  realm: string | null = null,
+): Promise<void> {
   await sql`with enrolled as (
-      insert into claims (loop, row_id, due_at) values (${loop}, ${rowId}, ${at(now)}) on conflict do nothing)
+      insert into claims (loop, row_id, due_at, realm) values (${loop}, ${rowId}, ${at(now)}, ${realm}) on conflict do nothing)
     select pg_notify('flightdeck', ${`nudge:${loop}`})`.execute(db)
 }
 
-/** Wakes a loop for these rows, on every server. Losing a nudge costs time, never correctness. */
-export async function nudge(db: Db | Tx, loop: string, rowIds: readonly string[], now: number): Promise<void> {
+/**
+ * Wakes a loop for these rows, on every server. After the commit, not in the transaction: it locks rows that a loop may
+ * hold while it waits for ours. Losing a nudge costs time, never correctness.
+ */
+export async function nudge(db: Db, loop: string, rowIds: readonly string[], now: number): Promise<void> {
   if (rowIds.length === 0) return
   await sql`with woken as (
-      update claims set due_at = ${at(now)} where loop = ${loop} and row_id = any(${[...rowIds]}) and due_at > ${at(now)}
+      update claims set due_at = ${at(now)} where loop = ${loop} and row_id in (
+        select row_id from claims where loop = ${loop} and row_id = any(${[...rowIds]}) and due_at > ${at(now)}
+        order by row_id for update)
       returning 1)
     select pg_notify('flightdeck', ${`nudge:${loop}`}) where exists (select from woken)`.execute(db)
 }

@@ -5,6 +5,7 @@ import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { openLaunch } from './launches.ts'
+import { transact } from './transact.ts'
 
 export interface DeploymentForLoop {
   readonly id: string
@@ -61,12 +62,12 @@ export interface Refill {
  * Fills and empties slots as decided. The decision is made again on the locked row, because a launch by hand may have
  * filled the slot since we looked. False when the claim is no longer ours.
  */
-export function saveDeploymentDecision(db: Db, claim: Claim, refill: Refill, now: number): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
+export async function saveDeploymentDecision(db: Db, claim: Claim, refill: Refill, now: number): Promise<boolean> {
+  const withdrawn = await transact(db, async (tx) => {
     await sql`select 1 from deployments where id = ${claim.rowId} for update`.execute(tx)
-    if (!(await holds(tx, claim))) return false
+    if (!(await holds(tx, claim))) return null
     const deployment = await loadDeployment(tx, claim.rowId, refill.stopAfterFailures)
-    if (!deployment) return true
+    if (!deployment) return []
     const { fill, withdraw } = refill.decide(deployment.view)
     for (let i = 0; i < fill && refill.offers.length > 0; i++) {
       const deadlineAt = now + refill.timeLimitMs
@@ -86,8 +87,10 @@ export function saveDeploymentDecision(db: Db, claim: Claim, refill: Refill, now
       )
     }
     if (withdraw.length > 0) await withdrawLaunches(tx, deployment, withdraw, now)
-    return true
+    return withdraw
   })
+  if (withdrawn) await nudge(db, 'launch', withdrawn, now)
+  return withdrawn !== null
 }
 
 async function withdrawLaunches(
@@ -110,5 +113,4 @@ async function withdrawLaunches(
       deploymentId: deployment.id,
     })
   }
-  await nudge(tx, 'launch', launchIds, now)
 }

@@ -8,6 +8,7 @@ import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { openAttempt } from './nodes.ts'
+import { transact } from './transact.ts'
 
 export interface NewLaunch {
   readonly tenantId: string
@@ -175,7 +176,7 @@ export async function saveLaunchDecision(
   terms: AttemptTerms,
   now: number,
 ): Promise<boolean> {
-  const wakes = await db.transaction().execute(async (tx): Promise<Wakes | null> => {
+  const wakes = await transact(db, async (tx): Promise<Wakes | null> => {
     if (decision.fact === 'admitted' && !(await stillAdmits(tx, terms.attemptsInFlight))) return null
     if (!(await holds(tx, claim))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)

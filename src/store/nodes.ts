@@ -10,6 +10,7 @@ import { at, type Db, json, maybeAt, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { settleLedger } from './ledger.ts'
 import { endPhases, enterPhase } from './phases.ts'
+import { transact } from './transact.ts'
 
 export interface NodeForLoop {
   readonly id: string
@@ -88,7 +89,7 @@ export async function saveNodeDecision(
   const seenAt = view.sighting?.seen === 'present' ? view.sighting.at : null
   // Nothing to write needs no fence: the ask for a machine has its own, and an end may be asked for by anybody.
   if (!moved && (view.firstSeenAt !== null || seenAt === null)) return true
-  const saved = await db.transaction().execute(async (tx) => {
+  const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
     // An agent may have joined or failed since we looked: its word is kept, and so is the bill that it opened.
     const { first_seen_at: seenBefore } = await tx
@@ -206,6 +207,6 @@ export async function openAttempt(tx: Tx, wanted: NewNode, now: number): Promise
     })
     .execute()
   await tx.insertInto('signals').values({ node_id: id }).execute()
-  await enrol(tx, 'node', id, now)
+  await enrol(tx, 'node', id, now, offer.cloud)
   return id
 }

@@ -190,7 +190,15 @@ export interface Database {
     duration_ms: number
   }
   usage_batches: { gateway_id: string; batch: number; at: Time }
-  claims: { loop: string; row_id: string; due_at: Time; token: Maybe<number>; until: MaybeTime; holder: Maybe<string> }
+  claims: {
+    loop: string
+    row_id: string
+    due_at: Time
+    token: Maybe<number>
+    until: MaybeTime
+    holder: Maybe<string>
+    realm: Maybe<string>
+  }
   passes: {
     server: string
     loop: string

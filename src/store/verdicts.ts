@@ -5,6 +5,7 @@ import type { Verdict } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db } from './database.ts'
 import { tellEvent } from './events.ts'
+import { transact } from './transact.ts'
 
 export interface WatchedNode {
   readonly id: string
@@ -66,14 +67,14 @@ export interface NewVerdict {
 }
 
 /** Writes changed verdicts and the guard's word; wakes the nodes concerned. False when the claim is no longer ours. */
-export function saveHealthDecision(
+export async function saveHealthDecision(
   db: Db,
   claim: Claim,
   changed: readonly NewVerdict[],
   guard: string | null,
   now: number,
 ): Promise<boolean> {
-  return db.transaction().execute(async (tx) => {
+  const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
     for (const { node, verdict, row, meaning } of changed) {
       await tx
@@ -94,12 +95,9 @@ export function saveHealthDecision(
       .set({ guard })
       .where((eb) => eb('guard', 'is distinct from', guard))
       .execute()
-    await nudge(
-      tx,
-      'node',
-      changed.map(({ node }) => node.id),
-      now,
-    )
     return true
   })
+  const ids = changed.map(({ node }) => node.id)
+  if (saved) await nudge(db, 'node', ids, now)
+  return saved
 }

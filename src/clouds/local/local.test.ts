@@ -39,6 +39,7 @@ afterEach(async () => {
 
 function optionsFor(install: string, over: Partial<LocalCloudOptions> = {}): LocalCloudOptions {
   return {
+    name: 'local',
     clock: systemClock,
     install,
     folder: join(folder, install),
@@ -190,7 +191,7 @@ describe('machines on this host', () => {
 describe('GPUs of this host', () => {
   test('are offered in ones, twos and so on, as many times as they fit', () => {
     const gpus = Array.from({ length: 5 }, (_, index) => ({ index, name: 'NVIDIA Test', memoryMib: 81_559 }))
-    const offers = localOffers(gpus, { pricePerHourMicroUsd: 10, maxMachines: 4 })
+    const offers = localOffers(gpus, { name: 'local', pricePerHourMicroUsd: 10, maxMachines: 4 })
     assert.deepEqual(
       offers.map((offer) => [offer.id, offer.available, offer.pricePerHourMicroUsd, offer.vramGib]),
       [

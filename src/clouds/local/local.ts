@@ -10,6 +10,8 @@ import { GpuBook, type HostGpu, hostGpus } from './gpus.ts'
 import { machineProcesses, signalProcess } from './processes.ts'
 
 export interface LocalCloudOptions {
+  /** `local`; where control planes of several hosts share a database, also the host's name. */
+  readonly name: string
   readonly clock: Clock
   /** Machines of this install are named `fd-<install>-...`; no other process is ever touched. */
   readonly install: string
@@ -32,7 +34,7 @@ export interface LocalCloudOptions {
 
 /** Machines that are processes on this host: the agent's loop, the agent, and under it the engine. */
 export class LocalCloud implements Cloud {
-  readonly name = 'local'
+  readonly name: string
   readonly traits: CloudTraits
   readonly #options: LocalCloudOptions
   readonly #prefix: string
@@ -42,6 +44,7 @@ export class LocalCloud implements Cloud {
 
   constructor(options: LocalCloudOptions) {
     this.#options = options
+    this.name = options.name
     this.#prefix = `fd-${options.install}-`
     this.#book = new GpuBook(join(options.folder, 'gpus'))
     this.traits = { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs }
@@ -156,16 +159,16 @@ const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
 /** The whole host in ones, twos, ... of its GPU; a host without GPUs offers machines without one. */
 export function localOffers(
   gpus: readonly HostGpu[],
-  options: { pricePerHourMicroUsd: number; maxMachines: number },
+  options: Pick<LocalCloudOptions, 'name' | 'pricePerHourMicroUsd' | 'maxMachines'>,
 ): Offer[] {
   const first = gpus[0]
-  const base = { cloud: 'local', region: 'here', spot: false }
+  const base = { cloud: options.name, region: 'here', spot: false }
   if (!first) {
     const price = options.pricePerHourMicroUsd
     return [
       {
         ...base,
-        id: 'local/here/cpu',
+        id: `${options.name}/here/cpu`,
         gpu: null,
         gpuCount: 0,
         vramGib: 0,
@@ -177,7 +180,7 @@ export function localOffers(
   const counts = [1, 2, 4, 8].filter((count) => count <= gpus.length)
   return counts.map((gpuCount) => ({
     ...base,
-    id: `local/here/${first.name.replaceAll(' ', '-')}x${gpuCount}`,
+    id: `${options.name}/here/${first.name.replaceAll(' ', '-')}x${gpuCount}`,
     gpu: first.name,
     gpuCount,
     vramGib: Math.floor(first.memoryMib / 1024),

@@ -151,6 +151,7 @@ const loops = `
 create sequence claim_tokens;
 create table claims (
   loop text not null, row_id text not null, due_at timestamptz not null, token bigint, until timestamptz, holder text,
+  realm text,
   primary key (loop, row_id)
 ) with (fillfactor = 60);
 create index claims_due on claims (loop, due_at);
