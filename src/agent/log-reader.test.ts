@@ -33,7 +33,9 @@ describe('what a real vLLM printed:', () => {
     ['log.start.warm.txt', ['weights_load', 'compile', 'kv_cache', 'warmup', 'server_start']],
     ['log.start.eager.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
     ['log.start.runai.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
+    ['log.start.uni.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
     ['log.start_then_sigterm.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
+    ['log.sigterm_hang.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
     ['log.core_killed.txt', ['weights_load', 'kv_cache', 'warmup', 'server_start']],
   ]
   test.each(starts)('%s: every phase in order, up to serving', (name, phases) => {
@@ -45,7 +47,7 @@ describe('what a real vLLM printed:', () => {
     assert.deepEqual(bar, [null, 0, 100])
   })
 
-  test.each(['log.start.warm.txt', 'log.start.eager.txt', 'log.start.runai.txt', 'log.start_then_sigterm.txt'])(
+  test.each(starts.map(([name]) => name).filter((name) => name !== 'log.core_killed.txt'))(
     '%s: no failure, although it may end with EngineDeadError',
     (name) => {
       const { reader, result } = read(fixture(name))
