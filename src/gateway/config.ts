@@ -39,7 +39,8 @@ const numbers = {
   queueTimeoutMs: ['QUEUE_TIMEOUT_MS', 30_000],
   pingMs: ['PING_MS', 15_000],
   earlyHeadersMs: ['EARLY_HEADERS_MS', 15_000],
-  maxSocketsPerNode: ['MAX_SOCKETS_PER_NODE', 512],
+  // As many as an agent lends.
+  maxSocketsPerNode: ['MAX_SOCKETS_PER_NODE', 256],
   maxWaitingPerNode: ['MAX_WAITING_PER_NODE', 1_024],
   probeMs: ['PROBE_MS', 30_000],
   badProbeMs: ['BAD_PROBE_MS', 5_000],

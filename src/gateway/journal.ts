@@ -1,21 +1,22 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { randomName } from '../lib/chance.ts'
 import type { Log } from '../lib/log.ts'
 import { type UsageRow, usageRow } from '../wire/gateway.ts'
 import { replaceFile } from './files.ts'
 import { addRow } from './usage.ts'
 
-const headLine = z.object({
-  gateway: z.string().min(1),
+/** The first line of the file. */
+interface State {
+  readonly gateway: string
   /** The number of the next batch. */
-  next: z.number().int().min(1),
+  readonly next: number
   /** The batch that was sent, or is about to be, and was not confirmed. */
-  batch: z.object({ number: z.number().int(), rows: z.array(usageRow) }).nullable(),
-  open: z.array(usageRow),
-})
-const addLine = z.object({ add: z.array(usageRow) })
+  readonly batch: Batch | null
+  readonly open: readonly UsageRow[]
+}
+
+const rowsSchema = usageRow.array()
 
 export interface Batch {
   readonly number: number
@@ -63,20 +64,20 @@ export class UsageJournal {
     const lines = text.split('\n')
     // The last piece is empty, or a line that was torn when the process died.
     lines.pop()
-    const head = headLine.safeParse(parseLine(lines[0] ?? ''))
-    if (head.success) this.#restore(head.data, lines.slice(1))
+    const state = readState(parseLine(lines[0] ?? ''))
+    if (state) this.#restore(state, lines.slice(1))
     else if (text !== '') await this.#keepDamaged()
     await this.#fold()
   }
 
-  #restore({ gateway, next, batch, open }: z.infer<typeof headLine>, added: readonly string[]) {
+  #restore({ gateway, next, batch, open }: State, added: readonly string[]) {
     this.gatewayId = gateway
     this.#next = next
     this.#batch = batch
     for (const row of open) addRow(this.#open, row)
     for (const line of added) {
-      const read = addLine.safeParse(parseLine(line))
-      if (read.success) for (const row of read.data.add) addRow(this.#open, row)
+      const rows = rowsSchema.safeParse(membersOf(parseLine(line)).add)
+      if (rows.success) for (const row of rows.data) addRow(this.#open, row)
       else this.#log.warn('A line of the usage journal is damaged and is not counted.')
     }
   }
@@ -150,9 +151,14 @@ export class UsageJournal {
   /** Writes the state as one line in the place of the file. */
   async #foldNow(): Promise<void> {
     this.#dropOldest()
-    const head = { gateway: this.gatewayId, next: this.#next, batch: this.#batch, open: [...this.#open.values()] }
+    const state: State = {
+      gateway: this.gatewayId,
+      next: this.#next,
+      batch: this.#batch,
+      open: [...this.#open.values()],
+    }
     await mkdir(join(this.#file, '..'), { recursive: true })
-    await replaceFile(this.#file, `${JSON.stringify(head)}\n`)
+    await replaceFile(this.#file, `${JSON.stringify(state)}\n`)
     await this.#handle?.close()
     this.#handle = await open(this.#file, 'a')
     // Only what is appended counts: a large state must not be written again for each line.
@@ -179,6 +185,26 @@ export class UsageJournal {
     // A failed write must not stop those behind it; its caller is told through `turn`.
     this.#queue = turn.catch(() => undefined)
     return turn
+  }
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : {}
+}
+
+/** Null when the line is not one that this file writes. */
+function readState(line: unknown): State | null {
+  const { gateway, next, batch, open } = membersOf(line)
+  const { number, rows } = membersOf(batch)
+  const openRows = rowsSchema.safeParse(open)
+  const batchRows = rowsSchema.safeParse(rows)
+  if (typeof gateway !== 'string' || gateway === '' || !Number.isSafeInteger(next) || !openRows.success) return null
+  if (batch !== null && !(Number.isSafeInteger(number) && batchRows.success)) return null
+  return {
+    gateway,
+    next: next as number,
+    batch: batchRows.success ? { number: number as number, rows: batchRows.data } : null,
+    open: openRows.data,
   }
 }
 

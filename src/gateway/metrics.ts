@@ -1,6 +1,8 @@
-import { Counter, Gauge, Registry } from 'prom-client'
+import { type Metrics, makeMetrics } from '../lib/metrics.ts'
 import type { Router } from './route.ts'
 import type { Spent } from './usage.ts'
+
+const prefix = 'flightdeck_gateway_'
 
 /** Upper bounds in seconds: from a cached token to the ten minutes after which clients give up. */
 const durationBounds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
@@ -52,54 +54,36 @@ export class GatewayMetrics {
 
   /** The page as of now. */
   async page(router: Router, controlAway: boolean): Promise<{ contentType: string; text: string }> {
-    const registry = new Registry()
-    this.#requests(registry)
-    this.#nodes(registry, router)
-    const single = (name: string, help: string, value: number) =>
-      new Gauge({ name: `flightdeck_gateway_${name}`, help, registers: [registry] }).set(value)
-    single('control_up', 'Whether control answered the last time.', controlAway ? 0 : 1)
-    const total = (name: string, help: string, value: number) =>
-      new Counter({ name: `flightdeck_gateway_${name}_total`, help, registers: [registry] }).inc(value)
-    total('retries', 'Requests given to another node or socket before the first byte.', this.retries)
-    total('usage_lost', 'Requests whose usage could not be kept while control was away.', this.lostUsage)
-    return { contentType: registry.contentType, text: (await registry.metrics()) + this.#durations() }
+    const metrics = makeMetrics(prefix)
+    this.#requests(metrics)
+    this.#nodes(metrics, router)
+    metrics.gauge('control_up', 'Whether control answered the last time.').set(controlAway ? 0 : 1)
+    metrics
+      .counter('retries_total', 'Requests given to another node or socket before the first byte.')
+      .inc(this.retries)
+    metrics
+      .counter('usage_lost_total', 'Requests whose usage could not be kept while control was away.')
+      .inc(this.lostUsage)
+    const { contentType, text } = await metrics.page()
+    return { contentType, text: text + this.#durations() }
   }
 
-  #requests(registry: Registry) {
-    const registers = [registry]
-    const name = 'flightdeck_gateway'
-    const requests = new Counter({
-      name: `${name}_requests_total`,
-      help: 'Requests that were given to nodes.',
-      labelNames: ['model', 'outcome'],
-      registers,
-    })
-    const tokens = new Counter({
-      name: `${name}_tokens_total`,
-      help: 'Tokens, as engines counted them or estimated.',
-      labelNames: ['model', 'kind'],
-      registers,
-    })
-    const refused = new Counter({
-      name: `${name}_refusals_total`,
-      help: 'Errors that the gateway answered itself.',
-      labelNames: ['status'],
-      registers,
-    })
+  #requests(metrics: Metrics) {
+    const requests = metrics.counter('requests_total', 'Requests that were given to nodes.', ['model', 'outcome'])
+    const tokens = metrics.counter('tokens_total', 'Tokens, as engines counted them or estimated.', ['model', 'kind'])
+    const refusals = metrics.counter('refusals_total', 'Errors that the gateway answered itself.', ['status'])
     for (const [model, counts] of this.#models) {
       for (const outcome of ['ok', 'failed', 'aborted'] as const) requests.inc({ model, outcome }, counts[outcome])
       tokens.inc({ model, kind: 'prompt' }, counts.promptTokens)
       tokens.inc({ model, kind: 'completion' }, counts.completionTokens)
     }
-    for (const [status, count] of this.#refusals) refused.inc({ status: String(status) }, count)
+    for (const [status, count] of this.#refusals) refusals.inc({ status: String(status) }, count)
   }
 
-  #nodes(registry: Registry, router: Router) {
-    const gauge = (name: string, help: string) =>
-      new Gauge({ name: `flightdeck_gateway_${name}`, help, labelNames: ['node'], registers: [registry] })
-    const inFlight = gauge('in_flight', 'Requests that a node has now.')
-    const sockets = gauge('sockets', 'Connections that a node has lent.')
-    const spares = gauge('spare_sockets', 'Of them, those that carry nothing.')
+  #nodes(metrics: Metrics, router: Router) {
+    const inFlight = metrics.gauge('in_flight', 'Requests that a node has now.', ['node'])
+    const sockets = metrics.gauge('sockets', 'Connections that a node has lent.', ['node'])
+    const spares = metrics.gauge('spare_sockets', 'Of them, those that carry nothing.', ['node'])
     for (const pool of router.pools.values()) {
       const node = pool.node.name
       inFlight.set({ node }, pool.inFlight)
@@ -108,9 +92,9 @@ export class GatewayMetrics {
     }
   }
 
-  /** Written by hand: a prom-client histogram can only be fed one by one, which is what the hot path avoids. */
+  /** Written by hand: a histogram of the library is fed one by one, which is what the hot path avoids. */
   #durations(): string {
-    const name = 'flightdeck_gateway_request_seconds'
+    const name = `${prefix}request_seconds`
     let sum = 0
     const lines = this.#buckets.map((count, i) => {
       sum += count

@@ -1,4 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '../lib/log.ts'
 import type { RoutingTable } from '../wire/gateway.ts'
@@ -11,9 +12,12 @@ import { UsageJournal } from './journal.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Prober } from './probe.ts'
 import { Reporter } from './report.ts'
-import { createGatewayServer } from './server.ts'
+import { createGatewayServer, type ServerDeps } from './server.ts'
 import { TableFollower } from './table.ts'
 import { acceptUpgrade } from './upgrade.ts'
+
+/** How long the last report may take. */
+const lastWordMs = 2_000
 
 export interface RunningGateway {
   readonly port: number
@@ -24,36 +28,74 @@ export interface RunningGateway {
 /** Puts the parts together and listens. */
 export async function startGateway(config: GatewayConfig, log: Log): Promise<RunningGateway> {
   await mkdir(config.dir, { recursive: true, mode: 0o700 })
-  const token = (await readFile(config.tokenFile, 'utf8')).trim()
+  const parts = await assemble(config, log)
+  const { gateway, table, prober, journal, reporter, ending } = parts
+  await journal.load()
+  await table.load()
+  const server = await listen(config, serverOf(config, parts, await readTls(config), log))
+  const { port } = server.address() as AddressInfo
+  parts.url = config.url ?? urlOf(config, port)
+  const probing = setInterval(() => prober.sweep(performance.now()), Math.min(250, config.badProbeMs / 2))
+  const loops = [table.follow(), reporter.run()]
+  const stop = async () => {
+    clearInterval(probing)
+    server.close()
+    server.closeIdleConnections()
+    await gateway.finish(config.stopMs)
+    server.closeAllConnections()
+    // A last word while control listens; without it, the journal keeps everything for the next start.
+    const gaveUp = setTimeout(() => ending.abort(), lastWordMs)
+    await reporter
+      .once()
+      .catch((error: unknown) => log.warn({ why: String(error) }, 'The last report did not reach control.'))
+    clearTimeout(gaveUp)
+    ending.abort()
+    await Promise.all(loops)
+    await journal.close()
+  }
+  return { port, stop }
+}
+
+interface Parts {
+  readonly gateway: Gateway
+  readonly metrics: GatewayMetrics
+  readonly table: TableFollower
+  readonly prober: Prober
+  readonly journal: UsageJournal
+  readonly reporter: Reporter
+  /** Aborted at the end: every talk with control stops. */
+  readonly ending: AbortController
+  /** Where agents dial; known once we listen. */
+  url: string
+}
+
+async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const ending = new AbortController()
   const { signal } = ending
+  const token = (await readFile(config.tokenFile, 'utf8')).trim()
   const control = new ControlClient(config.controlUrl, token, signal)
   const metrics = new GatewayMetrics()
   const gateway = new Gateway(config, metrics, log)
   const { router, usage } = gateway
-  const journal = new UsageJournal(config.dir, config.journalMaxRows, log)
-  await journal.load()
   const nudges = new DrainNudges(gateway, log)
   const apply = (table: RoutingTable) => {
     gateway.apply(table)
     nudges.look()
     prober.sweep(performance.now())
   }
-  const prober: Prober = new Prober(router, config, () => reporter.nudge())
-  const table = new TableFollower({ control, dir: config.dir, pollWaitMs: config.pollWaitMs, log, signal, apply })
-  let url = config.url ?? ''
-  const reporter: Reporter = new Reporter({
-    control,
-    router,
-    usage,
-    journal,
-    prober,
-    reportMs: config.reportMs,
-    log,
-    signal,
-    url: () => url,
-  })
-  await table.load()
+  const { dir, pollWaitMs, reportMs } = config
+  const table = new TableFollower({ control, dir, pollWaitMs, log, signal, apply })
+  const journal = new UsageJournal(dir, config.journalMaxRows, log)
+  const prober: Prober = new Prober(router, config, () => parts.reporter.nudge())
+  const url = () => parts.url
+  const reporter = new Reporter({ control, router, usage, journal, prober, reportMs, log, signal, url })
+  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, ending, url: '' }
+  return parts
+}
+
+function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], log: Log): Server {
+  const { gateway, metrics, table, prober, journal, reporter } = parts
+  const { router } = gateway
   const upgrades = {
     router,
     freshTable: () => table.fresh(),
@@ -63,10 +105,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
     },
     joined: () => prober.sweep(performance.now()),
   }
-  const server = createGatewayServer({
+  return createGatewayServer({
     router,
     maxBodyBytes: config.maxBodyBytes,
-    tls: await readTls(config),
+    tls,
     open: () => gateway.open,
     relay: (call, response) => gateway.relay(call, response),
     refused: (status) => metrics.refused(status),
@@ -82,32 +124,17 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
     },
     failed: (error) => log.error({ err: error }, 'A request failed by a fault of the gateway.'),
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(config.port, config.host, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  url ||= `${config.tls ? 'https' : 'http'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-  const probing = setInterval(() => prober.sweep(performance.now()), Math.min(250, config.badProbeMs / 2))
-  const loops = [table.follow(), reporter.run()]
+}
 
-  const stop = async () => {
-    clearInterval(probing)
-    server.close()
-    server.closeIdleConnections()
-    await gateway.finish(config.stopMs)
-    server.closeAllConnections()
-    // A last word while control listens; without it, the journal keeps everything for the next start.
-    const gaveUp = setTimeout(() => ending.abort(), 2_000)
-    await reporter
-      .once()
-      .catch((error: unknown) => log.warn({ why: String(error) }, 'The last report did not reach control.'))
-    clearTimeout(gaveUp)
-    ending.abort()
-    await Promise.all(loops)
-    await journal.close()
-  }
-  return { port, stop }
+function listen({ port, host }: GatewayConfig, server: Server): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => resolve(server))
+  })
+}
+
+function urlOf({ tls, host }: GatewayConfig, port: number): string {
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 async function readTls({ tls }: GatewayConfig) {
