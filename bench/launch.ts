@@ -140,7 +140,6 @@ function percentile(values: readonly number[], share: number): number {
 const round = (value: number, digits = 1): number => Number(value.toFixed(digits))
 
 async function measure(plane: Plane) {
-  // One launch of its own first: what is compiled and opened once is no part of what a launch costs.
   const routableAt = new Map<string, number>()
   const following = new AbortController()
   const followed = followTable(plane, routableAt, following.signal)

@@ -90,7 +90,7 @@ class CrashPlugin implements KyselyPlugin {
   }
 
   transformQuery({ node, queryId }: PluginTransformQueryArgs): PluginTransformQueryArgs['node'] {
-    const text = node.kind === 'RawNode' ? (node.sqlFragments[0] ?? '') : node.kind
+    const text = node.kind === 'RawNode' ? node.sqlFragments.join('?') : node.kind
     if (!/^\s*select|nextval\('claim_tokens'\)/i.test(text))
       this.#points.set(queryId, this.#crashes.before(text.trim().slice(0, 40)))
     return node

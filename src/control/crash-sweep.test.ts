@@ -60,7 +60,7 @@ describe('wherever the control plane dies and whenever a launch is withdrawn', (
     await inLanes([2], (base, withdrawAfter) => sweep(base, withdrawAfter, 'after'))
   })
 
-  test('the same, dying twice at random in a cloud with faults', { timeout: 120_000 }, async () => {
+  test('the same, dying anywhere in a cloud with any faults', { timeout: 120_000 }, async () => {
     const stories = fc.record({
       withdrawAfter: fc.integer({ min: 0, max: 12 }),
       crash: fc.record({ at: fc.integer({ min: 1, max: 60 }), when: fc.constantFrom('before', 'after') }),
