@@ -1,6 +1,6 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { createDeployment, pauseDeployment, scaleDeployment } from '../commands/deployments.ts'
-import { pauseAutomation } from '../commands/pause.ts'
+import { armTheSweep, pauseAutomation } from '../commands/pause.ts'
 import { Failure } from '../core/failure.ts'
 import { loadOffers } from '../store/install.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
@@ -19,6 +19,7 @@ type Names =
   | 'listOffers'
   | 'status'
   | 'pause'
+  | 'armSweep'
   | 'spend'
 
 const spendDefaultMs = 30 * 86_400_000
@@ -58,6 +59,11 @@ export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> 
     status: () => views.status(),
     async pause({ actor, body }) {
       await pauseAutomation(deps, actor, body)
+      return views.status()
+    },
+
+    async armSweep({ actor }) {
+      await armTheSweep(deps, actor)
       return views.status()
     },
     async spend({ actor: { tenantId }, query }) {

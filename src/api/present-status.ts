@@ -34,6 +34,8 @@ export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
     })),
     nodes: countStates(row.nodes),
     burnPerHourMicroUsd: row.burnPerHourMicroUsd,
+    orphans: row.orphans.map((orphan) => ({ ...orphan, firstSeenAt: iso(orphan.firstSeenAt) })),
+    sweepArmed: row.sweepArmed,
     database: {
       kind: databaseKind,
       poolSize: pool.size,

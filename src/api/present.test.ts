@@ -198,7 +198,15 @@ test('a loop is late when due rows are left alone, not when there is nothing to 
     loop({ dueSince: now - 4_000 }),
     loop({ loop: 'sight', at: now - day }),
   ]
-  const row = { install: 'i', paused: false, pausedReason: null, guard: null, burnPerHourMicroUsd: 0 }
+  const row = {
+    install: 'i',
+    paused: false,
+    pausedReason: null,
+    guard: null,
+    sweepArmed: true,
+    orphans: [],
+    burnPerHourMicroUsd: 0,
+  }
   const waits = () => ({ count: 0, totalMs: 0 })
   const pool = { size: 1, waitingNow: () => 0, longestWaitMs: () => 0, waits, statements: () => 0 }
   const view = presentStatus(

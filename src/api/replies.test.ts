@@ -106,6 +106,7 @@ const calls: Record<
   me: (client) => client.me(),
   status: (client) => client.status(),
   pause: (client) => client.pause({ body: { paused: true, reason: 'a test' } }),
+  armSweep: (client) => client.armSweep({ body: { armed: true } }),
   createLaunch: (client) => client.createLaunch({ body: { model: 'tiny', wish: { spot: 'never' } } }),
   listLaunches: (client) => client.listLaunches(),
   showLaunch: (client) => client.showLaunch({ params: { id: ids.launch } }),

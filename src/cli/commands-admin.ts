@@ -31,6 +31,16 @@ function addReads(program: Command, act: Act): void {
     answer(context, await context.client.listOffers(), ({ items }) => offersText(items, context.terminal.look())),
   )
   program
+    .command('sweep')
+    .description('machines that no row knows: let the sweep release them')
+    .requiredOption('--arm', 'you have looked at them in `flightdeck status`, and they are nobody`s')
+    .action(
+      act(async (context) => {
+        const status = await context.client.armSweep({ body: { armed: true } })
+        answer(context, status, (now) => statusText(now, Date.now(), context.terminal.look()))
+      }),
+    )
+  program
     .command('spend')
     .description('where the money went')
     .option('--from <time>', 'since, like 2026-01-31 or 2026-01-31T12:00:00Z', momentFor('--from'))

@@ -34,7 +34,28 @@ export function statusText(status: StatusView, now: number, look: Look): string 
   const gateways = status.gateways.map(({ url, seenAt, tableCurrent }) =>
     plainLine(`  ${url}  seen ${ageOf(seenAt, now)} ago${tableCurrent ? '' : ', routing table is behind'}`),
   )
-  return `${head}\n${paint.dim('gateways')}\n${gateways.join('\n') || '  none'}\n\n${loopsText(status, now, look)}`
+  const parts = [
+    head,
+    `${paint.dim('gateways')}\n${gateways.join('\n') || '  none'}\n`,
+    orphansText(status, now, look),
+    loopsText(status, now, look),
+  ]
+  return parts.filter(Boolean).join('\n')
+}
+
+/** Machines that nobody knows, with what they cost; nothing where there are none. */
+function orphansText({ orphans, sweepArmed }: StatusView, now: number, { paint }: Look): string {
+  if (orphans.length === 0) return ''
+  const lines = orphans.map(({ name, firstSeenAt, pricePerHourMicroUsd, releasing }) => {
+    const price = pricePerHourMicroUsd === null ? 'price unknown' : `${formatUsd(pricePerHourMicroUsd)} an hour`
+    return plainLine(
+      `  ${name}  seen for ${ageOf(firstSeenAt, now)}, ${price}${releasing ? ', its end is asked for' : ''}`,
+    )
+  })
+  const next = sweepArmed
+    ? ''
+    : '\n  They are only shown: look at them, then `flightdeck sweep --arm` lets the sweep release them.'
+  return `${paint.bad('machines that no row knows')}\n${lines.join('\n')}${next}\n`
 }
 
 function loopsText({ loops }: StatusView, now: number, look: Look): string {

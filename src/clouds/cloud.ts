@@ -18,6 +18,8 @@ export type AskAnswer = { readonly accepted: true } | { readonly accepted: false
 export interface ListedMachine {
   readonly name: string
   readonly detail: Record<string, unknown>
+  /** What an hour of it costs, where the cloud says so. */
+  readonly pricePerHourMicroUsd?: number
 }
 
 export interface Cloud {

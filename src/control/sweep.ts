@@ -1,7 +1,8 @@
 import type { Claim } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
-import { armSweep, loadInstall } from '../store/install.ts'
-import { saveOrphans } from '../store/sightings.ts'
+import { loadInstall } from '../store/install.ts'
+import { armSweep } from '../store/pause.ts'
+import { markReleased, saveOrphans } from '../store/sightings.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -38,6 +39,7 @@ async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
       text: `${name} has no row: its end is asked for.`,
       data: { name },
     })
+    await markReleased(db, name, clock.now())
     await cloud.ensureGone(name)
   }
   return { moved: due.length > 0, nextDueAt: clock.now() + (orphans.length > 0 ? quarantineMs : everyMs) }

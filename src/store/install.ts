@@ -32,11 +32,6 @@ export async function loadInstall(db: Db): Promise<Install & { readonly guard: s
   return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed, guard: row.guard }
 }
 
-/** The sweep may release orphans from now on: the first look of this data set found none that it could not explain. */
-export async function armSweep(db: Db): Promise<void> {
-  await db.updateTable('install').set({ sweep_armed: true }).where('sweep_armed', '=', false).execute()
-}
-
 /** Replaces what one cloud offers; an offer that is not made any more is taken away. */
 export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
   await db.transaction().execute(async (tx) => {

@@ -23,6 +23,14 @@ export interface StatusRow {
   readonly guard: string | null
   readonly burnPerHourMicroUsd: number
   readonly nodes: readonly { readonly state: NodeState; readonly verdict: Verdict; readonly count: number }[]
+  readonly sweepArmed: boolean
+  readonly orphans: readonly {
+    readonly name: string
+    readonly cloud: string
+    readonly firstSeenAt: number
+    readonly pricePerHourMicroUsd: number | null
+    readonly releasing: boolean
+  }[]
   readonly launches: readonly { readonly state: LaunchState; readonly count: number }[]
   readonly loops: readonly LoopRow[]
   readonly gateways: readonly {
@@ -38,7 +46,10 @@ const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000
 /** The whole picture in one statement, so that its numbers belong together. Ended launches are not counted. */
 export async function readStatus(db: Db, gatewaysSince: number): Promise<StatusRow> {
   const { rows } = await sql<StatusRow>`
-    select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard,
+    select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard, i.sweep_armed as "sweepArmed",
+      coalesce((select json_agg(json_build_object('name', name, 'cloud', cloud, 'firstSeenAt', ${ms('first_seen_at')},
+        'pricePerHourMicroUsd', price_per_hour_micro_usd, 'releasing', released_at is not null) order by first_seen_at)
+        from orphans where gone_at is null), '[]') as orphans,
       (select coalesce(sum(price_per_hour_micro_usd), 0)::bigint from ledger
         where closed_at is null and kind = 'usage') as "burnPerHourMicroUsd",
       coalesce((select json_agg(json_build_object('state', state, 'verdict', verdict, 'count', count)) from (

@@ -8,6 +8,8 @@ import { at, type Db, maybeAt, maybeJson } from './database.ts'
 export interface Listed {
   readonly name: string
   readonly detail?: Record<string, unknown>
+  /** What an hour of it costs, where the cloud says so. */
+  readonly pricePerHourMicroUsd?: number
 }
 
 export interface BulkLook {
@@ -107,11 +109,18 @@ export async function saveOrphans(
   const known =
     names.length === 0 ? [] : await db.selectFrom('nodes').select('name').where('name', 'in', names).execute()
   const orphans = names.filter((name) => !known.some((row) => row.name === name))
+  const prices = new Map(look.listed.map(({ name, pricePerHourMicroUsd }) => [name, pricePerHourMicroUsd ?? null]))
   for (const name of orphans) {
-    await sql`insert into orphans (name, cloud, first_seen_at, last_seen_at) values (${name}, ${look.cloud}, ${at(now)}, ${at(now)})
+    await sql`insert into orphans (name, cloud, first_seen_at, last_seen_at, price_per_hour_micro_usd)
+      values (${name}, ${look.cloud}, ${at(now)}, ${at(now)}, ${prices.get(name) ?? null})
       on conflict (name) do update set last_seen_at = excluded.last_seen_at, gone_at = null`.execute(db)
   }
   if (orphans.length === 0) return []
   const rows = await db.selectFrom('orphans').select(['name', 'first_seen_at']).where('name', 'in', orphans).execute()
   return rows.map((row) => ({ name: row.name, firstSeenAt: row.first_seen_at }))
+}
+
+/** The end of an orphan is asked for; kept before the ask, so that it is shown whatever happens to us then. */
+export async function markReleased(db: Db, name: string, now: number): Promise<void> {
+  await sql`update orphans set released_at = coalesce(released_at, ${at(now)}) where name = ${name}`.execute(db)
 }

@@ -74,6 +74,11 @@ export const routes = {
     reply: view.statusView,
   }),
 
+  armSweep: route('POST', '/api/sweep', 'admin', 'Let the sweep release machines that no row knows', {
+    body: z.object({ armed: z.literal(true) }).strict(),
+    reply: view.statusView,
+  }),
+
   createLaunch: route(
     'POST',
     '/api/launches',

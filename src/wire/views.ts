@@ -243,6 +243,18 @@ export const statusView = z.object({
   gateways: z.array(z.object({ id: text(64), url: text(512), seenAt: time, tableCurrent: z.boolean() })),
   nodes: z.record(z.enum(nodeStates), count),
   burnPerHourMicroUsd: microUsd,
+  /** Machines with this install's tag that no row knows; released once the sweep is armed. */
+  orphans: z.array(
+    z.object({
+      name: text(64),
+      cloud: text(64),
+      firstSeenAt: time,
+      pricePerHourMicroUsd: microUsd.nullable(),
+      releasing: z.boolean(),
+    }),
+  ),
+  /** False on a data set that was just made or restored: orphans are then only shown. */
+  sweepArmed: z.boolean(),
   database: z.object({
     kind: z.enum(['embedded', 'given']),
     poolSize: count,

@@ -23,6 +23,8 @@ export interface PlaneOptions {
   /** Shares data set, machines and secrets with another plane on the same database. */
   readonly beside?: Plane
   readonly gateway?: boolean
+  /** A folder that comes first in PATH: programs of the test's own. */
+  readonly path?: string
 }
 
 /** A real control plane in a process of its own, with its own data folder and ports, and the world seen from outside. */
@@ -67,6 +69,7 @@ export class Plane {
       {
         env: {
           ...process.env,
+          PATH: [this.options.path, process.env.PATH].filter(Boolean).join(':'),
           DATABASE_URL: this.options.databaseUrl ?? '',
           FLIGHTDECK_LOG_LEVEL: 'warn',
           ...this.sharedKey(),

@@ -55,7 +55,8 @@ export class LocalCloud implements Cloud {
   }
 
   async listMachines(): Promise<ListedMachine[]> {
-    return [...(await this.#living())].map(([name, pids]) => ({ name, detail: { pids } }))
+    const { pricePerHourMicroUsd } = this.#options
+    return [...(await this.#living())].map(([name, pids]) => ({ name, detail: { pids }, pricePerHourMicroUsd }))
   }
 
   async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
