@@ -21,6 +21,14 @@ export interface EngineRecord {
   readonly answeredAt: number | null
 }
 
+// Seen with a real vLLM: told to end while it starts, it never does, however long it is waited for.
+const startingGraceMs = 2_000
+
+/** SIGTERM to SIGKILL for this run of the engine. One that has not served yet has nothing to finish. */
+export function graceMsOf(record: EngineRecord, spec: Pick<EngineSpec, 'stopGraceMs'>): number {
+  return record.answeredAt === null ? Math.min(startingGraceMs, spec.stopGraceMs) : spec.stopGraceMs
+}
+
 /** What outlives both engine and agent: how often the engine was restarted, and its final failure. */
 export interface EngineHistory {
   readonly everServed: boolean
@@ -128,7 +136,7 @@ export class NodeDisk {
 
   /** engine.pid is the same record for the loop, which is a shell script: group, start time, grace in seconds. */
   saveEngine(record: EngineRecord, spec: EngineSpec): void {
-    const graceS = Math.ceil(spec.stopGraceMs / 1000)
+    const graceS = Math.ceil(graceMsOf(record, spec) / 1000)
     writeWhole(this.path('engine.pid'), `${record.group} ${record.startTime} ${graceS}\n`)
     writeWhole(this.path('engine.json'), JSON.stringify(record))
   }

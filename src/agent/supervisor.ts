@@ -12,7 +12,7 @@ import {
   stopEngine,
 } from './engine-process.ts'
 import { commandNamed, diskFullFailure, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
-import type { EngineHistory, EngineRecord, JsonFailure, NodeDisk } from './node-disk.ts'
+import { type EngineHistory, type EngineRecord, graceMsOf, type JsonFailure, type NodeDisk } from './node-disk.ts'
 import type { OwnLog } from './own-log.ts'
 import { codeOf } from './proc.ts'
 import { restartAfterMs, stillCounting } from './restart-policy.ts'
@@ -93,7 +93,7 @@ export class Supervisor {
     await this.#life
     const { disk, spec, machine } = this.#deps
     const record = this.#record ?? disk.engine()
-    if (record) await stopEngine(record, spec.stopGraceMs, machine)
+    if (record) await stopEngine(record, graceMsOf(record, spec), machine)
     else await endStrays(machine)
     disk.forgetEngine()
     this.#become('stopped')
@@ -181,7 +181,7 @@ export class Supervisor {
       const end = await Promise.race([run.exited, judging, stopped])
       if (end === null || this.#stop.signal.aborted) return null
       over.abort()
-      if ('cause' in end) await stopEngine(run.record, spec.stopGraceMs, machine)
+      if ('cause' in end) await stopEngine(run.record, graceMsOf(run.record, spec), machine)
       await looking
       while (!log.look()) await pause(0)
       await endLeftovers(run.record, machine)

@@ -1,4 +1,3 @@
-
 /** What the cloud may charge while a machine is in a state. `unknown`: a request may have been accepted unseen. */
 export type Billed = 'no' | 'yes' | 'unknown'
 

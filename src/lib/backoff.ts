@@ -1,3 +1,5 @@
+// Tools without opinions: the ambient clock and chance, log, back-off, event streams.
+// Deliberately absent: every word of the domain.
 import { jitter } from './chance.ts'
 
 /** Waits that double from `firstMs` to `maxMs`, each off by a fifth, so that many who failed together do not return together. */

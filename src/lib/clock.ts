@@ -1,4 +1,3 @@
-
 /** Time as everything else gets it, so that tests can own it. Epoch ms; `monotonicMs` never jumps. */
 export interface Clock {
   now(): number
