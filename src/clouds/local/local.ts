@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CloudTraits } from '../../core/decide-node.ts'
@@ -39,8 +40,6 @@ export class LocalCloud implements Cloud {
   readonly #options: LocalCloudOptions
   readonly #prefix: string
   readonly #book: GpuBook
-  /** Asked for a moment ago: their processes may not be listed yet, so what they hold stays theirs. */
-  readonly #starting = new Map<string, number>()
 
   constructor(options: LocalCloudOptions) {
     this.#options = options
@@ -98,10 +97,8 @@ export class LocalCloud implements Cloud {
 
   async #takeGpus(ask: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<number[] | null> {
     if (ask.offer.gpu === null) return []
-    const now = this.#options.clock.now()
-    this.#starting.set(ask.name, now)
-    for (const [name, at] of this.#starting) if (now - at > startingMs) this.#starting.delete(name)
-    await this.#book.freeAllBut(new Set([...living.keys(), ...this.#starting.keys()]))
+    const wasToldToEnd = (name: string) => existsSync(join(this.#dirOf(name), endAskedFile))
+    await this.#book.freeAllBut(new Set(living.keys()), wasToldToEnd, this.#options.clock.now())
     return this.#book.take(ask.name, await hostGpus(), ask.offer.gpuCount)
   }
 
@@ -143,8 +140,6 @@ async function runDetached(loopFile: string, dir: string, env: Record<string, st
     await log.close()
   }
 }
-
-const startingMs = 10_000
 
 // Measured on one host: a process is in /proc before spawn returns; the rest are guesses with room to spare.
 const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
@@ -196,9 +191,11 @@ function inherited(): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name] as string]] : [])))
 }
 
+const endAskedFile = 'end-asked-at'
+
 /** When the end of this machine was first asked for; kept on disk, so that a restart does not begin its grace anew. */
 async function endAskedAt(dir: string, now: number): Promise<number> {
-  const file = join(dir, 'end-asked-at')
+  const file = join(dir, endAskedFile)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await writeFile(file, String(now), { flag: 'wx' }).catch(() => undefined)
   return Number(await readFile(file, 'utf8')) || now
