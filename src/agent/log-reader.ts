@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
+import { type EnginePhase, enginePhases } from '../core/phases.ts'
 import {
   type EngineFailure,
   explainFailure,
@@ -8,21 +9,6 @@ import {
   lowestRank,
   matchFailure,
 } from './log-failures.ts'
-
-/** What an engine does between its start and its first answer. Silence belongs to the phase before it. */
-export const enginePhases = [
-  'engine_start',
-  'engine_init',
-  'weights_download',
-  'weights_load',
-  'compile',
-  'kv_cache',
-  'graphs',
-  'warmup',
-  'server_start',
-] as const
-
-export type EnginePhase = (typeof enginePhases)[number]
 
 /** A phase was entered, or moved on within itself; phases never go back. `percent` is null where the log gives none. */
 export interface LogFinding {

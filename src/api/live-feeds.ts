@@ -3,9 +3,20 @@ import { isOver } from '../core/launch-table.ts'
 import { nodeIsThere, readLastLines, readLinesAfter } from '../store/read-told.ts'
 import type { LiveMessage } from '../wire/live.ts'
 import type { LaunchDetail, LogLine, NodeView, StatusView } from '../wire/views.ts'
-import type { LiveDeps } from './live.ts'
-import type { Feed } from './live-topics.ts'
+import type { LiveDeps } from './live-limits.ts'
 import { presentLine } from './present-small.ts'
+
+/** What a topic shows. One for all of its followers, so a change is read once however many follow. */
+export interface Feed {
+  /** Looks again, and says what is new since the last look; all of it, as one message, or nothing. */
+  look(): Promise<LiveMessage | null>
+  /** Everything that a new follower must know, as of the last look. */
+  whole(): LiveMessage
+  /** True while something may change that nobody tells of: time itself moves a percentage. */
+  movesByItself(): boolean
+  /** A topic that the store tells of has something to do with this one. */
+  concerns(storeTopic: string): boolean
+}
 
 type FeedDeps = Pick<LiveDeps, 'views' | 'store' | 'clock'>
 

@@ -4,7 +4,7 @@ import { Failure } from '../core/failure.ts'
 import type { Log } from '../lib/log.ts'
 import { type LiveMessage, type LiveRequest, liveClose, liveRequest } from '../wire/live.ts'
 import type { Door } from './access.ts'
-import type { LiveLimits } from './live.ts'
+import type { LiveLimits } from './live-limits.ts'
 import type { Follower, Topics } from './live-topics.ts'
 import { refusalOf } from './problem.ts'
 

@@ -1,20 +1,8 @@
 import { Failure } from '../core/failure.ts'
 import type { Log } from '../lib/log.ts'
-import type { LiveMessage, LiveRequest } from '../wire/live.ts'
-import type { LiveDeps, LiveLimits } from './live.ts'
-import { fleetFeed, launchFeed, logFeed } from './live-feeds.ts'
-
-/** What a topic shows. One for all of its followers, so a change is read once however many follow. */
-export interface Feed {
-  /** Looks again, and says what is new since the last look; all of it, as one message, or nothing. */
-  look(): Promise<LiveMessage | null>
-  /** Everything that a new follower must know, as of the last look. */
-  whole(): LiveMessage
-  /** True while something may change that nobody tells of: time itself moves a percentage. */
-  movesByItself(): boolean
-  /** A topic that the store tells of has something to do with this one. */
-  concerns(storeTopic: string): boolean
-}
+import type { LiveRequest } from '../wire/live.ts'
+import { type Feed, fleetFeed, launchFeed, logFeed } from './live-feeds.ts'
+import type { LiveDeps, LiveLimits } from './live-limits.ts'
 
 export interface Follower {
   send(text: string): void

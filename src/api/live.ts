@@ -1,56 +1,12 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Settings } from '../core/settings.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Log } from '../lib/log.ts'
-import type { Store } from '../store/database.ts'
 import { liveClose, livePath } from '../wire/live.ts'
-import type { Door } from './access.ts'
 import { makeHostCheck, makeOriginCheck } from './browser.ts'
+import { defaultLiveLimits, type LiveDeps, type LiveLimits } from './live-limits.ts'
 import { Reader } from './live-reader.ts'
 import { makeTopics } from './live-topics.ts'
 import { refusalOf } from './problem.ts'
-import type { Views } from './views.ts'
-
-export interface LiveDeps {
-  readonly server: Server
-  readonly door: Door
-  readonly views: Views
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly settings: Settings
-  readonly host: string
-  readonly publicUrl: string | undefined
-}
-
-export interface LiveLimits {
-  /** Connections at once. */
-  readonly readers: number
-  /** Topics that one connection may follow. */
-  readonly topics: number
-  /** Time to say hello. */
-  readonly helloMs: number
-  /** A reader is asked for a sign of life this often, and its token is looked at again. */
-  readonly heartbeatMs: number
-  /** Bytes that wait for a slow reader before it is dropped. */
-  readonly bufferedBytes: number
-  /** Changes within this time are told as one. */
-  readonly coalesceMs: number
-  /** What changes by time alone is looked at this often. */
-  readonly tickMs: number
-}
-
-export const defaultLiveLimits: LiveLimits = {
-  readers: 1_000,
-  topics: 64,
-  helloMs: 5_000,
-  heartbeatMs: 20_000,
-  bufferedBytes: 1_048_576,
-  coalesceMs: 100,
-  tickMs: 1_000,
-}
 
 export interface Live {
   /** To be told every topic that the store tells of. */

@@ -3,12 +3,11 @@
 import { type Command, Option } from 'commander'
 import type { Role } from '../core/tokens.ts'
 import { wholeFor } from './commands-launch.ts'
-import { answer, type Context } from './context.ts'
+import { type Act, answer, type Context } from './context.ts'
 import { usage } from './exit.ts'
 import { pickOne } from './find.ts'
 import { auditText, keysText, modelsText, offersText, operatorsText, spendText, statusText } from './fleet-text.ts'
 import { ageOf } from './human-time.ts'
-import type { Act } from './program.ts'
 import { table } from './table.ts'
 
 export function addAdminCommands(program: Command, act: Act): void {

@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import type { DeploymentView } from '../wire/views.ts'
 import { addWishOptions, engineArgsOf, wholeFor, wishOf } from './commands-launch.ts'
-import { answer, type Context } from './context.ts'
+import { type Act, answer, type Context } from './context.ts'
 import { pickOne } from './find.ts'
 import { deploymentsText, statusText } from './fleet-text.ts'
-import type { Act } from './program.ts'
 
 type DeployOptions = Parameters<typeof wishOf>[0] & { readonly replicas: number; readonly name?: string }
 

@@ -4,14 +4,13 @@ import { isOver } from '../core/launch-table.ts'
 import { microUsdOf } from '../core/money.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
-import { answer, type Context } from './context.ts'
+import { type Act, answer, type Context } from './context.ts'
 import { type ExitCode, exitCodes, usage } from './exit.ts'
 import { allPages, isWholeId, pickOne } from './find.ts'
 import { followLaunch } from './follow-launch.ts'
 import { secondsOf } from './human-time.ts'
 import { launchesText, launchText, planText } from './launch-text.ts'
 import { plainLine } from './plain-text.ts'
-import type { Act } from './program.ts'
 
 type Wish = LaunchRequest['wish']
 

@@ -1,13 +1,12 @@
 import type { Command } from 'commander'
 import type { LogLine } from '../wire/views.ts'
 import { timeFor, wholeFor } from './commands-launch.ts'
-import { answer, type Context, untilInterrupted } from './context.ts'
+import { type Act, answer, type Context, untilInterrupted } from './context.ts'
 import { asCliFailure, type ExitCode, exitCodes } from './exit.ts'
 import { allPages, beginsWith, isWholeId, pickOne } from './find.ts'
 import { liveFailure, passesByItself } from './follow-launch.ts'
 import { type FeedEvent, openFeed } from './live-feed.ts'
 import { logText, nodesText, nodeText } from './node-text.ts'
-import type { Act } from './program.ts'
 
 async function findNode({ client }: Context, given: string): Promise<string> {
   if (isWholeId(given)) return given

@@ -1,5 +1,6 @@
 import type { Client } from '../wire/client.ts'
 import type { Connection } from './connection.ts'
+import type { ExitCode } from './exit.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What every command gets: where it talks to, and where it speaks. */
@@ -10,6 +11,12 @@ export interface Context {
   /** One JSON document (or one for each line of a stream) instead of text. */
   readonly json: boolean
 }
+
+/** What a command does; it returns the exit code, or nothing for 0. */
+export type Run<A extends unknown[]> = (context: Context, ...given: A) => Promise<ExitCode> | Promise<void>
+
+/** Makes a command's action of a function that gets the context first. */
+export type Act = <A extends unknown[]>(run: Run<A>) => (...given: unknown[]) => Promise<void>
 
 /** Prints an answer: the document itself for scripts, a picture of it for people. */
 export function answer<T>({ json, terminal }: Context, value: T, text: (value: T) => string): void {

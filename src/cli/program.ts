@@ -6,7 +6,7 @@ import { addDeploymentCommands } from './commands-deployment.ts'
 import { addLaunchCommands, wholeFor } from './commands-launch.ts'
 import { addNodeCommands } from './commands-node.ts'
 import { type ConnectionOptions, findConnection } from './connection.ts'
-import type { Context } from './context.ts'
+import type { Act, Context, Run } from './context.ts'
 import { asCliFailure, type CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -25,12 +25,6 @@ export interface Lent {
   readonly terminal: Terminal
   readonly env: Readonly<Record<string, string | undefined>>
 }
-
-/** What a command does; it returns the exit code, or nothing for 0. */
-type Run<A extends unknown[]> = (context: Context, ...given: A) => Promise<ExitCode> | Promise<void>
-
-/** Makes a command's action of a function that gets the context first. */
-export type Act = <A extends unknown[]>(run: Run<A>) => (...given: unknown[]) => Promise<void>
 
 interface GlobalOptions extends ConnectionOptions {
   readonly json?: boolean

@@ -1,13 +1,8 @@
 import type { LaunchState } from './launch-table.ts'
 import type { NodeState } from './node-table.ts'
 
-/** The phases of one launch in their order. A silent stretch has a name too: nothing happens between phases. */
-export const phases = [
-  'queued',
-  'requesting',
-  'booting',
-  'joined',
-  'installing',
+/** What an engine does between its start and its first answer; its own log tells. Silence belongs to the phase before it. */
+export const enginePhases = [
   'engine_start',
   'engine_init',
   'weights_download',
@@ -17,6 +12,17 @@ export const phases = [
   'graphs',
   'warmup',
   'server_start',
+] as const
+export type EnginePhase = (typeof enginePhases)[number]
+
+/** The phases of one launch in their order. A silent stretch has a name too: nothing happens between phases. */
+export const phases = [
+  'queued',
+  'requesting',
+  'booting',
+  'joined',
+  'installing',
+  ...enginePhases,
   'verifying',
   'ready',
 ] as const

@@ -1,19 +1,5 @@
+import type { EnginePhase } from '../core/phases.ts'
 import type { SimFailure } from './engine-failures.ts'
-
-/** The phases that the simulated start-up prints, in this order; the agent's log reader names the same ones. */
-export const simPhases = [
-  'engine_start',
-  'engine_init',
-  'weights_download',
-  'weights_load',
-  'compile',
-  'kv_cache',
-  'graphs',
-  'warmup',
-  'server_start',
-] as const
-
-export type SimPhase = (typeof simPhases)[number]
 
 /** What goes wrong, and when. Nothing does by default. */
 export interface SimFaults {
@@ -22,7 +8,7 @@ export interface SimFaults {
   /** Print the real engine's text for this failure and leave with its exit code. */
   startFailure?: SimFailure
   /** Stay in this phase for ever: the port is refused, the process lives. */
-  hangInPhase?: SimPhase
+  hangInPhase?: EnginePhase
   /** `unavailable` answers 503; `hang` accepts the connection and never answers. */
   health?: 'unavailable' | 'hang'
   /** Health and model list stay good, but no token ever comes. */
@@ -66,7 +52,7 @@ export interface SimOptions {
   /** Length of the whole start-up, shared out among the phases. */
   startupMs?: number
   /** Exact length of single phases. 0 leaves a phase out. */
-  phasesMs?: Partial<Record<SimPhase, number>>
+  phasesMs?: Partial<Record<EnginePhase, number>>
   faults?: SimFaults
   /** Where log text goes, in raw pieces (progress bars begin with a carriage return). Default: nowhere. */
   log?: (text: string) => void

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { type EnginePhase, enginePhases } from '../core/phases.ts'
 import { type FailureScript, failureLines, failureScripts, type SimFailure } from './engine-failures.ts'
-import { type SimPhase, type SimSettings, simPhases } from './engine-options.ts'
+import type { SimSettings } from './engine-options.ts'
 
 /** The engine left by itself while it was starting. */
 export class SimExit extends Error {
@@ -21,7 +22,7 @@ interface Step {
 }
 
 /** Shares of the whole start; measured on an 8B model they lie near this, but any value would do. */
-const shares: Record<SimPhase, number> = {
+const shares: Record<EnginePhase, number> = {
   engine_start: 0.2,
   engine_init: 0.1,
   weights_download: 0,
@@ -68,7 +69,7 @@ const said = (text: string, waitMs = 0): Step => ({ text, waitMs })
 const startsToLoad = (model: string) =>
   said(logLine('Worker', 'INFO', 'gpu_model_runner.py:5007', `Starting to load model ${model}...`))
 
-const phaseScripts: Record<SimPhase, PhaseScript> = {
+const phaseScripts: Record<EnginePhase, PhaseScript> = {
   engine_start: ({ model, maxModelLen }, ms) => [
     said(logLine('APIServer', 'INFO', 'api_utils.py:347', ' version 0.32.0'), ms / 2),
     said(logLine('APIServer', 'INFO', 'api_utils.py:347', `  model   ${model}`)),
@@ -157,7 +158,7 @@ const phaseScripts: Record<SimPhase, PhaseScript> = {
 }
 
 /** A phase in which each failure happens, so that the log looks the way a real one does. */
-function phaseOfFailure(name: SimFailure): SimPhase {
+function phaseOfFailure(name: SimFailure): EnginePhase {
   if (name === 'weights_oom' || name === 'weights_broken') return 'weights_load'
   if (name === 'disk_full') return 'weights_download'
   if (name === 'kv_none' || name === 'kv_short') return 'kv_cache'
@@ -187,7 +188,7 @@ export async function playStartup(settings: SimSettings, signal: AbortSignal): P
   if (faults.exitCode !== undefined) throw new SimExit(faults.exitCode)
   if (faults.startFailure === 'unknown_argument') throw printFailure('unknown_argument', settings)
   const failsIn = faults.startFailure && phaseOfFailure(faults.startFailure)
-  for (const phase of simPhases) {
+  for (const phase of enginePhases) {
     const asked = settings.phasesMs[phase]
     const ms = asked ?? settings.startupMs * shares[phase]
     const skipped = asked === 0 || (asked === undefined && phase === 'weights_download')
