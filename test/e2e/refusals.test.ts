@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CallFailure } from '../../src/wire/client.ts'
+import { makeVault } from '../../src/lib/vault.ts'
+import { joinTokenFor } from '../../src/store/join-token.ts'
+import { CallFailure, makeClient } from '../../src/wire/client.ts'
 import { type Plane, startPlane } from './plane.ts'
 
 let plane: Plane
@@ -71,4 +75,21 @@ test('a key for another model may not use this one, and an unknown key nothing',
     error: { type: expect.any(String), param: expect.anything(), message: expect.any(String) },
   })
   expect((await plane.chat('quick', 'fd_key_nobody')).status).toBe(401)
+})
+
+test('a join token that was used is refused, so is a forged one, and the node is told of in its timeline', async () => {
+  const launch = await plane.launched('quick', { deployment: 'joined-once' })
+  const node = await plane.node(await plane.reaches(launch.id, ['live']))
+  const hardware = { hostname: 'stranger', cpus: 1, memoryMib: 1, gpus: [], instanceType: null }
+  const body = { instance: 'a-stranger', incarnation: 'a-stranger', agentVersion: '0.1.0', hardware }
+  const vault = makeVault(Buffer.from(readFileSync(join(plane.dir, 'secret.key'), 'utf8').trim(), 'hex'))
+  const used = joinTokenFor(vault, node.id)
+  for (const token of [used, `${used.slice(0, -4)}xxxx`]) {
+    const failure = await refused(makeClient({ url: plane.url, token }).join({ body }))
+    expect(failure).toMatchObject({ status: 401, error: { code: 'join_token_refused' } })
+    expect(failure.error.remedy).toMatch(/once/)
+  }
+  const { timeline, hostname } = await plane.client.showNode({ params: { id: node.id } })
+  expect(hostname).not.toBe('stranger')
+  expect(timeline.some(({ kind }) => kind.includes('join'))).toBe(true)
 })
