@@ -329,6 +329,8 @@ function isWithheld(name: string): boolean {
     case 'set-cookie':
     case 'www-authenticate':
     case 'x-request-id':
+    // Of the engine's own CORS, whose other headers stay here too.
+    case 'vary':
     case 'alt-svc':
     case 'strict-transport-security':
       return true

@@ -1,5 +1,5 @@
 import { type Refusal, refusals } from './openai-error.ts'
-import { parseSpan, type ScannedBody, type Span, scanBody } from './scan.ts'
+import { parseSpan, type ScannedBody, type Span, scanBody, stringAt } from './scan.ts'
 
 /** What a request's body asks for. */
 export interface Wish {
@@ -11,8 +11,8 @@ export interface Wish {
 export function readBody(bytes: Buffer): Wish | Refusal {
   const scanned = scanBody(bytes)
   if (!scanned) return refusals.badBody('The body must be one JSON object.')
-  const model = scanned.model === null ? undefined : parseSpan(bytes, scanned.model)
-  if (typeof model !== 'string' || model === '')
+  const model = scanned.model === null ? undefined : stringAt(bytes, scanned.model)
+  if (model === undefined || model === '')
     return refusals.badBody('You must name a model: `model` must be a string.', 'model')
   return { model, streams: isTrue(bytes, scanned.stream), scanned }
 }

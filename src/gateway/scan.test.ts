@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { parseSpan, scanBody } from './scan.ts'
+import { parseSpan, scanBody, stringAt } from './scan.ts'
 
 const names = ['model', 'stream', 'stream_options', 'messages', 'm', 's', '', 'modél', '😀', 'a"b', '\\', 'models']
 
@@ -50,6 +50,8 @@ function agrees(source: string) {
   ] as const) {
     assert.deepEqual(span === null ? undefined : parseSpan(bytes, span), want.get(name), `${name} of ${source}`)
   }
+  const model = want.get('model')
+  if (scanned.model) assert.equal(stringAt(bytes, scanned.model), typeof model === 'string' ? model : undefined)
   assert.equal(bytes[scanned.inside - 1], 123)
   assert.equal(scanned.empty, want.size === 0)
 }

@@ -68,13 +68,26 @@ const longestKey = 2 + 14 * 6
 function keyName(bytes: Buffer, from: number, end: number): string | null {
   const length = end - from
   if (length > longestKey) return null
-  // Only m and s begin a name that matters, unless it begins with an escape.
-  const first = bytes[from + 1]
-  if (first !== 109 && first !== 115 && first !== backslash) return null
-  const text = bytes.toString('latin1', from, end)
-  if (!text.includes('\\')) return text.slice(1, -1)
-  const parsed = parseSpan(bytes, { from, to: end })
-  return typeof parsed === 'string' ? parsed : null
+  if (hasEscape(bytes, from, end)) {
+    const parsed = parseSpan(bytes, { from, to: end })
+    return typeof parsed === 'string' ? parsed : null
+  }
+  // "model", "stream" and "stream_options" with their quotes; other names need not become strings.
+  if (length !== 7 && length !== 8 && length !== 16) return null
+  return bytes.toString('latin1', from + 1, end - 1)
+}
+
+function hasEscape(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) if (bytes[at] === backslash) return true
+  return false
+}
+
+/** The string at a span, or undefined when it is something else. */
+export function stringAt(bytes: Buffer, span: Span): string | undefined {
+  if (bytes[span.from] !== quote) return undefined
+  if (!hasEscape(bytes, span.from, span.to)) return bytes.toString('utf8', span.from + 1, span.to - 1)
+  const parsed = parseSpan(bytes, span)
+  return typeof parsed === 'string' ? parsed : undefined
 }
 
 /** The value at a span as JSON.parse gives it; undefined when it is not JSON. */
