@@ -83,7 +83,8 @@ const because = (what: string, failure: FailureRecord | null): string => (failur
 function presentSignals(row: NodeRow, { now, signalAges }: NodeScene): NodeView['signals'] {
   const failure = row.failure ?? engineOf(row)?.failure ?? null
   const probe = row.probeAt === null || row.probeGood === null ? null : { good: row.probeGood, at: row.probeAt }
-  const sighting = row.seen === null || row.seenAt === null ? null : { seen: row.seen, at: row.seenAt }
+  const sighting =
+    row.seen === null || row.seen === 'asked' || row.seenAt === null ? null : { seen: row.seen, at: row.seenAt }
   const values = signalsOf({ heardAt: row.heardAt, failure, readyAt: row.readyAt, probe, sighting }, signalAges, now)
   const said = failure?.cause ?? engineOf(row)?.state
   return {

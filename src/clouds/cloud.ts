@@ -20,7 +20,21 @@ export interface ListedMachine {
   readonly detail: Record<string, unknown>
   /** What an hour of it costs, where the cloud says so. */
   readonly pricePerHourMicroUsd?: number
+  /** Only of clouds that work on an ask for minutes after they accepted it; what is listed without it is a machine. */
+  readonly ask?: AskSeen
 }
+
+export interface AskSeen {
+  /** True while the cloud may still make a machine of it. */
+  readonly open: boolean
+  /** False while nothing runs that the cloud could charge for. */
+  readonly machine: boolean
+  /** Why the cloud gave up after all. A machine may be there all the same. */
+  readonly refusal: FailureRecord | null
+}
+
+/** A machine that the cloud may charge for, or may still make: all but an ask that is over and left nothing. */
+export const maybeThere = ({ ask }: ListedMachine): boolean => ask === undefined || ask.machine || ask.open
 
 export interface Cloud {
   readonly name: string

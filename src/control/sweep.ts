@@ -1,3 +1,4 @@
+import { maybeThere } from '../clouds/cloud.ts'
 import type { Claim } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
 import { loadInstall } from '../store/install.ts'
@@ -27,7 +28,7 @@ async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const cloud = clouds.get(claim.rowId)
   if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
   const startedAt = clock.now()
-  const listed = await cloud.listMachines()
+  const listed = (await cloud.listMachines()).filter(maybeThere)
   const orphans = await saveOrphans(db, { cloud: cloud.name, startedAt, listed }, clock.now())
   const { sweepArmed } = await loadInstall(db)
   // A data set that was just made or restored may have forgotten living machines: until a clean look it only reports.

@@ -34,7 +34,8 @@ export interface NodeView {
   readonly refusal: FailureRecord | null
   /** The latest bulk look that covered the node's cloud; null when the cloud has said nothing yet. */
   readonly sighting: {
-    readonly seen: 'present' | 'absent'
+    /** `asked`: the cloud works on the ask and no machine is there yet, which is neither a sight nor an absence. */
+    readonly seen: 'present' | 'absent' | 'asked'
     readonly at: number
     readonly absentSince: number | null
   } | null

@@ -29,6 +29,18 @@ export const failures = {
     422,
     'Ask for less, or add an offer; `flightdeck launch --dry-run` shows what there is.',
   ),
+  model_too_large: entry(
+    'caller',
+    'never',
+    422,
+    'Ask for more or larger GPUs, or for a smaller model; `flightdeck plan` shows what each offer can hold.',
+  ),
+  gated_without_token: entry(
+    'policy',
+    'later',
+    422,
+    'Accept the licence on the model card, then set a token: `flightdeck secrets set HF_TOKEN`.',
+  ),
   forbidden_argument: entry(
     'caller',
     'never',
@@ -70,6 +82,19 @@ export const failures = {
   // What can end an attempt.
   no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),
   cloud_refused: entry('cloud', 'elsewhere', 502, 'Read what the cloud said below.'),
+  cloud_credentials: entry(
+    'policy',
+    'elsewhere',
+    502,
+    'Enable the cloud where its API server runs: `sky check` there names what is missing.',
+  ),
+  cloud_unavailable: entry('cloud', 'same', 503, 'Nothing need be done: it is tried again within bounds.'),
+  node_setup_failed: entry(
+    'node',
+    'elsewhere',
+    502,
+    'The machine was given back. Read what its set-up said below; another place may do better.',
+  ),
   command_not_found: entry(
     'policy',
     'never',

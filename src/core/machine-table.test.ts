@@ -9,8 +9,8 @@ const nodeArrows = `
 intended -placed-> requesting       intended -unwanted-> gone
 requesting -sighted-> booting       requesting -joined-> loading        requesting -refused-> releasing
 requesting -expired-> releasing     requesting -unwanted-> releasing
-booting -joined-> loading           booting -failed-> releasing         booting -expired-> releasing
-booting -unwanted-> releasing       booting -vanished-> gone
+booting -joined-> loading           booting -refused-> releasing        booting -failed-> releasing
+booting -expired-> releasing        booting -unwanted-> releasing       booting -vanished-> gone
 loading -answered-> ready           loading -failed-> releasing         loading -expired-> releasing
 loading -unwanted-> releasing       loading -vanished-> gone
 ready -drain_asked-> draining       ready -failed-> releasing           ready -dead-> releasing

@@ -40,7 +40,15 @@ export const nodeTable: MachineTable<NodeState, NodeFact> = {
   },
   booting: {
     billed: 'yes',
-    on: { joined: 'loading', failed: 'releasing', expired: 'releasing', unwanted: 'releasing', vanished: 'gone' },
+    // Some clouds say only after minutes that they gave up: an ask that was accepted may be refused in the end.
+    on: {
+      joined: 'loading',
+      refused: 'releasing',
+      failed: 'releasing',
+      expired: 'releasing',
+      unwanted: 'releasing',
+      vanished: 'gone',
+    },
   },
   loading: {
     billed: 'yes',

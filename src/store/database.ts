@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, type PostgresPool, sql, type Transaction } fro
 import { Migrator } from 'kysely/migration'
 import pg from 'pg'
 import { spine } from './migrations/0001_spine.ts'
+import { asks } from './migrations/0002_asks.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -56,7 +57,7 @@ export async function openStore(connection: Connection, poolSize: number): Promi
 }
 
 async function migrate(db: Db): Promise<void> {
-  const provider = { getMigrations: async () => ({ '0001_spine': spine }) }
+  const provider = { getMigrations: async () => ({ '0001_spine': spine, '0002_asks': asks }) }
   const { error } = await new Migrator({ db, provider }).migrateToLatest()
   if (error) throw error
 }

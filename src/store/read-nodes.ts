@@ -46,7 +46,7 @@ export interface NodeRow extends CostSoFar {
   readonly probeAt: number | null
   readonly probeGood: boolean | null
   readonly probeDetail: string | null
-  readonly seen: 'present' | 'absent' | null
+  readonly seen: 'present' | 'absent' | 'asked' | null
   readonly seenAt: number | null
   readonly phase: string | null
   readonly phasePercent: number | null

@@ -3,6 +3,7 @@ import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
 import { at, type Db, maybeAt, maybeJson } from './database.ts'
+import { type AskedNode, type AskSeen, saveAsksSeen } from './late-asks.ts'
 
 /** A machine as its cloud lists it. */
 export interface Listed {
@@ -10,6 +11,7 @@ export interface Listed {
   readonly detail?: Record<string, unknown>
   /** What an hour of it costs, where the cloud says so. */
   readonly pricePerHourMicroUsd?: number
+  readonly ask?: AskSeen
 }
 
 export interface BulkLook {
@@ -32,14 +34,18 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .leftJoin('sightings as s', 's.name', 'n.name')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open', 'g.heard_at'])
-    .select(['s.seen', 's.absent_since'])
+    .select(['n.launch_id', 'n.refusal', 's.seen', 's.absent_since', 's.detail'])
     .where('n.cloud', '=', look.cloud)
     .where((eb) =>
-      eb.or([eb('n.state', '<>', 'gone'), eb('n.name', 'in', [...look.listed.map(({ name }) => name), ''])]),
+      eb.or([
+        eb('n.state', '<>', 'gone'),
+        eb('n.name', 'in', [...look.listed.filter(isThere).map(({ name }) => name), '']),
+      ]),
     )
     .execute()
-  const present = new Map(look.listed.map((listed) => [listed.name, listed]))
-  const covered = rows.filter((row) => row.created_at < look.startedAt || present.has(row.name))
+  const present = new Map(look.listed.filter(isThere).map((listed) => [listed.name, listed]))
+  const asked = new Map(look.listed.filter(isAsked).map((listed) => [listed.name, listed]))
+  const covered = rows.filter((row) => row.created_at < look.startedAt || present.has(row.name) || asked.has(row.name))
   await upsert(
     db,
     look,
@@ -48,16 +54,17 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
       // An absence that began too early to count would never count; so it begins anew with this look.
       const goesOn = row.absent_since !== null && row.absent_since >= absenceCountsFrom(known, traits)
       const absentSince = goesOn ? row.absent_since : look.startedAt
-      return { name: row.name, listed: present.get(row.name), absentSince }
+      return { name: row.name, listed: present.get(row.name), asked: asked.get(row.name), absentSince }
     }),
   )
   // A listed machine of a node that is gone wakes it at every look: the nudge of the first may have been lost.
   const changed = covered.filter(
     (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
   )
+  const refused = await saveAsksSeen(db, askedNodes(covered, look), now)
   // A second "not there" may end a machine that was there; one that is still there says nothing new.
-  const missing = covered.filter((row) => row.state !== 'requesting' && !present.has(row.name))
-  const wake = new Set([...changed, ...missing].map(({ id }) => id))
+  const missing = covered.filter((row) => row.state !== 'requesting' && !present.has(row.name) && !asked.has(row.name))
+  const wake = new Set([...changed, ...missing].map(({ id }) => id).concat(refused))
   await nudge(db, 'node', [...wake], now)
   await sql`insert into looks (cloud, started_at, finished_at, error) values (${look.cloud}, ${at(look.startedAt)}, ${at(now)}, null)
     on conflict (cloud) do update set started_at = excluded.started_at, finished_at = excluded.finished_at, error = null`.execute(
@@ -66,18 +73,46 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
   return rows.filter(({ state }) => waiting.includes(state)).length
 }
 
+const isThere = ({ ask }: Listed): boolean => ask === undefined || ask.machine
+const isAsked = ({ ask }: Listed): boolean => ask?.open === true && !ask.machine
+
+const stepIn = (detail: Record<string, unknown> | null | undefined): string | null =>
+  typeof detail?.['step'] === 'string' ? detail['step'] : null
+
+interface CoveredRow {
+  readonly id: string
+  readonly name: string
+  readonly launch_id: string
+  readonly state: NodeState
+  readonly refusal: unknown
+  readonly detail: Record<string, unknown> | null
+}
+
+function askedNodes(covered: readonly CoveredRow[], look: BulkLook): AskedNode[] {
+  const listed = new Map(look.listed.filter(({ ask }) => ask !== undefined).map((one) => [one.name, one]))
+  return covered.flatMap((row) => {
+    const { ask, detail } = listed.get(row.name) ?? {}
+    if (!ask) return []
+    const { id, launch_id: launchId, state } = row
+    return [
+      { id, launchId, state, ask, refused: row.refusal !== null, stepBefore: stepIn(row.detail), step: stepIn(detail) },
+    ]
+  })
+}
+
 interface Covered {
   readonly name: string
   readonly listed: Listed | undefined
+  readonly asked: Listed | undefined
   readonly absentSince: number | null
 }
 
 async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Promise<void> {
   if (covered.length === 0) return
   const names = covered.map(({ name }) => name)
-  const seen = covered.map(({ listed }) => (listed ? 'present' : 'absent'))
-  const since = covered.map(({ listed, absentSince }) => (listed ? null : maybeAt(absentSince)))
-  const details = covered.map(({ listed }) => maybeJson(listed?.detail))
+  const seen = covered.map(({ listed, asked }) => (listed ? 'present' : asked ? 'asked' : 'absent'))
+  const since = covered.map(({ listed, asked, absentSince }) => (listed || asked ? null : maybeAt(absentSince)))
+  const details = covered.map(({ listed, asked }) => maybeJson((listed ?? asked)?.detail))
   await sql`insert into sightings as s (name, cloud, seen, at, absent_since, detail)
     select name, ${look.cloud}, seen, ${at(look.startedAt)}::timestamptz, since, detail::jsonb
     from unnest(${names}::text[], ${seen}::text[], ${since}::timestamptz[], ${details}::text[]) as t (name, seen, since, detail)

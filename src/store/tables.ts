@@ -132,7 +132,7 @@ export interface Database {
   sightings: {
     name: string
     cloud: string
-    seen: 'present' | 'absent'
+    seen: 'present' | 'absent' | 'asked'
     at: Time
     absent_since: MaybeTime
     detail: MaybeJson<Record<string, unknown>>

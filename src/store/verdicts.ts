@@ -49,7 +49,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
       failure: row.failure ?? engineFailure(row.heartbeat),
       readyAt: row.ready_at,
       probe: row.probe_at === null || row.probe_good === null ? null : { good: row.probe_good, at: row.probe_at },
-      sighting: row.seen === null || row.at === null ? null : { seen: row.seen, at: row.at },
+      sighting: row.seen === null || row.seen === 'asked' || row.at === null ? null : { seen: row.seen, at: row.at },
     },
   }))
 }

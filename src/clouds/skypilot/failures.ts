@@ -1,0 +1,111 @@
+import { type FailureCode, type FailureRecord, failureRecord } from '../../core/failure.ts'
+import type { SkyFailure } from './api-answers.ts'
+
+interface Kind {
+  readonly types?: readonly string[]
+  readonly text?: RegExp
+  readonly code: FailureCode
+  readonly cause: string
+  readonly over?: Partial<FailureRecord>
+}
+
+const credentialTypes = [
+  'NoCloudAccessError',
+  'CloudUserIdentityError',
+  'InvalidCloudCredentials',
+  'InvalidCloudConfigs',
+  'PermissionDeniedError',
+]
+const setUpTypes = ['ClusterSetUpError', 'FetchClusterInfoError', 'NetworkError', 'CommandError', 'RuntimeError']
+const requestTypes = [
+  'NotSupportedError',
+  'InvalidClusterNameError',
+  'InvalidSkyPilotConfigError',
+  'ValueError',
+  'ResourcesMismatchError',
+]
+
+// In order: the first that matches counts. Types and texts as of SkyPilot 0.14.1, the texts seen in recorded answers.
+const kinds: readonly Kind[] = [
+  {
+    text: /features are not supported/,
+    code: 'cloud_refused',
+    cause: 'This cloud does not support what the task asks for.',
+  },
+  {
+    types: ['ResourcesUnavailableError'],
+    text: /requires \S+ which is not enabled/,
+    code: 'cloud_credentials',
+    cause: 'The cloud is not enabled at the SkyPilot API server.',
+  },
+  {
+    types: ['ResourcesUnavailableError'],
+    text: /Catalog does not contain any instances|No resource satisfying/,
+    code: 'cloud_refused',
+    cause: 'The cloud does not sell such a machine.',
+    over: { remedy: 'Choose another offer; the price list may have changed since this one was read.' },
+  },
+  {
+    types: ['ResourcesUnavailableError'],
+    text: /quota/i,
+    code: 'no_capacity',
+    cause: 'The quota of the account is used up there.',
+    over: { remedy: 'Raise the quota at the cloud, or allow more offers.' },
+  },
+  { types: ['ResourcesUnavailableError'], code: 'no_capacity', cause: 'There is no capacity there.' },
+  {
+    types: credentialTypes,
+    code: 'cloud_credentials',
+    cause: 'The cloud does not accept the credentials of the SkyPilot API server.',
+  },
+  {
+    types: ['ClusterOwnerIdentityMismatchError'],
+    code: 'cloud_refused',
+    cause: 'The name of the cluster belongs to somebody else.',
+    over: { retry: 'same', remedy: 'Nothing need be done: the next attempt has another name.' },
+  },
+  {
+    types: requestTypes,
+    code: 'cloud_refused',
+    cause: 'SkyPilot does not accept the task for this cloud.',
+    over: { fault: 'us' },
+  },
+  {
+    types: setUpTypes,
+    code: 'node_setup_failed',
+    cause: 'The machine came up, but SkyPilot could not set it up.',
+  },
+  {
+    types: ['CloudError', 'ConnectionError'],
+    code: 'cloud_unavailable',
+    cause: 'The cloud, or its price list, did not answer the SkyPilot API server.',
+  },
+  {
+    types: ['BrokenProcessPool'],
+    code: 'cloud_unavailable',
+    cause: 'A worker of the SkyPilot API server died.',
+    over: { remedy: 'Give the API server more memory.' },
+  },
+]
+
+// What is kept of a text that goes on for pages.
+const longestEvidence = 4_000
+
+/** A failed launch request in our words. What nobody has seen before is tried once more, and its text is kept. */
+export function failureOfLaunch({ type, message }: SkyFailure): FailureRecord {
+  const kind = kinds.find(({ types, text }) => (types?.includes(type) ?? true) && (text?.test(message) ?? true))
+  const evidence = `${type}: ${message}`.slice(0, longestEvidence)
+  if (!kind)
+    return failureRecord('cloud_refused', `SkyPilot failed: ${firstLine(message)}`, { retry: 'same', evidence })
+  return failureRecord(kind.code, `${kind.cause}${detailOf(message)}`, { ...kind.over, evidence })
+}
+
+/** SkyPilot tells for each place that it tried why it failed there: a line with a cross, and the reason below it. */
+function detailOf(message: string): string {
+  const reasons = [...message.matchAll(/^✗ .*\n\s+(.+)$/gm)].map(([, reason = '']) => reason.trim())
+  const told = reasons.length > 0 ? [...new Set(reasons)].join(' ') : firstLine(message)
+  return told === '' ? '' : ` It said: ${told}`
+}
+
+const firstLine = (text: string): string =>
+  (text.split('\n').find((line) => line.trim() !== '') ?? '').trim().slice(0, 500)

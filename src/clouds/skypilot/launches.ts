@@ -1,0 +1,150 @@
+import { type FailureRecord, failureRecord } from '../../core/failure.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { type ListedMachine, maybeThere } from '../cloud.ts'
+import type { SkyApi } from './api.ts'
+import type { SkyCluster, SkyRequest } from './api-answers.ts'
+import { failureOfLaunch } from './failures.ts'
+import { JobWatch } from './job-watch.ts'
+import { machineMayRun } from './steps.ts'
+import { StreamWatch } from './stream-watch.ts'
+
+export const launchVerb = 'sky.launch'
+export const downVerb = 'sky.down'
+
+interface Launch {
+  /** Null while the request is open, or as long as nobody knows. */
+  outcome: 'succeeded' | FailureRecord | null
+  settledAt: number
+}
+
+// The requests of a day are kept by the server; what we are asked about happened within the last hours.
+const pastLimit = 2_000
+const rememberMs = 2 * 3_600_000
+
+/** What the server's requests and clusters say of this install's machines, put together. One for each API server. */
+export class SkyLaunches {
+  readonly #api: SkyApi
+  readonly #clock: Clock
+  readonly #prefix: string
+  readonly #launches = new Map<string, Launch>()
+  readonly #streams: StreamWatch
+  readonly #jobs: JobWatch
+  #learnt = false
+  #looking: Promise<ListedMachine[]> | null = null
+  /** The last look that was answered: when it began, and what it listed. */
+  last: { readonly startedAt: number; readonly names: ReadonlySet<string> } | null = null
+
+  constructor(api: SkyApi, clock: Clock, prefix: string) {
+    this.#api = api
+    this.#clock = clock
+    this.#prefix = prefix
+    this.#streams = new StreamWatch(api)
+    this.#jobs = new JobWatch(api, clock)
+  }
+
+  isOurs = (name: string | null): name is string => name?.startsWith(this.#prefix) ?? false
+
+  /** From now on the outcome of its request is told by every look. */
+  follow(name: string): void {
+    if (!this.#launches.has(name)) this.#launches.set(name, { outcome: null, settledAt: 0 })
+  }
+
+  /** Two clouds of one server look at the same moment: one answer serves both. */
+  look(): Promise<ListedMachine[]> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null
+    })
+    return this.#looking
+  }
+
+  close(): void {
+    this.#streams.close()
+  }
+
+  async #look(): Promise<ListedMachine[]> {
+    const startedAt = this.#clock.now()
+    if (!this.#learnt) await this.#learnPast()
+    // Requests first: one that ends between the two calls has left a cluster, or will never make one.
+    const open = await this.#openLaunches()
+    const clusters = new Map((await this.#api.clusters()).map((cluster) => [cluster.name, cluster]))
+    for (const name of open.keys()) this.follow(name)
+    this.#forgetOld(open, clusters)
+    for (const [name, launch] of this.#launches) {
+      if (open.has(name)) launch.outcome = null
+      else if (launch.outcome === null) await this.#settle(name, launch, clusters.has(name))
+    }
+    const names = new Set([...this.#launches.keys(), ...[...clusters.keys()].filter(this.isOurs)])
+    const listed = [...names].flatMap((name) => this.#listed(name, open.get(name), clusters.get(name)))
+    this.last = { startedAt, names: new Set(listed.filter(maybeThere).map(({ name }) => name)) }
+    return listed
+  }
+
+  async #openLaunches(): Promise<Map<string, SkyRequest>> {
+    const requests = await this.#api.openRequests()
+    const launches = requests.filter(({ verb, clusterName }) => verb === launchVerb && this.isOurs(clusterName))
+    for (const { id, clusterName } of launches) this.#streams.follow(String(clusterName), id)
+    return new Map(launches.map((request) => [String(request.clusterName), request]))
+  }
+
+  /** What failed while this process was not there has not been told yet. */
+  async #learnPast(): Promise<void> {
+    const since = this.#clock.now() - rememberMs
+    for (const { verb, clusterName, createdAt } of await this.#api.pastRequests(pastLimit)) {
+      if (verb === launchVerb && createdAt >= since && this.isOurs(clusterName)) this.follow(clusterName)
+    }
+    this.#learnt = true
+  }
+
+  #forgetOld(open: ReadonlyMap<string, unknown>, clusters: ReadonlyMap<string, unknown>): void {
+    const until = this.#clock.now() - rememberMs
+    for (const [name, { outcome, settledAt }] of this.#launches) {
+      if (outcome === null || settledAt > until || open.has(name) || clusters.has(name)) continue
+      this.#launches.delete(name)
+      this.#streams.forget(name)
+      this.#jobs.forget(name)
+    }
+  }
+
+  /** The request is not open any more: what became of it? */
+  async #settle(name: string, launch: Launch, hasCluster: boolean): Promise<void> {
+    const request = (await this.#api.requestsOf(name)).find(({ verb }) => verb === launchVerb)
+    if (request?.state === 'open') return
+    launch.outcome = await this.#outcomeOf(name, request, hasCluster)
+    launch.settledAt = this.#clock.now()
+    if (launch.outcome === 'succeeded') this.#jobs.follow(name)
+  }
+
+  async #outcomeOf(name: string, request: SkyRequest | undefined, hasCluster: boolean): Promise<Launch['outcome']> {
+    if (request?.state === 'succeeded') return 'succeeded'
+    if (request?.state === 'cancelled') return cancelled()
+    if (request) {
+      const { failure } = await this.#api.finished(request.id)
+      return failure ? failureOfLaunch(failure) : 'succeeded'
+    }
+    // The server forgets its requests when it starts. A launch that ended well before that has left a job.
+    const jobs = hasCluster ? await this.#api.jobStates(name).catch(() => []) : []
+    return jobs.length > 0 ? 'succeeded' : forgotten()
+  }
+
+  #listed(name: string, open: SkyRequest | undefined, cluster: SkyCluster | undefined): ListedMachine[] {
+    const outcome = this.#launches.get(name)?.outcome ?? null
+    const refusal = outcome === 'succeeded' ? this.#jobs.failureOf(name) : outcome
+    const isOpen = open !== undefined
+    // A row comes before the machine. Without an open request nobody is about to make one: then it may be there.
+    const machine = cluster !== undefined && (!isOpen || machineMayRun(cluster.status, cluster.lastEvent))
+    if (!machine && !isOpen && refusal === null) return []
+    const step = isOpen ? (this.#streams.stepOf(name) ?? cluster?.lastEvent ?? open.message) : null
+    const detail = {
+      status: cluster?.status ?? null,
+      event: cluster?.lastEvent ?? null,
+      ...(step ? { step } : {}),
+    }
+    return [{ name, detail, ask: { open: isOpen, machine, refusal } }]
+  }
+}
+
+const cancelled = (): FailureRecord =>
+  failureRecord('cloud_refused', 'The launch was cancelled at the SkyPilot API server.', { retry: 'same' })
+
+const forgotten = (): FailureRecord =>
+  failureRecord('cloud_unavailable', 'The SkyPilot API server was restarted in the middle of the launch.')

@@ -1,0 +1,167 @@
+import type { CloudTraits } from '../../core/decide-node.ts'
+import { type FailureRecord, failureRecord } from '../../core/failure.ts'
+import type { Offer } from '../../core/offer.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
+import { type SkyApi, SkyError } from './api.ts'
+import type { SkyRequest } from './api-answers.ts'
+import { failureOfLaunch } from './failures.ts'
+import { downVerb, launchVerb, type SkyLaunches } from './launches.ts'
+import { freeGpusOf, offersFrom } from './offers.ts'
+import { type TaskParts, taskFile } from './task.ts'
+
+export interface SkyCloudOptions {
+  readonly api: SkyApi
+  readonly launches: SkyLaunches
+  readonly clock: Clock
+  /** As SkyPilot calls it, and so the name of this cloud: `aws`, `gcp`, `slurm`, ... */
+  readonly cloud: string
+  readonly task: Omit<TaskParts, 'name' | 'offer' | 'joinToken'>
+  /** Empty: all that SkyPilot knows. */
+  readonly regions: readonly string[]
+  readonly gpus: readonly string[]
+  readonly spot: boolean
+  readonly traits: CloudTraits
+}
+
+// The price list is a file at the server that changes every few hours; reading it takes seconds.
+const pricesMs = 600_000
+// Two ends within this time would only queue behind each other.
+const downAgainMs = 10_000
+
+/** One cloud of a SkyPilot API server. Several of them share the server's client and its looks. */
+export class SkyCloud implements Cloud {
+  readonly name: string
+  readonly traits: CloudTraits
+  readonly #options: SkyCloudOptions
+  readonly #busy = new Map<string, Promise<unknown>>()
+  #prices: { readonly at: number; readonly lists: readonly PriceList[] } | null = null
+
+  constructor(options: SkyCloudOptions) {
+    this.name = options.cloud
+    this.traits = options.traits
+    this.#options = options
+  }
+
+  async offers(): Promise<Offer[]> {
+    const { api, cloud, regions, gpus, spot } = this.#options
+    const lists = await this.#priceLists()
+    const availability = cloud === 'slurm' ? await api.slurmFreeGpus() : null
+    return lists.flatMap(({ slurmCluster, prices }) => {
+      const free = slurmCluster === null ? new Map<string, number>() : freeGpusOf(availability, slurmCluster)
+      return offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, free })
+    })
+  }
+
+  /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
+  listMachines(): Promise<ListedMachine[]> {
+    return this.#options.launches.look()
+  }
+
+  /** Asks for the machine unless its name is known already, in whatever state: a second launch would be a second job. */
+  ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
+    this.#refuseForeign(ask.name)
+    return this.#alone(ask.name, async () => {
+      const known = await this.#knownAnswer(ask.name)
+      this.#options.launches.follow(ask.name)
+      return known ?? (await this.#launch(ask))
+    })
+  }
+
+  /** Ends the launch if it is open, and then the cluster: each alone leaves something behind. */
+  ensureGone(name: string): Promise<void> {
+    this.#refuseForeign(name)
+    return this.#alone(name, async () => {
+      const { api } = this.#options
+      const requests = await api.requestsOf(name)
+      const open = requests.filter(({ verb, state }) => verb === launchVerb && state === 'open')
+      // Before there is a row, the end of the cluster is refused while the launch goes on and makes a machine.
+      await api.cancel(open.map(({ id }) => id))
+      if (requests.some(({ verb, state }) => verb === downVerb && state === 'open')) return
+      if (open.length > 0 || this.#needsDown(name, requests)) await api.down(name)
+    })
+  }
+
+  /** An end that is over is enough until a later look shows the machine again. */
+  #needsDown(name: string, requests: readonly SkyRequest[]): boolean {
+    const { clock, launches } = this.#options
+    const down = requests.find(({ verb }) => verb === downVerb)
+    if (!down) return true
+    if (clock.now() - down.createdAt < downAgainMs) return false
+    const { last } = launches
+    return last?.names.has(name) === true && last.startedAt > (down.finishedAt ?? down.createdAt)
+  }
+
+  async #knownAnswer(name: string): Promise<AskAnswer | null> {
+    const { api } = this.#options
+    const launch = (await api.requestsOf(name)).find(({ verb }) => verb === launchVerb)
+    if (launch?.state === 'failed') {
+      const { failure } = await api.finished(launch.id)
+      return failure ? { accepted: false, refusal: failureOfLaunch(failure) } : { accepted: true }
+    }
+    if (launch?.state === 'cancelled') {
+      const cause = 'The launch was cancelled at the SkyPilot API server.'
+      return { accepted: false, refusal: failureRecord('cloud_refused', cause, { retry: 'same' }) }
+    }
+    if (launch) return { accepted: true }
+    // A server that was restarted knows no requests, but it knows its clusters.
+    return (await api.clusters([name])).length > 0 ? { accepted: true } : null
+  }
+
+  async #launch({ name, offer, joinToken }: MachineAsk): Promise<AskAnswer> {
+    const task = taskFile({ ...this.#options.task, name, offer, joinToken })
+    try {
+      await this.#options.api.launch({ clusterName: name, task })
+      return { accepted: true }
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (refusal) return { accepted: false, refusal }
+      throw error
+    }
+  }
+
+  /** Two askers at once under one name would both find nothing and both ask. */
+  async #alone<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(name) ?? Promise.resolve()
+    const mine = before.then(act, act)
+    this.#busy.set(name, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#busy.get(name) === mine) this.#busy.delete(name)
+    }
+  }
+
+  #refuseForeign(name: string): void {
+    if (!this.#options.launches.isOurs(name)) throw new Error(`${name} is not a machine of this install`)
+  }
+
+  async #priceLists(): Promise<readonly PriceList[]> {
+    const { api, clock, cloud } = this.#options
+    const now = clock.now()
+    if (this.#prices && now - this.#prices.at < pricesMs) return this.#prices.lists
+    const infra = await api.enabledInfra()
+    const enabled = infra.filter((name) => name === cloud || name.startsWith(`${cloud}/`))
+    const slurmClusters = cloud === 'slurm' ? enabled.map((name) => name.slice('slurm/'.length)) : [null]
+    const lists: PriceList[] = []
+    if (enabled.length > 0)
+      for (const slurmCluster of slurmClusters)
+        lists.push({ slurmCluster, prices: await api.accelerators(cloud, slurmCluster) })
+    this.#prices = { at: now, lists }
+    return lists
+  }
+}
+
+interface PriceList {
+  readonly slurmCluster: string | null
+  readonly prices: unknown
+}
+
+/** Errors that are the server's answer to a launch; all others leave open whether it was taken. */
+function refusalOf(error: unknown): FailureRecord | null {
+  if (!(error instanceof SkyError)) return null
+  const { kind, message } = error
+  if (kind === 'busy') return failureRecord('cloud_unavailable', message)
+  if (kind === 'unauthorised' || kind === 'too_old') return failureRecord('cloud_credentials', message)
+  return kind === 'rejected' ? failureRecord('cloud_refused', message) : null
+}

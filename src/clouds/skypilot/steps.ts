@@ -1,0 +1,54 @@
+/** Where a launch stands inside SkyPilot. In order; a failing-over launch goes back to `placing`. */
+export const skyStages = [
+  'queued',
+  'placing',
+  'provisioning',
+  'pending',
+  'machine_up',
+  'runtime_setup',
+  'cluster_up',
+  'submitting',
+  'submitted',
+] as const
+export type SkyStage = (typeof skyStages)[number]
+
+type Marker = readonly [RegExp, SkyStage]
+
+// From the stream of 0.14.1; the first that matches counts.
+const ofTheStream: readonly Marker[] = [
+  [/^Waiting for 'sky\.launch' request to be scheduled/, 'queued'],
+  [/^Launching - blocked by other requests/, 'queued'],
+  [/^(Optimizing|Updating \w+ catalog|Checking reserved resources|Looking for resources)/, 'placing'],
+  [/^Launching \(.*pending/, 'pending'],
+  [/^Launching - (Waiting for SSH access|Initializing docker)/, 'machine_up'],
+  [/(Instance is|Pods are|Docker container is) up\.$/, 'machine_up'],
+  [/^Preparing SkyPilot runtime|^Setting up logging agent/, 'runtime_setup'],
+  [/^✓ Cluster launched/, 'cluster_up'],
+  [/^(⚙︎ )?(Syncing files|Running setup)|^✓ (Setup|Synced)|^Submitting job/, 'submitting'],
+  [/^⚙︎ Job submitted/, 'submitted'],
+  [/^⚙︎ Launching on |^Launching/, 'provisioning'],
+]
+
+// From the cluster's events, which `/status` shows the last one of.
+const ofTheEvents: readonly Marker[] = [
+  [/^Provisioning on /, 'provisioning'],
+  [/^Retrying provisioning/, 'queued'],
+  [/^Instances launched on /, 'machine_up'],
+  [/^Setting up SkyPilot runtime/, 'runtime_setup'],
+  [/^Cluster successfully provisioned/, 'cluster_up'],
+  [/^(Syncing|Running setup commands)/, 'submitting'],
+]
+
+const stageIn = (markers: readonly Marker[], text: string): SkyStage | null =>
+  markers.find(([pattern]) => pattern.test(text))?.[1] ?? null
+
+export const stageOfStream = (text: string): SkyStage | null => stageIn(ofTheStream, text)
+export const stageOfEvent = (event: string): SkyStage | null => stageIn(ofTheEvents, event)
+
+/**
+ * Whether a machine may run behind a row whose last event is this one. The row is made before anything is asked of the
+ * cloud, so a first event says no; whatever we do not understand says yes, for then money may run.
+ */
+export function machineMayRun(status: string, lastEvent: string | null): boolean {
+  return status !== 'INIT' || lastEvent === null || !/^(Provisioning on |Retrying provisioning)/.test(lastEvent)
+}

@@ -1,0 +1,82 @@
+import { stepText, withoutColours } from './plain-text.ts'
+
+/** `line`: something was written. `step`: what SkyPilot works on now. `retry`: the server asks to be called again. */
+export interface StreamItem {
+  readonly kind: 'line' | 'step' | 'retry'
+  readonly text: string
+}
+
+const payload = /^(.*?)<sky-payload[^>]*>(.*)<\/sky-payload[^>]*>$/
+const control = /^<(\w+)>(.*?)(?:<\/\1>)?$/s
+const steps = new Set(['rich_init', 'rich_start', 'rich_update'])
+// Said by the connection and not by the request: a replay may hold more or fewer of them.
+const ofTheConnection = /^(Checking request: |Waiting for '[^']*' request to be scheduled)/
+const longestLine = 8_192
+
+/** Reads the `console` format as it comes in, wherever it is cut. Nothing is told twice: not a step, not a replay. */
+export class StreamDecoder {
+  #rest = ''
+  /** Items of the request's own that came over this connection, and over the longest one so far. */
+  #seen = 0
+  #told = 0
+  #lastStep = ''
+
+  push(chunk: string): StreamItem[] {
+    const lines = (this.#rest + chunk).split(/\r\n|\n|\r(?!$)/)
+    this.#rest = lines.pop() ?? ''
+    if (this.#rest.length > longestLine) {
+      lines.push(this.#rest.slice(0, longestLine))
+      this.#rest = this.#rest.slice(longestLine)
+    }
+    return lines.flatMap((line) => this.#read(line))
+  }
+
+  /** What stood behind the last line's end. */
+  end(): StreamItem[] {
+    const rest = this.#rest.replace(/\r$/, '')
+    this.#rest = ''
+    return rest === '' ? [] : this.#read(rest)
+  }
+
+  /** A new connection: the server begins from the start, for there is no way to ask for the rest. */
+  reconnect(): void {
+    this.#rest = ''
+    this.#seen = 0
+  }
+
+  #read(line: string): StreamItem[] {
+    const found = payload.exec(line)
+    if (!found) return this.#tell({ kind: 'line', text: withoutColours(line) })
+    const [, before = '', json = ''] = found
+    const written = before === '' ? [] : this.#tell({ kind: 'line', text: withoutColours(before) })
+    const item = readControl(json)
+    return item ? [...written, ...this.#tell(item)] : written
+  }
+
+  #tell(item: StreamItem): StreamItem[] {
+    if (item.text === '' && item.kind !== 'retry') return []
+    if (!ofTheConnection.test(item.text)) {
+      this.#seen += 1
+      if (this.#seen <= this.#told) return []
+      this.#told = this.#seen
+    }
+    if (item.kind === 'step') {
+      if (item.text === this.#lastStep) return []
+      this.#lastStep = item.text
+    }
+    return [item]
+  }
+}
+
+function readControl(json: string): StreamItem | null {
+  let text: unknown
+  try {
+    text = JSON.parse(json)
+  } catch {
+    // A payload of a kind that we do not know is nothing to show.
+    return null
+  }
+  const [, name = '', content = ''] = control.exec(typeof text === 'string' ? text : '') ?? []
+  if (name === 'retry') return { kind: 'retry', text: stepText(content) }
+  return steps.has(name) ? { kind: 'step', text: stepText(content) } : null
+}

@@ -1,0 +1,62 @@
+import { stringify } from 'yaml'
+import type { Offer } from '../../core/offer.ts'
+import { runScript } from './run-script.ts'
+
+/** A file that the machine downloads from the control plane. */
+export interface Download {
+  readonly url: string
+  readonly sha256: string
+}
+
+export interface TaskParts {
+  readonly name: string
+  readonly offer: Offer
+  readonly joinToken: string
+  readonly controlUrl: string
+  /** SHA-256 of the control plane's own authority, where it has one. */
+  readonly controlFingerprint: string | null
+  readonly agent: Download
+  readonly loop: Download
+  /** The Node that runs the agent: a path, or a name on the machine's PATH. */
+  readonly nodeBin: string
+  readonly cpus: string | null
+  readonly memoryGib: string | null
+  readonly diskGib: number | null
+  readonly image: string | null
+}
+
+/**
+ * The task file of one machine at one place. Scripts are constant and everything that differs is a variable, so no
+ * value can become a command. Task files can be read at the API server: the one secret in it is good once.
+ */
+export function taskFile(parts: TaskParts): string {
+  const { name, offer, agent, loop } = parts
+  const task = {
+    name,
+    resources: {
+      infra: `${offer.cloud}/${offer.region}`,
+      ...(offer.gpu === null ? {} : { accelerators: `${offer.gpu}:${offer.gpuCount}` }),
+      ...(parts.cpus === null ? {} : { cpus: parts.cpus }),
+      ...(parts.memoryGib === null ? {} : { memory: parts.memoryGib }),
+      ...(parts.diskGib === null ? {} : { disk_size: parts.diskGib }),
+      ...(parts.image === null ? {} : { image_id: parts.image }),
+      use_spot: offer.spot,
+    },
+    // Left out, SkyPilot would put credentials for its own API server on the machine.
+    api_server_access: false,
+    envs: {
+      FD_MACHINE: name,
+      FD_CONTROL_URL: parts.controlUrl,
+      FD_CONTROL_FINGERPRINT: parts.controlFingerprint ?? '',
+      FD_AGENT_URL: agent.url,
+      FD_AGENT_SHA256: agent.sha256,
+      FD_LOOP_URL: loop.url,
+      FD_LOOP_SHA256: loop.sha256,
+      FD_NODE_BIN: parts.nodeBin,
+    },
+    secrets: { FD_JOIN_TOKEN: parts.joinToken },
+    run: runScript,
+  }
+  // Quoted, so that no word of ours is taken for a number, a date or a no.
+  return stringify(task, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 })
+}

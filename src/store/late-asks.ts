@@ -1,0 +1,46 @@
+import type { FailureRecord } from '../core/failure.ts'
+import type { NodeState } from '../core/node-table.ts'
+import { type Db, json } from './database.ts'
+import { tellEvent } from './events.ts'
+
+/** What a look said of an ask that its cloud works on for minutes. */
+export interface AskSeen {
+  readonly open: boolean
+  readonly machine: boolean
+  readonly refusal: FailureRecord | null
+}
+
+/** A node that a look covered, with what the look before it said of its ask. */
+export interface AskedNode {
+  readonly id: string
+  readonly launchId: string
+  readonly state: NodeState
+  readonly refused: boolean
+  readonly stepBefore: string | null
+  readonly step: string | null
+  readonly ask: AskSeen | undefined
+}
+
+const starting: readonly NodeState[] = ['requesting', 'booting']
+
+/** Writes late refusals and tells of each new step. Returns the nodes that have something to do because of it. */
+export async function saveAsksSeen(db: Db, nodes: readonly AskedNode[], now: number): Promise<string[]> {
+  const woken: string[] = []
+  for (const { id, launchId, state, refused, stepBefore, step, ask } of nodes) {
+    if (!starting.includes(state)) continue
+    if (step !== null && step !== stepBefore)
+      await tellEvent(db, now, { kind: 'node.step', text: step, nodeId: id, launchId })
+    if (!ask?.refusal || refused) continue
+    const { numUpdatedRows } = await db
+      .updateTable('nodes')
+      .set({ refusal: json(ask.refusal) })
+      .where('id', '=', id)
+      .where('refusal', 'is', null)
+      .where('state', 'in', [...starting])
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) continue
+    await tellEvent(db, now, { kind: 'node.refused', text: ask.refusal.cause, nodeId: id, launchId })
+    woken.push(id)
+  }
+  return woken
+}
