@@ -6,6 +6,7 @@ import { loadOffers } from '../store/install.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
 import { readBurn, readSpend, readTokens } from '../store/read-spend.ts'
 import type { Handlers } from './asked.ts'
+import { presentCatalogModel } from './present-plan.ts'
 import { presentSpend } from './present-spend.ts'
 import { theOne, type Views } from './views.ts'
 
@@ -16,6 +17,7 @@ type Names =
   | 'scaleDeployment'
   | 'pauseDeployment'
   | 'listModels'
+  | 'listCatalog'
   | 'listOffers'
   | 'status'
   | 'pause'
@@ -55,6 +57,7 @@ export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> 
       }))
       return { items }
     },
+    listCatalog: async () => ({ items: settings.catalog.map(presentCatalogModel) }),
     listOffers: async () => ({ items: await loadOffers(db) }),
     status: () => views.status(),
     async pause({ actor, body }) {

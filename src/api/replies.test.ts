@@ -120,6 +120,7 @@ const calls: Record<
   scaleDeployment: (client) => client.scaleDeployment({ params: { id: ids.deployment }, body: { wanted: 7 } }),
   pauseDeployment: (client) => client.pauseDeployment({ params: { id: ids.deployment }, body: { paused: true } }),
   listModels: (client) => client.listModels(),
+  listCatalog: (client) => client.listCatalog(),
   listOffers: (client) => client.listOffers(),
   listKeys: (client) => client.listKeys(),
   createKey: (client) => client.createKey({ body: { name: 'another' } }),

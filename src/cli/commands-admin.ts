@@ -8,6 +8,7 @@ import { usage } from './exit.ts'
 import { pickOne } from './find.ts'
 import { auditText, keysText, modelsText, offersText, operatorsText, spendText, statusText } from './fleet-text.ts'
 import { ageOf } from './human-time.ts'
+import { catalogText } from './plan-text.ts'
 import { table } from './table.ts'
 
 export function addAdminCommands(program: Command, act: Act): void {
@@ -26,6 +27,17 @@ function addReads(program: Command, act: Act): void {
   read('models', 'what can be launched', async (context) =>
     answer(context, await context.client.listModels(), ({ items }) => modelsText(items, context.terminal.look())),
   )
+  program
+    .command('catalog')
+    .description('what is known about open-weight models: size, context, licence')
+    .option('--search <text>', 'only those whose name or licence has this in it')
+    .action(
+      act(async (context, { search = '' }: { search?: string }) => {
+        const { items } = await context.client.listCatalog()
+        const found = items.filter(({ id, licence }) => `${id} ${licence}`.toLowerCase().includes(search.toLowerCase()))
+        answer(context, { items: found }, () => catalogText(found, context.terminal.look()))
+      }),
+    )
   read('offers', 'what could be bought now', async (context) =>
     answer(context, await context.client.listOffers(), ({ items }) => offersText(items, context.terminal.look())),
   )

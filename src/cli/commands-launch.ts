@@ -9,8 +9,9 @@ import { type ExitCode, exitCodes, usage } from './exit.ts'
 import { allPages, isWholeId, pickOne } from './find.ts'
 import { followLaunch } from './follow-launch.ts'
 import { secondsOf } from './human-time.ts'
-import { launchesText, launchText, planText } from './launch-text.ts'
+import { launchesText, launchText } from './launch-text.ts'
 import { plainLine } from './plain-text.ts'
+import { planText } from './plan-text.ts'
 
 type Wish = LaunchRequest['wish']
 

@@ -1,7 +1,7 @@
 import { formatUsd } from '../core/money.ts'
-import type { LaunchDetail, LaunchView, PlanView } from '../wire/views.ts'
+import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { failureText } from './exit.ts'
-import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
+import { ageOf, humanMs, msBetween } from './human-time.ts'
 import { currentPhases, offerWords, phaseWords } from './launch-progress.ts'
 import { cut, padEnd, padStart, plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
@@ -94,22 +94,4 @@ export function phaseBars(rows: readonly PhaseRow[], now: number, look: Look): s
       return `${label}${' '.repeat(offset)}${row.endedAt === null ? look.paint.bold(bar) : bar}\n`
     })
     .join('')
-}
-
-/** What a launch would do and cost, before money is spent. */
-export function planText(plan: PlanView, look: Look): string {
-  const head = facts(
-    [
-      ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
-      ['cost', `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`],
-      ['time limit', humanRough(plan.timeLimitS * 1_000)],
-      ['queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
-      ['engine', cut(plainLine(plan.argv.join(' ')), look.columns - 14)],
-    ],
-    look,
-  )
-  const offers = plan.offers
-    .map((offer, i) => `  ${cut(`${i + 1}  ${offerWords(offer)}`, look.columns - 2)}\n`)
-    .join('')
-  return `${head}${look.paint.dim('offers, in the order they would be tried')}\n${offers}Nothing was started.\n`
 }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { failureText } from './exit.ts'
-import { launchesText, launchText, planText } from './launch-text.ts'
+import { launchesText, launchText } from './launch-text.ts'
 import { nodesText, nodeText } from './node-text.ts'
 import { widthOf } from './plain-text.ts'
+import { planText } from './plan-text.ts'
 import { ascii, at, engineFailure, failedLaunch, launch, node, now, offer } from './test-views.ts'
 
 const wide = ascii(Number.POSITIVE_INFINITY)
@@ -69,7 +70,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     engine: 'sim',
     argv: ['sim', '--port', '{port}'],
     deployment: 'sim-small',
-    offers: [offer],
+    offers: [{ ...offer, fit: null }],
     pricePerHourMicroUsd: 2_490_000,
     pricePerMonthMicroUsd: 1_817_700_000,
     timeLimitS: 1_800,
@@ -82,7 +83,7 @@ time limit    30m00s
 queue         starts at once
 engine        sim --port {port}
 offers, in the order they would be tried
-  1  local here, $2.4900/h
+  1  local here, $2.4900/h, $1817.7000 a month
 Nothing was started.
 `,
   )

@@ -11,12 +11,12 @@ import {
 import type { DeploymentRequest } from '../wire/routes.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
-import { fittingOffers } from './launches.ts'
+import { preflight } from './preflight.ts'
 
 /**
  * Keeps a number of replicas of a model from now on.
- * @throws Failure `name_taken`, `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, and
- * `no_offer_fits` where replicas are wanted at once.
+ * @throws Failure `name_taken`, `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, and as
+ * `preflight` where replicas are wanted at once.
  */
 export async function createDeployment(
   deps: CommandDeps,
@@ -25,7 +25,7 @@ export async function createDeployment(
 ): Promise<{ deploymentId: string }> {
   const { name, model, engineArgs, wish, wanted } = request
   const { engine } = engineCommand(deps.settings, model, engineArgs)
-  if (wanted > 0) await fittingOffers(deps, request)
+  if (wanted > 0) await preflight(deps, actor, request)
   return act(deps, actor, async (tx, now) => {
     const { tenantId, name: createdBy } = actor
     const added = await addDeployment(tx, { tenantId, name, model, engine, engineArgs, wish, wanted, createdBy }, now)

@@ -1,13 +1,19 @@
 import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
-import { type Offer, rankOffers, whyNoOfferFits } from '../core/offer.ts'
+import type { Offer } from '../core/offer.ts'
+import { type FittedOffer, mayHold } from '../core/preflight.ts'
 import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
 import type { Tx } from '../store/database.ts'
-import { addDeployment, type DeploymentRow, lockDeployment, setWanted } from '../store/deployment-requests.ts'
-import { loadOffers } from '../store/install.ts'
+import {
+  addDeployment,
+  argumentsOfDeployment,
+  type DeploymentRow,
+  lockDeployment,
+  setWanted,
+} from '../store/deployment-requests.ts'
 import {
   type AskedBefore,
   askedBefore,
@@ -22,14 +28,15 @@ import { isTaken } from '../store/transact.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { act, type Done } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
+import { offersForLaunch, preflight } from './preflight.ts'
 
-/** What a launch would do and cost; the same shape as the API shows. Offers are ranked, the first is tried first. */
+/** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
 export interface Plan {
   readonly model: string
   readonly engine: string
   readonly argv: string[]
   readonly deployment: string
-  readonly offers: Offer[]
+  readonly offers: FittedOffer[]
   readonly pricePerHourMicroUsd: number
   readonly pricePerMonthMicroUsd: number
   readonly timeLimitS: number
@@ -41,12 +48,16 @@ const hoursPerMonth = 730
 
 /**
  * What would happen, before money is spent.
- * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument` or `no_offer_fits`.
+ * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, `no_offer_fits`,
+ * `model_too_large` or `gated_without_token`.
  */
-export async function planLaunch(deps: CommandDeps, _actor: Actor, request: LaunchRequest): Promise<Plan> {
-  const command = engineCommand(deps.settings, request.model, request.engineArgs)
-  const offers = await fittingOffers(deps, request)
-  const pricePerHourMicroUsd = offers[0]?.pricePerHourMicroUsd ?? 0
+export async function planLaunch(deps: CommandDeps, actor: Actor, request: LaunchRequest): Promise<Plan> {
+  const engineArgs = await argumentsMeant(deps, actor, request)
+  // What is wrong with the request is told before what is wrong with the offers.
+  engineCommand(deps.settings, request.model, engineArgs)
+  const offers = await preflight(deps, actor, { ...request, engineArgs })
+  const command = engineCommand(deps.settings, request.model, engineArgs, offers[0])
+  const pricePerHourMicroUsd = offers.find(mayHold)?.pricePerHourMicroUsd ?? 0
   return {
     model: request.model,
     engine: command.engine,
@@ -60,13 +71,14 @@ export async function planLaunch(deps: CommandDeps, _actor: Actor, request: Laun
   }
 }
 
-/** Ranked offers, at least one. @throws Failure `no_offer_fits` that names the wishes which nothing satisfies. */
-export async function fittingOffers(deps: CommandDeps, { wish }: Pick<LaunchRequest, 'wish'>): Promise<Offer[]> {
-  const known = await loadOffers(deps.store.db)
-  const offers = rankOffers(known, wish)
-  if (offers.length > 0) return offers
-  const why = whyNoOfferFits(known, wish)
-  throw new Failure('no_offer_fits', why.cause, why)
+/** A deployment that is named on purpose gives the arguments where the request has none. */
+async function argumentsMeant(
+  { store }: CommandDeps,
+  { tenantId }: Actor,
+  { deployment: name, model, engineArgs }: LaunchRequest,
+): Promise<EngineArguments> {
+  if (name === undefined || Object.keys(engineArgs).length > 0) return engineArgs
+  return (await argumentsOfDeployment(store.db, tenantId, { name, model })) ?? engineArgs
 }
 
 const timeLimitS = (settings: Settings, request: LaunchRequest): number =>
@@ -100,7 +112,8 @@ export async function createLaunch(
   const before = await repeated(deps.store.db)
   if (before) return before
   const command = engineCommand(deps.settings, request.model, request.engineArgs)
-  const offers = await fittingOffers(deps, request)
+  const engineArgs = await argumentsMeant(deps, actor, request)
+  const offers = await offersForLaunch(deps, actor, { ...request, engineArgs })
   const asked = { request, command, offers, idempotencyKey, requestHash }
   try {
     return await act(deps, actor, async (tx, now) => {

@@ -1,5 +1,6 @@
 import { decideDeployment } from '../core/decide-deployment.ts'
 import { rankOffers } from '../core/offer.ts'
+import { offersToTry } from '../core/preflight.ts'
 import type { Claim } from '../store/claims.ts'
 import { loadDeployment, saveDeploymentDecision } from '../store/deployments.ts'
 import { loadOffers } from '../store/install.ts'
@@ -25,7 +26,7 @@ async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: 
   const { fill, withdraw } = decideDeployment(deployment.view, now)
   if (fill === 0 && withdraw.length === 0) return { moved: false, nextDueAt: now + 10_000 }
   const refill = {
-    offers: rankOffers(await loadOffers(db), deployment.wish),
+    offers: offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish)),
     timeLimitMs: settings.launchTimeLimitS * 1_000,
     stopAfterFailures: settings.stopAfterFailures,
     decide: (view: typeof deployment.view) => decideDeployment(view, now),

@@ -1,5 +1,3 @@
-// State machines as data: what a state means for the bill, and which fact leads where.
-// Deliberately absent: effects, time and any knowledge of where the facts come from.
 /** A deployment with its launches that hold a slot, newest last. */
 export interface DeploymentView {
   readonly wanted: number

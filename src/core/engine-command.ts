@@ -1,5 +1,7 @@
 import { type EngineArguments, type EngineName, engineArgv, enginePresets, portWord } from './engine-presets.ts'
 import { Failure } from './failure.ts'
+import type { Offer } from './offer.ts'
+import { argumentsOnOffer } from './preflight.ts'
 import type { ModelEntry, Settings } from './settings.ts'
 
 /** What runs on a node: argv words with `{port}` for the port, the operator's environment, and where health answers. */
@@ -24,11 +26,19 @@ export function modelNamed(settings: Pick<Settings, 'models'>, name: string): Mo
 }
 
 /**
- * The command of the operator, the words of the preset, and the arguments of the model under those of the request.
+ * The command of the operator, the words of the preset, and the arguments of the model under those of the request. What
+ * the offer's GPUs demand lies under both: somebody who asks for something else gets it.
  * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument` or `malformed_argument`.
  */
-export function engineCommand(settings: Settings, model: string, given: EngineArguments): EngineCommand {
-  const { name, engine, source, args } = modelNamed(settings, model)
+export function engineCommand(
+  settings: Settings,
+  model: string,
+  given: EngineArguments,
+  offer: Offer | null = null,
+): EngineCommand {
+  const entry = modelNamed(settings, model)
+  const { name, engine, source, args } = entry
+  const demanded = offer ? argumentsOnOffer(settings, entry, given, offer) : {}
   const preset = enginePresets[engine]
   const command = settings.engines[engine]?.command ?? preset.command
   if (command.length === 0) throw new Failure('unknown_engine', `No command is configured for the engine "${engine}".`)
@@ -37,7 +47,7 @@ export function engineCommand(settings: Settings, model: string, given: EngineAr
   return {
     engine,
     servedName: name,
-    argv: [...command, ...words, ...engineArgv(engine, { ...args, ...given })],
+    argv: [...command, ...words, ...engineArgv(engine, { ...demanded, ...args, ...given })],
     env: settings.engines[engine]?.env ?? {},
     healthPath: preset.healthPath,
   }

@@ -13,12 +13,18 @@ const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g,
 
 // Clouds say `A100-80GB` or `H100-SXM` where the driver says `NVIDIA A100-SXM4-80GB` or `NVIDIA H100 80GB HBM3`: maker
 // and form are said by one and not by the other, and memory is compared by itself.
-const unsaid = /^(nvidia|amd|tesla|sxm\d*|pcie|nvl|nvlink|\d+gi?b)$/
+const unsaid = /^(nvidia|amd|tesla|geforce|quadro|instinct|generation|sxm\d*|oam|pcie|nvl|nvlink|hbm\d*e?|\d+gi?b)$/
+
+/** The words of a GPU's name that name the chip, in lower case. */
+export const chipWords = (name: string): string[] =>
+  name
+    .split(/[^A-Za-z0-9]+/)
+    .map(plain)
+    .filter((word) => word !== '' && !unsaid.test(word))
 
 /** Every word of the ordered name that names the chip is in the found one; spaces and dashes do not matter. */
 function isNamed(ordered: string, found: string): boolean {
-  const words = ordered.split(/[^A-Za-z0-9]+/).map(plain)
-  return words.filter((word) => !unsaid.test(word)).every((word) => plain(found).includes(word))
+  return chipWords(ordered).every((word) => plain(found).includes(word))
 }
 
 /** What the machine lacks of what was ordered and is paid for, or null. An offer without a GPU demands nothing. */

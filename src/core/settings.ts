@@ -1,3 +1,4 @@
+import type { CatalogModel } from './catalog.ts'
 import type { EngineArguments, EngineName } from './engine-presets.ts'
 import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
 import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
@@ -9,11 +10,17 @@ export interface ModelEntry {
   readonly source: string
   readonly args: EngineArguments
   readonly description: string
+  /** Which entry of the catalogue it is, where the source does not say it. */
+  readonly catalog?: string | undefined
+  /** Requests of full length at the same time that a machine must have room for; one where it is not said. */
+  readonly concurrency?: number | undefined
 }
 
 /** What the operator chose, as far as commands, intake and loops need it. Read once at the start. */
 export interface Settings {
   readonly models: readonly ModelEntry[]
+  /** What is known about open-weight models, for telling beforehand whether one fits. */
+  readonly catalog: readonly CatalogModel[]
   /** Command and environment of each engine; never taken from a request. */
   readonly engines: Readonly<
     Partial<Record<EngineName, { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }>>
@@ -38,6 +45,7 @@ export interface Settings {
 
 export const defaultSettings: Settings = {
   models: [],
+  catalog: [],
   engines: {},
   attemptsInFlight: 8,
   claimHoldMs: 20_000,

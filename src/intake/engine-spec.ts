@@ -1,5 +1,6 @@
 import { engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
+import type { Offer } from '../core/offer.ts'
 import type { Settings } from '../core/settings.ts'
 import type { EngineSpec } from '../wire/agent.ts'
 
@@ -9,9 +10,9 @@ import type { EngineSpec } from '../wire/agent.ts'
  */
 export function engineSpecFor(
   settings: Settings,
-  deployment: { model: string; engineArgs: EngineArguments },
+  { model, engineArgs, offer }: { model: string; engineArgs: EngineArguments; offer: Offer },
 ): EngineSpec {
-  const { engine, servedName, argv, env, healthPath } = engineCommand(settings, deployment.model, deployment.engineArgs)
+  const { engine, servedName, argv, env, healthPath } = engineCommand(settings, model, engineArgs, offer)
   return {
     engine,
     servedName,

@@ -8,6 +8,7 @@ import { type EngineName, engineNames, enginePresets } from '../core/engine-pres
 import { microUsdOf } from '../core/money.ts'
 import { defaultSettings, type Settings } from '../core/settings.ts'
 import { engineArguments, modelName } from '../wire/views.ts'
+import { readCatalogs } from './catalog.ts'
 
 export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -47,10 +48,14 @@ export const configFile = z
             source: z.string().min(1).max(512),
             args: engineArguments.default({}),
             description: z.string().max(500).default(''),
+            catalog: z.string().max(200).optional(),
+            concurrency: z.number().int().min(1).max(4_096).optional(),
           })
           .strict(),
       )
       .default([]),
+    /** Files in the format of catalog/models.json; an entry takes the place of one with the same id. */
+    catalogs: z.array(z.string().min(1).max(4_096)).max(64).default([]),
     queue: z
       .object({ attemptsInFlight: z.number().int().min(1).max(1_000).default(defaultSettings.attemptsInFlight) })
       .strict()
@@ -94,7 +99,9 @@ export function readConfig(file: string | undefined): Config {
   }
   const parsed = configFile.safeParse(text)
   if (!parsed.success) throw new Error(`The configuration file ${file} is not right:\n${z.prettifyError(parsed.error)}`)
-  return parsed.data
+  // Like any path in a configuration: beside it, wherever the command was started.
+  const catalogs = parsed.data.catalogs.map((path) => resolve(dirname(file), path))
+  return { ...parsed.data, catalogs }
 }
 
 const simModel = {
@@ -120,6 +127,7 @@ export function settingsOf(config: Config): Settings {
   return {
     ...defaultSettings,
     models: config.models.some(({ name }) => name === simModel.name) ? config.models : [...config.models, simModel],
+    catalog: readCatalogs([join(projectRoot, 'catalog', 'models.json'), ...config.catalogs]),
     engines,
     attemptsInFlight: config.queue.attemptsInFlight,
     launchTimeLimitS: config.launch.timeLimitS,

@@ -2,7 +2,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import type { Wish } from '../core/offer.ts'
 import { randomName } from '../lib/chance.ts'
 import { enrol } from './claims.ts'
-import { at, json, type Tx } from './database.ts'
+import { at, type Db, json, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 
 export interface NewDeployment {
@@ -55,6 +55,22 @@ export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number):
   })
   await enrol(tx, 'deployment', id, now)
   return id
+}
+
+/** What the engines of the deployment are told; null where no deployment of that name runs the model. */
+export async function argumentsOfDeployment(
+  db: Db,
+  tenantId: string,
+  { name, model }: { name: string; model: string },
+): Promise<EngineArguments | null> {
+  const row = await db
+    .selectFrom('deployments')
+    .select('engine_args')
+    .where('tenant_id', '=', tenantId)
+    .where('name', '=', name)
+    .where('model', '=', model)
+    .executeTakeFirst()
+  return row?.engine_args ?? null
 }
 
 /** Holds the deployment until the transaction ends: its wanted count and its slots change under one hand at a time. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
+import type { EngineArguments } from '../core/engine-presets.ts'
 import type { Offer, Wish } from '../core/offer.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
@@ -11,6 +12,8 @@ export interface DeploymentForLoop {
   readonly id: string
   readonly tenantId: string
   readonly name: string
+  readonly model: string
+  readonly engineArgs: EngineArguments
   readonly wish: Wish
   readonly view: DeploymentView
 }
@@ -34,6 +37,8 @@ export async function loadDeployment(
     id: row.id,
     tenantId: row.tenant_id,
     name: row.name,
+    model: row.model,
+    engineArgs: row.engine_args,
     wish: row.wish,
     view: {
       wanted: row.wanted,

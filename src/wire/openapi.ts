@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import * as agent from './agent.ts'
+import { catalogModelView, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
 import * as view from './views.ts'
@@ -28,7 +29,9 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     LogLine: view.logLine,
     Deployment: view.deploymentView,
     Model: view.modelView,
+    CatalogModel: catalogModelView,
     Offer: view.offerView,
+    Fit: fitView,
     Plan: view.planView,
     Key: view.keyView,
     Operator: view.operatorView,

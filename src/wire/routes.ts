@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../core/tokens.ts'
 import { agentReply, heartbeat, joinReply, joinRequest, progress } from './agent.ts'
+import { catalogModelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
 import * as view from './views.ts'
@@ -183,6 +184,9 @@ export const routes = {
   ),
 
   listModels: route('GET', '/api/models', 'viewer', 'What can be launched', { reply: allOf(view.modelView) }),
+  listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
+    reply: allOf(catalogModelView),
+  }),
   listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.offerView) }),
 
   listKeys: route('GET', '/api/keys', 'viewer', 'API keys of the gateway', { reply: allOf(view.keyView) }),

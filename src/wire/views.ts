@@ -6,6 +6,7 @@ import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuSchema } from './agent.ts'
+import { fitView } from './catalog.ts'
 
 const text = (max: number) => z.string().max(max)
 const id = text(64)
@@ -270,7 +271,8 @@ export const planView = z.object({
   engine: text(32),
   argv: z.array(text(4_096)),
   deployment: text(64),
-  offers: z.array(offerView),
+  /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
+  offers: z.array(offerView.extend({ fit: fitView.nullable() })),
   pricePerHourMicroUsd: microUsd,
   pricePerMonthMicroUsd: microUsd,
   timeLimitS: count,

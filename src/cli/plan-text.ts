@@ -1,0 +1,101 @@
+import { formatUsd } from '../core/money.ts'
+import type { CatalogModelView, FitView } from '../wire/catalog.ts'
+import type { PlanView } from '../wire/views.ts'
+import { humanRough } from './human-time.ts'
+import { offerWords } from './launch-progress.ts'
+import { cut, plainLine } from './plain-text.ts'
+import { facts, table } from './table.ts'
+import type { Look } from './terminal.ts'
+
+type PlannedOffer = PlanView['offers'][number]
+
+// As the API counts a month.
+const hoursPerMonth = 730
+const indent = '     '
+
+/** What a launch would do and cost, before money is spent. */
+export function planText(plan: PlanView, look: Look): string {
+  const { paint } = look
+  const tried = plan.offers.filter(({ fit }) => fit?.fits ?? true)
+  const refused = plan.offers.slice(tried.length)
+  const disk = tried[0]?.fit?.diskGib
+  const head = facts(
+    [
+      ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
+      ['cost', `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`],
+      ['time limit', humanRough(plan.timeLimitS * 1_000)],
+      ['queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
+      ['disk', disk === undefined ? null : `about ${disk} GiB`],
+      ['engine', cut(plainLine(plan.argv.join(' ')), look.columns - 14)],
+    ],
+    look,
+  )
+  const offers = tried.map((offer, i) => offerText(offer, String(i + 1), look)).join('')
+  const others = refused.map((offer) => offerText(offer, '-', look)).join('')
+  const cannot = others && `${paint.dim('offers that cannot hold the model')}\n${others}`
+  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}Nothing was started.\n`
+}
+
+function offerText(offer: PlannedOffer, mark: string, look: Look): string {
+  const aMonth = `${formatUsd(offer.pricePerHourMicroUsd * hoursPerMonth)} a month`
+  const lines = [`  ${mark}  ${offerWords(offer)}, ${aMonth}`, ...(offer.fit ? fitLines(offer.fit, look) : [])]
+  return lines.map((line) => `${cut(line, look.columns)}\n`).join('')
+}
+
+function fitLines(fit: FitView, look: Look): string[] {
+  const { weightsGib, kvGib, vramGib, gpu, context, maxContext, maxConcurrency, concurrency } = fit
+  const split = fit.tensorParallel > 1 ? `, split over ${fit.tensorParallel}` : ''
+  const shorter = fit.verdict === 'fits_with_less' && maxContext < context
+  const cache =
+    fit.verdict === 'fits'
+      ? `cache ${kvGib} for ${concurrency} x ${context} tokens (room for ${maxConcurrency})`
+      : `cache ${kvGib} would be needed for ${concurrency} x ${context} tokens`
+  const extra = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
+  return [
+    `${indent}${fitBar(fit, look)} ${gpu} ${vramGib} GiB${split}: weights ${weightsGib}, ${cache}`,
+    ...(shorter && fit.fits ? [`${indent}context is cut to ${maxContext} of ${context} tokens`] : []),
+    ...(extra.length > 0 && fit.fits ? [`${indent}adds ${plainLine(extra.join(' '))}`] : []),
+    ...(fit.cause && !shorter ? [`${indent}cause: ${plainLine(fit.cause)}`] : []),
+    ...(fit.remedy && !fit.fits ? [`${indent}remedy: ${plainLine(fit.remedy)}`] : []),
+  ]
+}
+
+const barColumns = 24
+
+/** Weights, then what lies beside them, then the cache, in the memory of one GPU; full where they do not fit. */
+export function fitBar({ weightsGib, overheadGib, kvGib, vramGib }: FitView, { unicode }: Look): string {
+  const [weights, beside, cache, free] = unicode ? ['█', '▓', '▒', '░'] : ['#', '+', '=', '.']
+  const cells = (gib: number) => Math.ceil((barColumns * gib) / vramGib)
+  const bar = `${weights?.repeat(cells(weightsGib))}${beside?.repeat(cells(overheadGib))}${cache?.repeat(cells(kvGib))}`
+  return `[${bar.slice(0, barColumns).padEnd(barColumns, free)}]`
+}
+
+const billions = (parameters: number): string => `${(parameters / 1e9).toFixed(parameters < 1e10 ? 1 : 0)}B`
+
+/** What is known about open-weight models; a star where a figure was not checked. */
+export function catalogText(models: readonly CatalogModelView[], look: Look): string {
+  if (models.length === 0) return 'No model of the catalogue matches.\n'
+  const text = table<CatalogModelView>(
+    [
+      { title: 'MODEL', cell: ({ id, uncertain }) => `${id}${uncertain.length > 0 ? ' *' : ''}`, gives: true },
+      { title: 'SIZE', cell: sizeWords, right: true },
+      { title: 'WEIGHTS', cell: weightsWords, right: true },
+      { title: 'CONTEXT', cell: ({ contextTokens }) => String(contextTokens), right: true },
+      { title: 'KIND', cell: ({ kind }) => kind },
+      { title: 'LICENCE', cell: ({ licence, gated }) => `${licence}${gated ? ', gated' : ''}`, gives: true },
+    ],
+    models,
+    look,
+  )
+  const doubt = models.some(({ uncertain }) => uncertain.length > 0)
+  return doubt ? `${text}* not every figure was checked; --json names them\n` : text
+}
+
+function sizeWords({ parameters, activeParameters }: CatalogModelView): string {
+  const active = activeParameters < parameters ? ` (${billions(activeParameters)} active)` : ''
+  return `${billions(parameters)}${active}`
+}
+
+function weightsWords({ parameters, weights }: CatalogModelView): string {
+  return `${Math.ceil((parameters * weights.bytesPerParameter) / 2 ** 30)} GiB ${weights.dtype}`
+}

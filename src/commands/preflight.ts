@@ -1,0 +1,49 @@
+import { modelNamed } from '../core/engine-command.ts'
+import type { EngineArguments } from '../core/engine-presets.ts'
+import { Failure } from '../core/failure.ts'
+import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
+import { type FittedOffer, fitOffers, mayHold, whyGated, whyNoOfferHolds } from '../core/preflight.ts'
+import { loadOffers } from '../store/install.ts'
+import { sealedSecrets } from '../store/secrets.ts'
+import type { LaunchRequest } from '../wire/routes.ts'
+import type { Actor, CommandDeps } from './context.ts'
+
+export interface Preflight {
+  readonly model: string
+  readonly engineArgs: EngineArguments
+  readonly wish: LaunchRequest['wish']
+}
+
+/**
+ * The wished offers, ranked, at least one of which may be tried: those come first. Nothing is asked of a cloud.
+ * @throws Failure `unknown_model`, `no_offer_fits`, `model_too_large` or `gated_without_token`, each with what would help.
+ */
+export async function preflight(
+  { settings, store }: CommandDeps,
+  actor: Actor,
+  { model, engineArgs, wish }: Preflight,
+): Promise<FittedOffer[]> {
+  const entry = modelNamed(settings, model)
+  const known = await loadOffers(store.db)
+  const ranked = rankOffers(known, wish)
+  if (ranked.length === 0) {
+    const why = whyNoOfferFits(known, wish)
+    throw new Failure('no_offer_fits', why.cause, why)
+  }
+  const fitted = fitOffers(settings, entry, engineArgs, ranked)
+  if (!fitted.some(mayHold)) {
+    const others = fitOffers(settings, entry, engineArgs, rankOffers(known, anyWish))
+    const why = whyNoOfferHolds(fitted, others)
+    throw new Failure('model_too_large', why.cause, why)
+  }
+  const secrets = (await sealedSecrets(store.db, actor.tenantId)).map(({ name }) => name)
+  const env = Object.keys(settings.engines[entry.engine]?.env ?? {})
+  const gated = whyGated(settings, entry, [...secrets, ...env])
+  if (gated) throw new Failure('gated_without_token', gated.cause, gated)
+  return fitted
+}
+
+/** As `preflight`, but only those that a launch may try, as it keeps them. */
+export async function offersForLaunch(deps: CommandDeps, actor: Actor, asked: Preflight) {
+  return (await preflight(deps, actor, asked)).filter(mayHold).map(({ fit: _, ...offer }) => offer)
+}

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { gpuNamed, gpuSpecs } from './gpus.ts'
+
+test('a GPU is found as clouds and drivers call it, in the size that was said', () => {
+  const pairs: [string, number, string][] = [
+    ['A100-80GB', 0, 'A100-80GB'],
+    ['A100-80GB', 80, 'A100-80GB'],
+    ['NVIDIA A100-SXM4-80GB', 79.25, 'A100-80GB'],
+    ['A100', 0, 'A100'],
+    ['A100', 40, 'A100'],
+    ['A100', 80, 'A100-80GB'],
+    ['NVIDIA A100-SXM4-40GB', 40, 'A100'],
+    ['Tesla T4', 15, 'T4'],
+    ['V100-32GB', 0, 'V100-32GB'],
+    ['Tesla V100-SXM2-16GB', 0, 'V100'],
+    ['NVIDIA H100 80GB HBM3', 79.6, 'H100'],
+    ['H100-SXM', 80, 'H100'],
+    ['NVIDIA H200', 140.4, 'H200'],
+    ['NVIDIA RTX 6000 Ada Generation', 48, 'RTX6000-Ada'],
+    ['NVIDIA GeForce RTX 4090', 24, 'RTX4090'],
+    ['AMD Instinct MI300X OAM', 192, 'MI300X'],
+    ['L40S', 48, 'L40S'],
+    ['L4', 24, 'L4'],
+    ['A10G', 0, 'A10G'],
+  ]
+  for (const [name, vramGib, spec] of pairs) expect(gpuNamed(name, vramGib)?.name, name).toBe(spec)
+  for (const name of ['K80', 'A4000', 'T400', '']) expect(gpuNamed(name, 0), name).toBeNull()
+})
+
+test('no row is there twice, and each names where it was read', () => {
+  expect(new Set(gpuSpecs.map(({ name }) => name)).size).toBe(gpuSpecs.length)
+  for (const spec of gpuSpecs) {
+    expect(spec.gib > 0 && spec.bandwidthGBps > 0, spec.name).toBe(true)
+    expect(spec.source, spec.name).toMatch(/data sheet|product brief|specifications/)
+    expect(gpuNamed(spec.name, spec.gib), spec.name).toBe(spec)
+  }
+})
+
+test('bfloat16 begins with Ampere and 8-bit floats with Ada', () => {
+  const which = (has: 'bf16' | 'fp8') => gpuSpecs.filter((spec) => !spec[has]).map(({ name }) => name)
+  expect(which('bf16')).toEqual(['V100', 'V100-32GB', 'T4'])
+  expect(which('fp8')).toEqual(expect.arrayContaining(['T4', 'A10G', 'A100-80GB']))
+  expect(which('fp8')).not.toContain('L4')
+})

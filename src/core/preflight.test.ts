@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest'
+import type { CatalogModel } from './catalog.ts'
+import { engineCommand } from './engine-command.ts'
+import type { Offer } from './offer.ts'
+import { fitOffers, mayHold, offersToTry, whyGated, whyNoOfferHolds } from './preflight.ts'
+import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
+
+const model: CatalogModel = {
+  id: 'org/eight-8b',
+  card: 'org/eight-8b',
+  kind: 'chat',
+  parameters: 8_030_261_248,
+  activeParameters: 8_030_261_248,
+  layers: 32,
+  hiddenSize: 4_096,
+  attentionHeads: 32,
+  kvHeads: 8,
+  headDim: 128,
+  feedForward: 14_336,
+  vocabulary: 128_256,
+  tiedEmbeddings: false,
+  contextTokens: 131_072,
+  weights: { dtype: 'bf16', bytesPerParameter: 2 },
+  slidingWindow: null,
+  latentKv: null,
+  licence: 'some-licence',
+  gated: true,
+  uncertain: [],
+}
+const entry: ModelEntry = { name: 'eight', engine: 'vllm', source: model.id, args: {}, description: '' }
+const settings: Settings = {
+  ...defaultSettings,
+  models: [entry],
+  catalog: [model],
+  engines: { vllm: { command: ['vllm', 'serve'], env: {} } },
+}
+const offer = (gpu: string | null, gpuCount: number, vramGib = 0): Offer => ({
+  id: `c/r/${gpu}-${gpuCount}`,
+  cloud: 'c',
+  region: 'r',
+  gpu,
+  gpuCount,
+  vramGib,
+  spot: false,
+  pricePerHourMicroUsd: 1,
+  available: null,
+})
+const t4 = offer('T4', 1)
+const l4 = offer('L4', 1)
+const h100 = offer('H100', 1)
+
+test('offers that cannot hold the model come last and are never tried', () => {
+  const fitted = fitOffers(settings, entry, {}, [t4, l4, h100])
+  expect(fitted.map(({ gpu, fit }) => [gpu, fit?.verdict])).toEqual([
+    ['L4', 'fits_with_less'],
+    ['H100', 'fits'],
+    ['T4', 'does_not_fit'],
+  ])
+  expect(offersToTry(settings, { model: 'eight', engineArgs: {} }, [t4, l4, h100])).toEqual([l4, h100])
+  const asked = { model: 'eight', engineArgs: { 'max-model-len': 131_072 } }
+  expect(offersToTry(settings, asked, [t4, l4, h100])).toEqual([h100])
+})
+
+test('nothing is said, and nothing refused, where too little is known', () => {
+  const verdicts = (over: Partial<ModelEntry>, of: Offer) =>
+    fitOffers(settings, { ...entry, ...over }, {}, [of])[0]?.fit
+  expect(verdicts({ source: '/models/eight' }, t4)).toBeNull()
+  expect(verdicts({ engine: 'sim' }, t4)).toBeNull()
+  expect(verdicts({ engine: 'llama-server' }, t4)).toBeNull()
+  expect(verdicts({}, offer(null, 0))).toBeNull()
+  expect(verdicts({}, offer('Unheard-Of', 1))).toBeNull()
+  expect(verdicts({}, offer('Unheard-Of', 1, 80))).toMatchObject({ fits: true, vramGib: 74.4 })
+  expect(verdicts({ source: '/models/eight', catalog: model.id }, t4)?.verdict).toBe('does_not_fit')
+  expect(offersToTry(settings, { model: 'left', engineArgs: {} }, [t4])).toEqual([t4])
+})
+
+test('what an offer demands is given to the engine, unless somebody asked for something else', () => {
+  const words = (given: Record<string, number>, of: Offer) => engineCommand(settings, 'eight', given, of).argv.join(' ')
+  expect(words({}, offer('L4', 4))).toContain('--tensor-parallel-size 4')
+  expect(words({}, l4)).toMatch(/--max-model-len \d+$/)
+  expect(words({ 'max-model-len': 4_096 }, l4)).toMatch(/--max-model-len 4096$/)
+  expect(words({ 'tensor-parallel-size': 2 }, offer('L4', 4))).toMatch(/--tensor-parallel-size 2/)
+  expect(words({}, t4)).not.toContain('--quantization')
+  const sglang = { ...settings, models: [{ ...entry, engine: 'sglang' as const }], engines: {} }
+  expect(engineCommand(sglang, 'eight', {}, offer('L4', 4)).argv.join(' ')).toContain('--tp-size 4')
+})
+
+test('a simulated model that weighs something is told nothing that its engine would refuse', () => {
+  const sim = { ...entry, engine: 'sim' as const, source: 'sim', catalog: model.id }
+  const fitted = fitOffers(settings, sim, {}, [offer('L4', 4), t4])
+  expect(fitted.map((one) => [mayHold(one), one.fit?.arguments])).toEqual([
+    [true, {}],
+    [false, {}],
+  ])
+})
+
+test('a refusal tells of the largest offer, and where the model would fit', () => {
+  const why = whyNoOfferHolds(
+    fitOffers(settings, entry, {}, [t4, offer('T4', 1, 8)]),
+    fitOffers(settings, entry, {}, [h100]),
+  )
+  expect(why).toMatchObject({ code: 'model_too_large', fault: 'caller', retry: 'never' })
+  expect(why.cause).toContain('14.96 GiB of weights')
+  expect(why.cause).toContain('None of 2 offers')
+  expect(why.remedy).toContain('1 x H100 (c/r/H100-1)')
+})
+
+test('a gated model needs a token only where it comes from the hub', () => {
+  expect(whyGated(settings, entry, ['OTHER'])).toMatchObject({
+    code: 'gated_without_token',
+    remedy: expect.stringContaining('flightdeck secrets set HF_TOKEN'),
+  })
+  expect(whyGated(settings, entry, ['HF_TOKEN'])).toBeNull()
+  expect(whyGated(settings, { ...entry, source: '/models/eight', catalog: model.id }, [])).toBeNull()
+  expect(whyGated({ catalog: [{ ...model, gated: false }] }, entry, [])).toBeNull()
+})

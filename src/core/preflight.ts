@@ -1,0 +1,159 @@
+import { type CatalogModel, catalogModelOf } from './catalog.ts'
+import { type EngineArguments, type EngineName, type EnginePreset, enginePresets } from './engine-presets.ts'
+import { type FailureRecord, failureRecord } from './failure.ts'
+import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
+import { gpuNamed } from './gpus.ts'
+import type { Offer } from './offer.ts'
+import type { ModelEntry, Settings } from './settings.ts'
+
+/** An offer and whether the model fits there; null where the model, the engine or the GPU is not known well enough. */
+export interface FittedOffer extends Offer {
+  readonly fit: Fit | null
+}
+
+interface EngineWords {
+  readonly context: string
+  readonly tensorParallel: string
+  readonly utilization: string
+  readonly defaultUtilization: number
+}
+
+// llama-server is not here: what its files weigh is not what the model card says.
+const engineWords: Partial<Record<EngineName, EngineWords>> = {
+  vllm: {
+    context: 'max-model-len',
+    tensorParallel: 'tensor-parallel-size',
+    utilization: 'gpu-memory-utilization',
+    // Measured on vLLM 0.32; it was 0.9 before.
+    defaultUtilization: 0.92,
+  },
+  sglang: {
+    context: 'context-length',
+    tensorParallel: 'tp-size',
+    utilization: 'mem-fraction-static',
+    // A guess: it depends on the GPU.
+    defaultUtilization: 0.88,
+  },
+  sim: {
+    context: 'max-model-len',
+    tensorParallel: 'tensor-parallel-size',
+    utilization: 'gpu-memory-utilization',
+    defaultUtilization: 0.92,
+  },
+}
+
+// Of a GPU that the table does not know: drivers were seen to show 93 to 100 % of what the name says.
+const shownShare = 0.93
+
+function gpuOf(offer: Offer): FitGpu | null {
+  if (offer.gpu === null) return null
+  const spec = gpuNamed(offer.gpu, offer.vramGib)
+  if (spec) return { ...spec, gib: offer.vramGib > 0 ? Math.min(offer.vramGib, spec.gib) : spec.gib }
+  if (offer.vramGib <= 0) return null
+  return { name: offer.gpu, gib: offer.vramGib * shownShare, capability: null, bf16: true, fp8: false }
+}
+
+const numberOf = (value: EngineArguments[string] | undefined): number | null =>
+  typeof value === 'number' ? value : null
+const halves: EngineArguments[string][] = ['half', 'float16']
+const singles: EngineArguments[string][] = ['float', 'float32']
+
+function dtypeOf(value: EngineArguments[string] | undefined): FitAsk['dtype'] {
+  if (value === undefined || value === 'auto') return null
+  if (halves.includes(value)) return 'half'
+  return singles.includes(value) ? 'float32' : 'bfloat16'
+}
+
+type Known = Pick<Settings, 'catalog'>
+
+/** Whether the model fits on the offer with the arguments of its entry under those that are given. */
+export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArguments, offer: Offer): Fit | null {
+  const model = catalogModelOf(settings.catalog, entry)
+  const words = engineWords[entry.engine]
+  const gpu = gpuOf(offer)
+  if (!model || !words || !gpu) return null
+  const args = { ...entry.args, ...given }
+  const kvType = args['kv-cache-dtype']
+  const quantization = args.quantization
+  const fit = fitOf({
+    model,
+    gpu,
+    count: Math.max(1, offer.gpuCount),
+    context: numberOf(args[words.context]),
+    concurrency: entry.concurrency ?? 1,
+    dtype: dtypeOf(args.dtype),
+    quantization: typeof quantization === 'string' ? quantization : null,
+    kvElementBytes: typeof kvType === 'string' && kvType.startsWith('fp8') ? 1 : 2,
+    tensorParallel: numberOf(args[words.tensorParallel]),
+    pipelineParallel: numberOf(args['pipeline-parallel-size']) ?? 1,
+    utilization: numberOf(args[words.utilization]) ?? words.defaultUtilization,
+    words,
+  })
+  return { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) }
+}
+
+function acceptedBy(engine: EngineName, given: Fit['arguments']): Fit['arguments'] {
+  const allowed: EnginePreset['arguments'] = enginePresets[engine].arguments
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(allowed, name)))
+}
+
+/** What an offer's GPUs demand of the engine, where nobody asked for something else. */
+export function argumentsOnOffer(
+  settings: Known,
+  entry: ModelEntry,
+  given: EngineArguments,
+  offer: Offer,
+): EngineArguments {
+  const fit = fitOnOffer(settings, entry, given, offer)
+  return fit?.fits ? fit.arguments : {}
+}
+
+export const mayHold = ({ fit }: FittedOffer): boolean => fit?.fits ?? true
+
+/** The offers with their fit: those that may be tried, in their order, then those that cannot hold the model. */
+export function fitOffers(
+  settings: Known,
+  entry: ModelEntry,
+  given: EngineArguments,
+  offers: readonly Offer[],
+): FittedOffer[] {
+  const fitted = offers.map((offer) => ({ ...offer, fit: fitOnOffer(settings, entry, given, offer) }))
+  return [...fitted.filter(mayHold), ...fitted.filter((offer) => !mayHold(offer))]
+}
+
+/** The offers that may be tried, as a launch keeps them. A model that left the configuration is told of at the join. */
+export function offersToTry(
+  settings: Pick<Settings, 'catalog' | 'models'>,
+  { model, engineArgs }: { readonly model: string; readonly engineArgs: EngineArguments },
+  offers: readonly Offer[],
+): Offer[] {
+  const entry = settings.models.find(({ name }) => name === model)
+  if (!entry) return [...offers]
+  return offers.filter((offer) => fitOnOffer(settings, entry, engineArgs, offer)?.fits ?? true)
+}
+
+/** Why none of the offers holds the model: the cause of the largest of them, and the next best one that does hold it. */
+export function whyNoOfferHolds(refused: readonly FittedOffer[], others: readonly FittedOffer[]): FailureRecord {
+  const memory = ({ fit, gpuCount }: FittedOffer) => (fit?.vramGib ?? 0) * Math.max(1, gpuCount)
+  const [largest] = [...refused].sort((a, b) => memory(b) - memory(a))
+  const why = largest?.fit?.failure
+  if (!why) return failureRecord('model_too_large', 'No offer holds the model.')
+  const cheapest = others.find((offer) => offer.fit !== null && mayHold(offer))
+  const elsewhere = cheapest
+    ? ` The cheapest offer that holds it: ${cheapest.gpuCount} x ${cheapest.gpu} (${cheapest.id}).`
+    : ''
+  const count = refused.length > 1 ? ` None of ${refused.length} offers holds it; this is the largest.` : ''
+  return { ...why, cause: `${why.cause}${count}`, remedy: `${why.remedy}${elsewhere}` }
+}
+
+const tokenNames = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']
+
+/** Why the hub would not give the weights, or null. `names` are the variables that the engine will see. */
+export function whyGated(settings: Known, entry: ModelEntry, names: readonly string[]): FailureRecord | null {
+  const model: CatalogModel | null = catalogModelOf(settings.catalog, entry)
+  // A path or a bucket needs no word of the hub.
+  if (!model?.gated || entry.source !== model.id || tokenNames.some((name) => names.includes(name))) return null
+  const cause = `${model.id} is given out only to accounts that accepted its licence (${model.licence}), and no token is set.`
+  const remedy = `Accept the licence on its model card (${model.card}), then \`flightdeck secrets set HF_TOKEN\`.`
+  return failureRecord('gated_without_token', cause, { remedy })
+}
