@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { startApi } from '../src/api/server.ts'
 import type { AskAnswer, MachineAsk } from '../src/clouds/cloud.ts'
 import { ensureFirstAdmin } from '../src/commands/operators.ts'
+import { Continuity } from '../src/control/continuity.ts'
 import { startLoops } from '../src/control/loops.ts'
 import { tokenPrefixes } from '../src/core/tokens.ts'
 import { randomToken, sha256 } from '../src/lib/chance.ts'
@@ -64,7 +65,7 @@ async function serve(dataDir: string, launches: number): Promise<void> {
     databaseKind: 'embedded',
   })
   const cloud = new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000 } })
-  const control = { ...deps, db: store.db, log, install, startedAt: systemClock.now() }
+  const control = { ...deps, db: store.db, log, install, continuity: new Continuity(systemClock.now()) }
   const loops = await startLoops(store, { ...control, clouds: new Map([[cloud.name, cloud]]) }, { server: 'bench' })
 
   const figures = async (): Promise<Figures> => {

@@ -1,4 +1,5 @@
 import type { ControlDeps } from '../src/control/context.ts'
+import { Continuity } from '../src/control/continuity.ts'
 import type { Loop } from '../src/control/driver.ts'
 import { launchLoop } from '../src/control/launch.ts'
 import { nodeLoop } from '../src/control/node.ts'
@@ -97,7 +98,7 @@ export class World {
       settings: this.settings,
       vault,
       install: this.#base.install,
-      startedAt: clock.now(),
+      continuity: new Continuity(clock.now()),
     }
     this.#servers += 1
     return new Process(deps, `server-${this.#servers}`)

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Vault } from '../lib/vault.ts'
 import type { Db } from '../store/database.ts'
+import type { Continuity } from './continuity.ts'
 
 /** What every loop is given. */
 export interface ControlDeps {
@@ -16,6 +17,6 @@ export interface ControlDeps {
   readonly settings: Settings
   readonly vault: Vault
   readonly install: string
-  /** When this server began to work, epoch ms: past heartbeats are unknown until a while after. */
-  readonly startedAt: number
+  /** Shared by all loops of this server: since when it has been watching without a gap. */
+  readonly continuity: Continuity
 }

@@ -4,6 +4,7 @@ import { systemClock } from '../lib/clock.ts'
 import { makeLog } from '../lib/log.ts'
 import { claimDue, enrol, nudge } from '../store/claims.ts'
 import { type TestStore, testStore } from '../store/test-database.ts'
+import { Continuity } from './continuity.ts'
 import { Driver, type Loop, type PassResult } from './driver.ts'
 
 let base: TestStore
@@ -34,6 +35,7 @@ function drive({ pass, parallel = 4, acts = true, isPaused = () => false }: Wish
     log: makeLog('test', 'silent'),
     server: 'here',
     realms: [],
+    continuity: new Continuity(0),
     isPaused,
   }
   const driver = new Driver(deps, loop)

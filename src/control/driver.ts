@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Claim, claimDue, finishClaim, recordPass } from '../store/claims.ts'
 import type { Db } from '../store/database.ts'
+import type { Continuity } from './continuity.ts'
 
 export interface PassResult {
   readonly moved: boolean
@@ -28,6 +29,7 @@ export interface DriverDeps {
   /** The clouds that this server reaches. */
   readonly realms: readonly string[]
   readonly isPaused: () => boolean
+  readonly continuity: Continuity
   readonly observe?: (loop: string, tookMs: number, moved: boolean, failed: boolean) => void
 }
 
@@ -106,6 +108,7 @@ export class Driver {
     const free = this.#loop.parallel - this.#running.size
     if (free > 0 && !(this.#loop.acts && isPaused())) {
       const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, { holder: server, realms })
+      this.#deps.continuity.beat(clock.now())
       if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
       this.#isCutOff = false
       for (const claim of claims) this.#begin(claim)

@@ -1,6 +1,7 @@
 import { enrol, freeClaimsOf } from '../store/claims.ts'
 import type { Store } from '../store/database.ts'
 import { loadInstall } from '../store/install.ts'
+import { disarmAfterLongAway } from '../store/pause.ts'
 import type { ControlDeps } from './context.ts'
 import { deploymentLoop } from './deployment.ts'
 import { Driver, type DriverDeps, type Loop } from './driver.ts'
@@ -29,6 +30,7 @@ export function allLoops(deps: ControlDeps): Loop[] {
 /** Starts all loops; nudges of any server reach them through the database. */
 export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<DriverDeps, 'server' | 'observe'>) {
   const now = deps.clock.now()
+  await disarmAfterLongAway(store.db, now)
   await freeClaimsOf(store.db, driver.server, now)
   for (const cloud of deps.clouds.keys())
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)
@@ -37,8 +39,16 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
   const refreshPause = async () => {
     paused = (await loadInstall(store.db)).paused
   }
-  const { clock, log } = deps
-  const shared = { db: store.db, clock, log, isPaused: () => paused, realms: [...deps.clouds.keys()], ...driver }
+  const { clock, log, continuity } = deps
+  const shared = {
+    db: store.db,
+    clock,
+    log,
+    continuity,
+    isPaused: () => paused,
+    realms: [...deps.clouds.keys()],
+    ...driver,
+  }
   const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
     if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)

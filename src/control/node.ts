@@ -37,7 +37,7 @@ export function nodeLoop(deps: ControlDeps): Loop {
 
 /** Moves one claimed node one step towards what is wanted. It takes no event: rows and sightings say it all. */
 export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<PassResult> {
-  const node = await loadNode(deps.db, claim.rowId)
+  const node = await loadNode(deps.db, claim.rowId, deps.continuity.since)
   if (!node) return { moved: false, nextDueAt: null }
   const cloud = deps.clouds.get(node.cloud)
   if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)
@@ -54,7 +54,7 @@ function dueAt(deps: ControlDeps, cloud: Cloud, node: NodeForLoop, state: NodeSt
   if (moved && state !== 'gone') return now
   const rest = restMs[state]
   if (rest === null) return null
-  const limitAt = node.view.drainDeadlineAt ?? stateLimitAt(state, node.view.stateSince, cloud.traits)
+  const limitAt = stateLimitAt({ ...node.view, state }, cloud.traits)
   return limitAt === null || limitAt <= now ? now + rest : Math.min(now + rest, limitAt)
 }
 

@@ -30,10 +30,11 @@ async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const startedAt = clock.now()
   const listed = (await cloud.listMachines()).filter(maybeThere)
   const orphans = await saveOrphans(db, { cloud: cloud.name, startedAt, listed }, clock.now())
-  const { sweepArmed } = await loadInstall(db)
+  const { sweepArmed, guard } = await loadInstall(db)
   // A data set that was just made or restored may have forgotten living machines: until a clean look it only reports.
   if (!sweepArmed && orphans.length === 0) await armSweep(db)
-  const due = sweepArmed ? orphans.filter(({ firstSeenAt }) => startedAt - firstSeenAt >= quarantineMs) : []
+  const due =
+    sweepArmed && guard === null ? orphans.filter(({ firstSeenAt }) => startedAt - firstSeenAt >= quarantineMs) : []
   for (const { name } of due) {
     await tellEvent(db, clock.now(), {
       kind: 'orphan.release',

@@ -22,6 +22,7 @@ function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
   return {
     state,
     stateSince: now - 9_999,
+    watchedSince: 0,
     placed: true,
     unwantedAt: null,
     drainAskedAt: state === 'draining' ? now : null,
@@ -63,7 +64,7 @@ const known: Record<NodeFact, Partial<NodeView>> = {
   answered: { answeredAt: now },
   joined: { joinedAt: now },
   sighted: present,
-  expired: { stateSince: now - 50_000 },
+  expired: { stateSince: now - 50_000, askedAt: now - 50_000 },
   placed: {},
 }
 
@@ -163,12 +164,20 @@ describe('time limits', () => {
     const limits = { requesting: 10_000, booting: 20_000, loading: 30_000, draining: 40_000 }
     for (const state of nodeStates) {
       const limit = (limits as Partial<Record<NodeState, number>>)[state]
-      assert.equal(stateLimitAt(state, 0, traits), limit ?? null, state)
+      const view = node(state, { stateSince: 0, askedAt: 0 })
+      assert.equal(stateLimitAt(view, traits), limit ?? null, state)
       if (limit === undefined) continue
-      const view = node(state, { stateSince: 0 })
       assert.equal(factOf(view, limit - 1), null, state)
       assert.equal(factOf(view, limit), 'expired', state)
     }
+  })
+
+  test('none runs out while nobody was there to do his part, and a request none before the machine is asked for', () => {
+    for (const state of ['requesting', 'booting', 'loading'] as const) {
+      const limit = stateLimitAt(node(state, { stateSince: 0, askedAt: 0 }), traits) ?? 0
+      assert.equal(stateLimitAt(node(state, { stateSince: 0, askedAt: 0, watchedSince: 7_000 }), traits), limit + 7_000)
+    }
+    assert.equal(stateLimitAt(node('requesting', { askedAt: null }), traits), null)
   })
 
   test('a drain that was given a deadline ends then, be it sooner or later than the limit', () => {
@@ -197,7 +206,7 @@ describe('the failure that is kept', () => {
   const codeOf = (view: NodeView) => decideNode(view, traits, now).failure?.code ?? null
 
   test('says why, for each way that is nobody’s wish', () => {
-    const late = { stateSince: now - 50_000 }
+    const late = { stateSince: now - 50_000, askedAt: now - 50_000 }
     assert.equal(codeOf(node('requesting', { refusal })), 'no_capacity')
     assert.equal(codeOf(node('requesting', late)), 'boot_timeout')
     assert.equal(codeOf(node('booting', late)), 'never_joined')

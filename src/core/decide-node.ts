@@ -48,6 +48,8 @@ export interface NodeView {
   readonly drainedAt: number | null
   readonly failure: FailureRecord | null
   readonly verdict: Verdict
+  /** Since when somebody has been watching without a gap: time in which nobody could have helped runs no limit out. */
+  readonly watchedSince: number
   /** False while the guard holds: nothing is then released for being dead. */
   readonly mayRelease: boolean
 }
@@ -118,15 +120,23 @@ const limits: Readonly<Partial<Record<NodeState, keyof CloudTraits>>> = {
   draining: 'drainLimitMs',
 }
 
-/** When the node's state runs out, or null where it may last for ever. */
-export function stateLimitAt(state: NodeState, stateSince: number, traits: CloudTraits): number | null {
-  const limit = limits[state]
-  return limit === undefined ? null : stateSince + traits[limit]
+/**
+ * When the node's state runs out, or null where it may last for ever. A request is timed from the ask, the rest from the
+ * state's begin; none from before we were there to do our part.
+ */
+export function stateLimitAt(
+  view: Pick<NodeView, 'state' | 'stateSince' | 'askedAt' | 'drainDeadlineAt' | 'watchedSince'>,
+  traits: CloudTraits,
+): number | null {
+  const limit = limits[view.state]
+  if (limit === undefined) return null
+  if (view.state === 'draining') return view.drainDeadlineAt ?? view.stateSince + traits[limit]
+  const from = view.state === 'requesting' ? view.askedAt : view.stateSince
+  return from === null ? null : Math.max(from, view.watchedSince) + traits[limit]
 }
 
 function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
-  const given = view.state === 'draining' ? view.drainDeadlineAt : null
-  const limitAt = given ?? stateLimitAt(view.state, view.stateSince, traits)
+  const limitAt = stateLimitAt(view, traits)
   return limitAt !== null && now >= limitAt
 }
 

@@ -79,17 +79,16 @@ describe('judging', () => {
 })
 
 describe('the guard', () => {
-  const calm = { pool: 100, newlySuspect: 0, startedAt: 0, databaseBackAt: Number.NEGATIVE_INFINITY }
+  const calm = { pool: 100, suspect: 0, watchingSince: 0 }
 
-  test('holds for the grace after a start and after the database was away', () => {
+  test('holds for the grace after a start or a gap', () => {
     assert.equal(guardReason(calm, now), null)
-    assert.match(guardReason({ ...calm, startedAt: now - 59_999 }, now) ?? '', /just started/)
-    assert.equal(guardReason({ ...calm, startedAt: now - 60_000 }, now), null)
-    assert.match(guardReason({ ...calm, databaseBackAt: now - 1 }, now) ?? '', /database was away/)
+    assert.match(guardReason({ ...calm, watchingSince: now - 59_999 }, now) ?? '', /just started, or was away/)
+    assert.equal(guardReason({ ...calm, watchingSince: now - 60_000 }, now), null)
   })
 
-  test('holds when more than three and more than a fifth of the pool turn suspect at once', () => {
-    const holds = (pool: number, newlySuspect: number) => guardReason({ ...calm, pool, newlySuspect }, now) !== null
+  test('holds while more than three and more than a fifth of the pool are suspect', () => {
+    const holds = (pool: number, suspect: number) => guardReason({ ...calm, pool, suspect }, now) !== null
     assert.deepEqual([holds(4, 3), holds(4, 4), holds(100, 20), holds(100, 21)], [false, true, false, true])
   })
 })

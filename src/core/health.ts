@@ -55,9 +55,10 @@ export function healthScore(verdict: Verdict): number | null {
 
 export interface GuardView {
   readonly pool: number
-  readonly newlySuspect: number
-  readonly startedAt: number
-  readonly databaseBackAt: number
+  /** Nodes that are suspect or dead now. */
+  readonly suspect: number
+  /** Since when the server has been watching without a gap. */
+  readonly watchingSince: number
 }
 
 // A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
@@ -65,9 +66,9 @@ export const graceMs = 60_000
 
 /** Why nothing may be released now, or null. One replacement at a time is allowed whatever the guard says. */
 export function guardReason(view: GuardView, now: number, grace = graceMs): string | null {
-  if (now < view.startedAt + grace) return 'The control plane has just started: past heartbeats are unknown.'
-  if (now < view.databaseBackAt + grace) return 'The database was away a moment ago.'
-  if (view.newlySuspect > Math.max(3, view.pool / 5))
-    return `${view.newlySuspect} of ${view.pool} nodes turned suspect at once.`
+  if (now < view.watchingSince + grace)
+    return 'The control plane has just started, or was away: heartbeats of that time are unknown.'
+  if (view.suspect > Math.max(3, view.pool / 5))
+    return `${view.suspect} of ${view.pool} nodes are suspect: it may be us who are cut off.`
   return null
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { startApi } from '../api/server.ts'
 import { LocalCloud } from '../clouds/local/local.ts'
 import { ensureFirstAdmin } from '../commands/operators.ts'
+import { Continuity } from '../control/continuity.ts'
 import { startLoops } from '../control/loops.ts'
 import { defaultSettings } from '../core/settings.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
@@ -85,7 +86,7 @@ export async function up(options: UpOptions): Promise<Up> {
       settings,
       vault,
       install,
-      startedAt: systemClock.now(),
+      continuity: new Continuity(systemClock.now()),
     },
     { server: serverName(dataDir), observe: api.observePass },
   )

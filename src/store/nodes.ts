@@ -22,7 +22,7 @@ export interface NodeForLoop {
 }
 
 /** A node with everything that is known of it: its row, the last sighting of its name, the last word of its agent. */
-export async function loadNode(db: Db, nodeId: string): Promise<NodeForLoop | null> {
+export async function loadNode(db: Db, nodeId: string, watchedSince: number): Promise<NodeForLoop | null> {
   const row = await db
     .selectFrom('nodes as n')
     .leftJoin('sightings as s', 's.name', 'n.name')
@@ -54,14 +54,24 @@ export async function loadNode(db: Db, nodeId: string): Promise<NodeForLoop | nu
     heardAt: row.heard_at,
     failure: row.failure,
     verdict: row.verdict,
+    watchedSince,
     // Asked only where it can matter: it is two more statements for every pass over every node.
     mayRelease: row.verdict !== 'dead' || (await mayRelease(db, nodeId)),
   }
   return { id: row.id, name: row.name, cloud: row.cloud, launchId: row.launch_id, offer: row.offer, view }
 }
 
+// Any number that no other advisory lock of ours uses: under the guard the dead are released one at a time.
+const releaseLock = 7_305
+
+/** Asked again where no other pass can ask at the same time: sixteen of them may each have seen no other release. */
+async function stillMayRelease(tx: Tx, nodeId: string): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(${releaseLock})`.execute(tx)
+  return mayRelease(tx, nodeId)
+}
+
 /** The guard's word; one release of a dead node at a time is allowed whatever it says, so that two nodes are a fleet. */
-async function mayRelease(db: Db, nodeId: string): Promise<boolean> {
+async function mayRelease(db: Db | Tx, nodeId: string): Promise<boolean> {
   const install = await db.selectFrom('install').select('guard').executeTakeFirst()
   if (!install?.guard) return true
   const others = await db
@@ -92,6 +102,7 @@ export async function saveNodeDecision(
   if (!moved && (view.firstSeenAt !== null || seenAt === null)) return true
   const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
+    if (decision.fact === 'dead' && !(await stillMayRelease(tx, node.id))) return false
     // An agent may have joined or failed since we looked: its word is kept, and so is the bill that it opened.
     const { first_seen_at: seenBefore } = await tx
       .selectFrom('nodes')

@@ -3,7 +3,7 @@ import type { Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Verdict } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
-import { at, type Db } from './database.ts'
+import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { transact } from './transact.ts'
 
@@ -90,14 +90,19 @@ export async function saveHealthDecision(
         launchId: node.launchId,
       })
     }
-    await tx
-      .updateTable('install')
-      .set({ guard })
-      .where((eb) => eb('guard', 'is distinct from', guard))
-      .execute()
+    await saveGuard(tx, guard, now)
     return true
   })
   const ids = changed.map(({ node }) => node.id)
   if (saved) await nudge(db, 'node', ids, now)
   return saved
+}
+
+async function saveGuard(tx: Tx, guard: string | null, now: number): Promise<void> {
+  const { guard: before } = await tx.selectFrom('install').select('guard').executeTakeFirstOrThrow()
+  if (before === guard) return
+  await tx.updateTable('install').set({ guard }).execute()
+  // Its figures may change with every pass; what is told is that it holds, and that it does no more.
+  if (before === null) await tellEvent(tx, now, { kind: 'guard.held', text: `Nothing is released: ${guard}` })
+  if (guard === null) await tellEvent(tx, now, { kind: 'guard.lifted', text: 'Dead nodes may be released again.' })
 }
