@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { sha256 } from '../lib/chance.ts'
@@ -195,11 +196,17 @@ test('a stopping server tells its live readers and the gateways that wait, and l
   const { version } = (await (await fetch(`${own.api.url}/gateway/table`, { headers: { authorization } })).json()) as {
     version: string
   }
-  const held = fetch(`${own.api.url}/gateway/table?after=${version}&waitMs=50000`, { headers: { authorization } })
+  const waiting = request(`${own.api.url}/gateway/table?after=${version}&waitMs=50000`, { headers: { authorization } })
+  const held = new Promise<number | undefined>((resolve, reject) => {
+    waiting.once('response', ({ statusCode }) => resolve(statusCode)).once('error', reject)
+  })
+  await new Promise<void>((resolve) => waiting.end(resolve))
+  // One more round trip: the server has read what was sent before it.
+  await fetch(`${own.api.url}/api/health`)
   const begun = performance.now()
   await own.end()
   expect(await closed).toBe(4009)
-  expect((await held).status).toBe(204)
+  expect(await held).toBe(204)
   expect(performance.now() - begun).toBeLessThan(3_000)
   await expect(fetch(`${own.api.url}/api/health`)).rejects.toThrow('fetch failed')
 })
