@@ -1,5 +1,4 @@
-import type { EventEmitter } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import type { ClientResponse } from './client-response.ts'
 
 const chunkEnd = Buffer.from('\r\n')
 const lastChunk = Buffer.from('0\r\n\r\n')
@@ -9,12 +8,12 @@ const lastChunk = Buffer.from('0\r\n\r\n')
  * own framing, which takes three buffers and a timer for each chunk, is left out.
  */
 export class ClientStream {
-  readonly #response: ServerResponse
+  readonly #response: ClientResponse
   /** HTTP/1.0 knows no chunks: the stream ends with the connection. */
   readonly #chunked: boolean
   #begun = false
 
-  constructor(response: ServerResponse, status: number, headers: string[]) {
+  constructor(response: ClientResponse, status: number, headers: string[]) {
     this.#response = response
     this.#chunked = response.req.httpVersionMinor > 0
     headers.push(...(this.#chunked ? ['transfer-encoding', 'chunked'] : ['connection', 'close']))
@@ -32,7 +31,7 @@ export class ClientStream {
   }
 
   /** What tells of a client that reads again after a write said false. */
-  get drainer(): EventEmitter {
+  get drainer(): Pick<ClientResponse, 'once'> {
     return this.#response.socket ?? this.#response
   }
 

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sha256 } from '../lib/chance.ts'
@@ -126,6 +126,9 @@ export class World {
   }
 }
 
+/** Which reader of the gateway the requests of a test meet. */
+export const lanes: { current: 'short' | 'node:http' } = { current: 'short' }
+
 export interface Sent extends Promise<Answer> {
   /** The client hangs up. */
   abort(): void
@@ -140,9 +143,14 @@ export function send(
   onData: (text: string) => void = () => undefined,
 ): Sent {
   const fields = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', ...headers }
-  const request = httpRequest({ port, host: '127.0.0.1', method, path, headers: fields, agent: false })
+  // Kept alive it is a plain request, for the short lane; closing, it is one for node:http.
+  const agent = new Agent({ keepAlive: lanes.current === 'short' })
+  const request = httpRequest({ port, host: '127.0.0.1', method, path, headers: fields, agent })
   const answer = new Promise<Answer>((resolve, reject) => {
-    request.on('error', reject)
+    request.on('error', (error) => {
+      agent.destroy()
+      reject(error)
+    })
     request.on('response', (response) => {
       let text = ''
       let torn = false
@@ -155,6 +163,7 @@ export function send(
         torn = true
       })
       response.on('close', () => {
+        agent.destroy()
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,

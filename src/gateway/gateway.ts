@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import type { Log } from '../lib/log.ts'
 import type { RoutingTable } from '../wire/gateway.ts'
+import type { ClientResponse } from './client-response.ts'
 import type { GatewayConfig } from './config.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import type { Refusal } from './openai-error.ts'
@@ -42,7 +42,7 @@ export class Gateway implements RelayHost {
     this.router.apply(table)
   }
 
-  relay(call: Call, response: ServerResponse) {
+  relay(call: Call, response: ClientResponse) {
     const relay = new Relay(this, call, response)
     this.#relays.add(relay)
     relay.start()
@@ -56,7 +56,7 @@ export class Gateway implements RelayHost {
     this.#metrics.retries += 1
   }
 
-  refuse(response: ServerResponse, refusal: Refusal, requestId: string) {
+  refuse(response: ClientResponse, refusal: Refusal, requestId: string) {
     this.#metrics.refused(refusal.status)
     sendRefusal(response, refusal, requestId)
   }

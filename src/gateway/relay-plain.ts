@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { ClientResponse } from './client-response.ts'
 import type { AnswerHead, BodyFraming } from './framing.ts'
 import { type Passed, payload } from './relay-stream.ts'
 import { type Tokens, tailBytes, tokensInTail } from './tokens.ts'
@@ -8,12 +8,12 @@ const oneWriteBelow = 16_384
 /** A plain answer on its way from the engine to the client; its bytes are never parsed. */
 export class PlainAnswer {
   tokens: Tokens | null = null
-  readonly #response: ServerResponse
+  readonly #response: ClientResponse
   readonly #head: AnswerHead
   readonly #headers: string[]
   #tail: Buffer | null = null
 
-  constructor(response: ServerResponse, head: AnswerHead, headers: string[]) {
+  constructor(response: ClientResponse, head: AnswerHead, headers: string[]) {
     this.#response = response
     this.#head = head
     this.#headers = headers

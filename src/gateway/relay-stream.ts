@@ -1,5 +1,4 @@
-import type { EventEmitter } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import type { ClientResponse } from './client-response.ts'
 import { ClientStream } from './client-stream.ts'
 import { EventScan, EventTooLong } from './events.ts'
 import { type AnswerHead, type BodyFraming, FramingBroken } from './framing.ts'
@@ -15,7 +14,7 @@ export class StreamAnswer {
   readonly scan: EventScan
   readonly #client: ClientStream
 
-  constructor(response: ServerResponse, headers: string[], stripUsage: boolean) {
+  constructor(response: ClientResponse, headers: string[], stripUsage: boolean) {
     this.scan = new EventScan(stripUsage)
     this.#client = new ClientStream(response, 200, headers)
   }
@@ -24,7 +23,7 @@ export class StreamAnswer {
     this.#client.flush()
   }
 
-  get drainer(): EventEmitter {
+  get drainer(): Pick<ClientResponse, 'once'> {
     return this.#client.drainer
   }
 

@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import { reverse } from '../wire/paths.ts'
+import type { ClientResponse } from './client-response.ts'
 import type { AnswerHead, BodyFraming } from './framing.ts'
 import { errorEvent, normalisedError, type Refusal, refusals } from './openai-error.ts'
 import type { NodePool, Waiter } from './pool.ts'
@@ -39,7 +39,7 @@ export interface RelayHost {
   over(relay: Relay, spent: Spent, pool: NodePool | null): void
   retried(): void
   /** Ends the answer with an error that the gateway or a node caused. */
-  refuse(response: ServerResponse, refusal: Refusal, requestId: string): void
+  refuse(response: ClientResponse, refusal: Refusal, requestId: string): void
 }
 
 /** The first try and two more, each on another node. */
@@ -52,7 +52,7 @@ const retryable = (status: number) => status === 502 || status === 503 || status
 export class Relay implements AnswerReader, Waiter {
   readonly call: Call
   readonly #host: RelayHost
-  readonly #response: ServerResponse
+  readonly #response: ClientResponse
   readonly #tried: NodePool[] = []
   readonly #startedAt = performance.now()
   #state: 'choosing' | 'waiting' | 'asked' | 'answering' | 'over' = 'choosing'
@@ -68,7 +68,7 @@ export class Relay implements AnswerReader, Waiter {
   #wroteAt: number
   #paused = false
 
-  constructor(host: RelayHost, call: Call, response: ServerResponse) {
+  constructor(host: RelayHost, call: Call, response: ClientResponse) {
     this.#host = host
     this.call = call
     this.#response = response

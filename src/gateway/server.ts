@@ -3,6 +3,9 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { version } from '../core/version.ts'
 import { randomName } from '../lib/chance.ts'
+import { type Asked, readHeaders } from './asked.ts'
+import type { ClientResponse } from './client-response.ts'
+import { Lane, type LaneDesk } from './lane.ts'
 import { errorBody, type Refusal, refusals } from './openai-error.ts'
 import type { Call } from './relay.ts'
 import { readBody, usageAsked } from './request.ts'
@@ -15,7 +18,7 @@ export interface ServerDeps {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null
   /** False from the first word of the end on. */
   open(): boolean
-  relay(call: Call, response: ServerResponse): void
+  relay(call: Call, response: ClientResponse): void
   refused(status: number): void
   metricsPage(): Promise<{ contentType: string; text: string }>
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
@@ -24,15 +27,27 @@ export interface ServerDeps {
 
 const generative = new Set(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])
 
-/** The client side. `node:http` parses, so that requests are read by a parser that the world has tried to fool. */
-export function createGatewayServer(deps: ServerDeps): Server {
+// Above the 60 s of common load balancers, so that they and not we close an idle connection. The upload of a large body
+// over a slow line gets five minutes.
+const lane = { headMs: 30_000, requestMs: 300_000, idleMs: 75_000 }
+
+export interface GatewayServer {
+  readonly server: Server
+  /** No connection more, and none is kept that carries nothing. */
+  close(): void
+  closeAll(): void
+}
+
+/**
+ * The client side. `node:http` parses whatever is not the plainest of requests, so that what is odd is read by a parser
+ * that the world has tried to fool.
+ */
+export function createGatewayServer(deps: ServerDeps): GatewayServer {
   const door = new Door(deps)
   const options = {
-    // Above the 60 s of common load balancers, so that they and not we close an idle connection.
-    keepAliveTimeout: 75_000,
-    headersTimeout: 30_000,
-    // The upload of a large body over a slow line.
-    requestTimeout: 300_000,
+    keepAliveTimeout: lane.idleMs,
+    headersTimeout: lane.headMs,
+    requestTimeout: lane.requestMs,
     noDelay: true,
     // Some clients offer h2c on every request; only the upgrade of an agent is one.
     shouldUpgradeCallback: isReverseUpgrade,
@@ -40,21 +55,33 @@ export function createGatewayServer(deps: ServerDeps): Server {
   const listener = (request: IncomingMessage, response: ServerResponse) => door.handle(request, response)
   const server = deps.tls ? createTlsServer({ ...options, ...deps.tls }, listener) : createServer(options, listener)
   server.on('upgrade', (request, socket, head) => deps.upgrade(request, socket, head))
-  return server
+  const shortLane = deps.tls ? null : addLane(server, door)
+  return {
+    server,
+    close() {
+      server.close()
+      server.closeIdleConnections()
+      shortLane?.closeIdle()
+    },
+    closeAll() {
+      server.closeAllConnections()
+      shortLane?.closeAll()
+    },
+  }
 }
 
-/** What is read of a request's headers, in one walk. */
-interface Asked {
-  authorization: string
-  requestId: string
-  length: number
-  /** Header lines that go on to the engine. */
-  passed: string
+/** Puts the short lane before `node:http`'s own reader of connections. Under TLS the cipher is what costs. */
+function addLane(server: Server, door: Door): Lane {
+  const readers = server.listeners('connection')
+  const shortLane = new Lane(door, lane, (socket) => {
+    for (const reader of readers) reader.call(server, socket)
+  })
+  server.removeAllListeners('connection')
+  server.on('connection', (socket) => shortLane.take(socket))
+  return shortLane
 }
 
-const saneRequestId = /^[\w.:-]{1,128}$/
-
-class Door {
+class Door implements LaneDesk {
   readonly #deps: ServerDeps
   readonly #prefix = `req-${randomName(10)}-`
   #serial = 0
@@ -64,15 +91,19 @@ class Door {
   }
 
   handle(request: IncomingMessage, response: ServerResponse) {
-    const asked = readHeaders(request.rawHeaders)
-    if (asked.requestId === '') asked.requestId = this.#prefix + (this.#serial++).toString(36)
+    const asked = this.#named(readHeaders(request.rawHeaders))
     try {
       this.#route(request, response, asked)
     } catch (error) {
       this.#deps.failed(error)
-      if (!response.headersSent) this.#refuse(response, refusals.internal(), asked.requestId)
+      if (!response.headersSent) this.refuse(response, refusals.internal(), asked.requestId)
       else response.destroy()
     }
+  }
+
+  #named(asked: Asked): Asked {
+    if (asked.requestId === '') asked.requestId = this.#prefix + (this.#serial++).toString(36)
+    return asked
   }
 
   #route(request: IncomingMessage, response: ServerResponse, asked: Asked) {
@@ -82,39 +113,45 @@ class Door {
     if (request.method === 'POST' && generative.has(path)) return this.#generate(request, response, path, asked)
     // A body that nobody reads must not stay in the connection.
     request.resume()
-    if (request.method !== 'GET') return this.#refuse(response, refusals.noSuchPath(path), asked.requestId)
+    if (request.method !== 'GET') return this.refuse(response, refusals.noSuchPath(path), asked.requestId)
     if (path === '/v1/models' || path.startsWith('/v1/models/')) return this.#models(response, path, asked)
     if (path === '/health') return this.#health(response, asked)
     if (path === '/metrics') return this.#metrics(response)
-    this.#refuse(response, refusals.noSuchPath(path), asked.requestId)
+    this.refuse(response, refusals.noSuchPath(path), asked.requestId)
   }
 
   // ---- the three paths that reach a node
 
   #generate(request: IncomingMessage, response: ServerResponse, path: string, asked: Asked) {
-    const { router, maxBodyBytes } = this.#deps
     const refuse = (refusal: Refusal) => {
       // The rest of the body is not wanted, so the connection cannot be used again.
       response.shouldKeepAlive = request.complete
-      this.#refuse(response, refusal, asked.requestId)
+      this.refuse(response, refusal, asked.requestId)
       request.resume()
     }
-    if (!this.#deps.open()) return refuse(refusals.stopping())
-    if (router.version === null) return refuse(refusals.notReady())
-    const key = router.authenticate(asked.authorization)
+    const key = this.admit(asked)
     if ('status' in key) return refuse(key)
-    if (asked.length > maxBodyBytes) return refuse(refusals.tooLarge(maxBodyBytes))
+    const { maxBodyBytes } = this.#deps
     collect(request, maxBodyBytes, (body) => {
       if (body === null) return refuse(refusals.tooLarge(maxBodyBytes))
-      this.#forward(response, path, asked, key, body)
+      this.forward(response, path, asked, key, body)
     })
   }
 
-  #forward(response: ServerResponse, path: string, asked: Asked, key: RoutedKey, bytes: Buffer) {
+  admit(asked: Asked): RoutedKey | Refusal {
+    const { router, maxBodyBytes, open } = this.#deps
+    this.#named(asked)
+    if (!open()) return refusals.stopping()
+    if (router.version === null) return refusals.notReady()
+    const key = router.authenticate(asked.authorization)
+    return 'status' in key || asked.length <= maxBodyBytes ? key : refusals.tooLarge(maxBodyBytes)
+  }
+
+  forward(response: ClientResponse, path: string, asked: Asked, key: RoutedKey, bytes: Buffer) {
     const read = readBody(bytes)
-    if ('status' in read) return this.#refuse(response, read, asked.requestId)
+    if ('status' in read) return this.refuse(response, read, asked.requestId)
     const refusal = this.#deps.router.refuseModel(key, read.model)
-    if (refusal) return this.#refuse(response, refusal, asked.requestId)
+    if (refusal) return this.refuse(response, refusal, asked.requestId)
     const changed = read.streams ? usageAsked(bytes, read.scanned) : null
     const body = changed ?? bytes
     const head =
@@ -129,13 +166,13 @@ class Door {
 
   #models(response: ServerResponse, path: string, asked: Asked) {
     const key = this.#deps.router.authenticate(asked.authorization)
-    if ('status' in key) return this.#refuse(response, key, asked.requestId)
+    if ('status' in key) return this.refuse(response, key, asked.requestId)
     const data = this.#deps.router.listModels(key)
     if (path === '/v1/models') return send(response, 200, JSON.stringify({ object: 'list', data }), asked.requestId)
     const id = safeDecode(path.slice('/v1/models/'.length))
     const card = data.find((one) => one.id === id)
     if (card) send(response, 200, JSON.stringify(card), asked.requestId)
-    else this.#refuse(response, refusals.unknownModel(id), asked.requestId)
+    else this.refuse(response, refusals.unknownModel(id), asked.requestId)
   }
 
   #health(response: ServerResponse, asked: Asked) {
@@ -155,41 +192,15 @@ class Door {
     )
   }
 
-  #refuse(response: ServerResponse, refusal: Refusal, requestId: string) {
+  failed(error: unknown) {
+    this.#deps.failed(error)
+  }
+
+  refuse(response: ClientResponse, refusal: Refusal, requestId: string) {
     this.#deps.refused(refusal.status)
     sendRefusal(response, refusal, requestId)
   }
 }
-
-function readHeaders(raw: readonly string[]): Asked {
-  const asked = { authorization: '', requestId: '', length: 0, passed: '' }
-  for (let i = 0; i < raw.length; i += 2) {
-    const given = raw[i] as string
-    // Lengths first: lower-casing every name of every request costs more than all the rest here.
-    if (!mayMatter(given.length)) continue
-    const value = raw[i + 1] as string
-    switch (given.toLowerCase()) {
-      case 'authorization':
-        asked.authorization = value
-        break
-      case 'x-request-id':
-        if (saneRequestId.test(value)) asked.requestId = value
-        break
-      case 'content-length':
-        asked.length = Number(value)
-        break
-      // A list of what goes on and not of what does not: an engine obeys headers that nobody here has heard of.
-      case 'content-type':
-      case 'accept':
-      case 'traceparent':
-      case 'tracestate':
-        asked.passed += `${given}: ${value}\r\n`
-    }
-  }
-  return asked
-}
-
-const mayMatter = (length: number) => (length >= 10 ? length <= 14 : length === 6)
 
 function collect(request: IncomingMessage, limit: number, done: (body: Buffer | null) => void) {
   const pieces: Buffer[] = []
@@ -213,13 +224,14 @@ function safeDecode(text: string): string {
   }
 }
 
-function send(response: ServerResponse, status: number, body: string, requestId: string, extra: string[] = []) {
-  const headers = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
+function send(response: ClientResponse, status: number, body: string, requestId: string, extra: string[] = []) {
+  const bytes = Buffer.from(body)
+  const headers = ['content-type', 'application/json', 'content-length', String(bytes.length)]
   response.writeHead(status, [...headers, 'x-request-id', requestId, ...extra])
-  response.end(body)
+  response.end(bytes)
 }
 
-export function sendRefusal(response: ServerResponse, refusal: Refusal, requestId: string) {
+export function sendRefusal(response: ClientResponse, refusal: Refusal, requestId: string) {
   if (response.headersSent || response.destroyed) return
   const extra = refusal.retryAfterS === null ? [] : ['retry-after', String(refusal.retryAfterS)]
   send(response, refusal.status, errorBody(refusal.error), requestId, extra)

@@ -12,7 +12,7 @@ import { UsageJournal } from './journal.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Prober } from './probe.ts'
 import { Reporter } from './report.ts'
-import { createGatewayServer, type ServerDeps } from './server.ts'
+import { createGatewayServer, type GatewayServer, type ServerDeps } from './server.ts'
 import { TableFollower } from './table.ts'
 import { acceptUpgrade } from './upgrade.ts'
 
@@ -32,17 +32,17 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
   const { gateway, table, prober, journal, reporter, ending } = parts
   await journal.load()
   await table.load()
-  const server = await listen(config, serverOf(config, parts, await readTls(config), log))
+  const { server, close, closeAll } = serverOf(config, parts, await readTls(config), log)
+  await listen(config, server)
   const { port } = server.address() as AddressInfo
   parts.url = config.url ?? urlOf(config, port)
   const probing = setInterval(() => prober.sweep(performance.now()), Math.min(250, config.badProbeMs / 2))
   const loops = [table.follow(), reporter.run()]
   const stop = async () => {
     clearInterval(probing)
-    server.close()
-    server.closeIdleConnections()
+    close()
     await gateway.finish(config.stopMs)
-    server.closeAllConnections()
+    closeAll()
     // A last word while control listens; without it, the journal keeps everything for the next start.
     const gaveUp = setTimeout(() => ending.abort(), lastWordMs)
     await reporter
@@ -93,7 +93,7 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   return parts
 }
 
-function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], log: Log): Server {
+function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], log: Log): GatewayServer {
   const { gateway, metrics, table, prober, journal, reporter } = parts
   const { router } = gateway
   const upgrades = {
@@ -126,10 +126,10 @@ function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], l
   })
 }
 
-function listen({ port, host }: GatewayConfig, server: Server): Promise<Server> {
+function listen({ port, host }: GatewayConfig, server: Server): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => resolve(server))
+    server.listen(port, host, resolve)
   })
 }
 
