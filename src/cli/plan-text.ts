@@ -48,11 +48,12 @@ function fitLines(fit: FitView, look: Look): string[] {
   const shorter = fit.verdict === 'fits_with_less' && maxContext < context
   const cache =
     fit.verdict === 'fits'
-      ? `cache ${kvGib} for ${concurrency} x ${context} tokens (room for ${maxConcurrency})`
-      : `cache ${kvGib} would be needed for ${concurrency} x ${context} tokens`
+      ? `KV cache ${kvGib} GiB for ${concurrency} x ${context} tokens (room for ${maxConcurrency})`
+      : `KV cache ${kvGib} GiB would be needed for ${concurrency} x ${context} tokens`
   const extra = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
   return [
-    `${indent}${fitBar(fit, look)} ${gpu} ${vramGib} GiB${split}: weights ${weightsGib}, ${cache}`,
+    `${indent}${fitBar(fit, look)} ${gpu} ${vramGib} GiB${split}: weights ${weightsGib}`,
+    `${indent}${cache}`,
     ...(shorter && fit.fits ? [`${indent}context is cut to ${maxContext} of ${context} tokens`] : []),
     ...(extra.length > 0 && fit.fits ? [`${indent}adds ${plainLine(extra.join(' '))}`] : []),
     ...(fit.cause && !shorter ? [`${indent}cause: ${plainLine(fit.cause)}`] : []),
@@ -65,7 +66,7 @@ const barColumns = 24
 /** Weights, then what lies beside them, then the cache, in the memory of one GPU; full where they do not fit. */
 export function fitBar({ weightsGib, overheadGib, kvGib, vramGib }: FitView, { unicode }: Look): string {
   const [weights, beside, cache, free] = unicode ? ['█', '▓', '▒', '░'] : ['#', '+', '=', '.']
-  const cells = (gib: number) => Math.ceil((barColumns * gib) / vramGib)
+  const cells = (gib: number) => Math.min(barColumns, Math.ceil((barColumns * gib) / vramGib))
   const bar = `${weights?.repeat(cells(weightsGib))}${beside?.repeat(cells(overheadGib))}${cache?.repeat(cells(kvGib))}`
   return `[${bar.slice(0, barColumns).padEnd(barColumns, free)}]`
 }

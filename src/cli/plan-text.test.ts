@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest'
+import type { FitView } from '../wire/catalog.ts'
+import type { PlanView } from '../wire/views.ts'
+import { widthOf } from './plain-text.ts'
+import { catalogText, fitBar, planText } from './plan-text.ts'
+import { ascii, offer } from './test-views.ts'
+
+const fit: FitView = {
+  verdict: 'fits',
+  fits: true,
+  gpu: 'L4',
+  tensorParallel: 4,
+  vramGib: 22.25,
+  budgetGib: 20.47,
+  weightsGib: 3.74,
+  kvGib: 4,
+  kvBytesPerToken: 32_768,
+  overheadGib: 1.25,
+  diskGib: 36,
+  context: 131_072,
+  concurrency: 1,
+  maxContext: 131_072,
+  maxConcurrency: 3,
+  arguments: { 'tensor-parallel-size': 4 },
+  cause: null,
+  remedy: null,
+}
+const cut: FitView = {
+  ...fit,
+  verdict: 'fits_with_less',
+  tensorParallel: 1,
+  weightsGib: 14.96,
+  kvGib: 16,
+  maxContext: 34_896,
+  maxConcurrency: 0,
+  arguments: { 'max-model-len': 34_896 },
+  cause: 'A request of 131072 tokens does not fit on L4; 34896 tokens do.',
+  remedy: 'Use --arg max-model-len=34896, or take more or larger GPUs.',
+}
+const none: FitView = {
+  ...cut,
+  verdict: 'does_not_fit',
+  fits: false,
+  arguments: {},
+  maxContext: 0,
+  cause: 'Too large.',
+}
+
+const gpu = { ...offer, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
+const plan: PlanView = {
+  model: 'eight',
+  engine: 'vllm',
+  argv: ['vllm', 'serve'],
+  deployment: 'eight',
+  offers: [
+    { ...gpu, gpuCount: 4, fit },
+    { ...gpu, gpuCount: 1, fit: cut },
+    { ...gpu, gpuCount: 1, fit: none },
+  ],
+  pricePerHourMicroUsd: 800_000,
+  pricePerMonthMicroUsd: 584_000_000,
+  timeLimitS: 1_800,
+  queuePlace: 0,
+}
+
+test('a plan shows how full each GPU gets, what the engine is told, and why an offer is left out', () => {
+  expect(planText(plan, ascii(Number.POSITIVE_INFINITY))).toBe(`would launch  eight (vllm) for the deployment eight
+cost          $0.8000 an hour, $584.0000 a month
+time limit    30m00s
+queue         starts at once
+disk          about 36 GiB
+engine        vllm serve
+offers, in the order they would be tried
+  1  sky eu L4 x4, $0.8000/h, $584.0000 a month
+     [#####++=====............] L4 22.25 GiB, split over 4: weights 3.74
+     KV cache 4 GiB for 1 x 131072 tokens (room for 3)
+     adds tensor-parallel-size=4
+  2  sky eu L4, $0.8000/h, $584.0000 a month
+     [#################++=====] L4 22.25 GiB: weights 14.96
+     KV cache 16 GiB would be needed for 1 x 131072 tokens
+     context is cut to 34896 of 131072 tokens
+     adds max-model-len=34896
+offers that cannot hold the model
+  -  sky eu L4, $0.8000/h, $584.0000 a month
+     [#################++=====] L4 22.25 GiB: weights 14.96
+     KV cache 16 GiB would be needed for 1 x 131072 tokens
+     cause: Too large.
+     remedy: Use --arg max-model-len=34896, or take more or larger GPUs.
+Nothing was started.
+`)
+})
+
+test('a bar is as wide as any other, however much is wanted, and no line is wider than the screen', () => {
+  for (const kvGib of [0, 0.01, 5, 1e6]) expect(widthOf(fitBar({ ...fit, kvGib }, ascii(80)))).toBe(26)
+  for (const columns of [40, 80])
+    for (const line of planText(plan, ascii(columns)).split('\n').slice(6))
+      expect(widthOf(line)).toBeLessThanOrEqual(columns)
+})
+
+test('the catalogue shows size, weights, context and licence, and marks what was not checked', () => {
+  const model = {
+    id: 'org/moe',
+    card: 'org/moe',
+    kind: 'chat' as const,
+    parameters: 30_500_000_000,
+    activeParameters: 3_300_000_000,
+    layers: 48,
+    hiddenSize: 2_048,
+    attentionHeads: 32,
+    kvHeads: 4,
+    headDim: 128,
+    feedForward: null,
+    vocabulary: 151_936,
+    tiedEmbeddings: false,
+    contextTokens: 262_144,
+    weights: { dtype: 'bf16' as const, bytesPerParameter: 2 },
+    slidingWindow: null,
+    latentKv: null,
+    licence: 'apache-2.0',
+    gated: true,
+    uncertain: ['activeParameters' as const],
+  }
+  expect(
+    catalogText([model], ascii(Number.POSITIVE_INFINITY)),
+  ).toBe(`MODEL                   SIZE      WEIGHTS  CONTEXT  KIND  LICENCE
+org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
+* not every figure was checked; --json names them
+`)
+})
