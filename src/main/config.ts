@@ -9,6 +9,7 @@ import { microUsdOf } from '../core/money.ts'
 import { defaultSettings, type Settings } from '../core/settings.ts'
 import { engineArguments, modelName } from '../wire/views.ts'
 import { readCatalogs } from './catalog.ts'
+import { skypilotConfig } from './skypilot-config.ts'
 
 export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -81,6 +82,9 @@ export const configFile = z
       .default(defaultSettings.graceMs / 1_000),
     engineRestarts: z.number().int().min(0).max(20).default(defaultSettings.engineRestarts),
     allowedOrigins: z.array(z.string()).default([]),
+    publicUrl: z.url().optional(),
+    publicGatewayUrl: z.url().optional(),
+    skypilot: skypilotConfig.optional(),
   })
   .strict()
 

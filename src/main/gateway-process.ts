@@ -16,11 +16,13 @@ export interface GatewayProcess {
   readonly dataDir: string
   readonly controlUrl: string
   readonly gatewayUrl: string
+  /** The address that nodes elsewhere call, where it is another one. */
+  readonly publicUrl: string | undefined
   readonly log: Log
 }
 
 /** The gateway in a process of its own: one that outlived us is adopted, so that our restart interrupts no request. */
-export function keepGateway({ dataDir, controlUrl, gatewayUrl, log }: GatewayProcess) {
+export function keepGateway({ dataDir, controlUrl, gatewayUrl, publicUrl, log }: GatewayProcess) {
   const dir = join(dataDir, 'gateway')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const { PATH = '', HOME = '', FLIGHTDECK_LOG_LEVEL } = process.env
@@ -35,7 +37,7 @@ export function keepGateway({ dataDir, controlUrl, gatewayUrl, log }: GatewayPro
       FLIGHTDECK_CONTROL_URL: controlUrl,
       FLIGHTDECK_GATEWAY_TOKEN_FILE: tokenFile(dataDir),
       FLIGHTDECK_GATEWAY_DIR: dir,
-      FLIGHTDECK_GATEWAY_URL: gatewayUrl,
+      FLIGHTDECK_GATEWAY_URL: publicUrl ?? gatewayUrl,
     },
     onStart: (pid, adopted) =>
       log.info({ pid, adopted }, adopted ? 'the gateway outlived us and was adopted' : 'the gateway was started'),

@@ -17,7 +17,7 @@ import { chooseDatabase } from '../store/choose.ts'
 import { type Connection, openStore, type Store } from '../store/database.ts'
 import { startEmbedded } from '../store/embedded.ts'
 import { ensureInstall } from '../store/install.ts'
-import { buildAgent } from './build.ts'
+import { type ArtefactIndex, buildAgent } from './build.ts'
 import {
   type Config,
   dataDirOf,
@@ -31,6 +31,7 @@ import {
 } from './config.ts'
 import { gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
+import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
 
 export interface UpOptions {
   readonly data?: string
@@ -58,6 +59,7 @@ export async function up(options: UpOptions): Promise<Up> {
   const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
   refuseUnlessLoopback(config.listen.host)
   refuseUnlessLoopback(config.gateway.host)
+  const addresses = publicAddresses(config)
   const log = makeLog('control')
   options.say(`flightdeck ${version}: data in ${dataDir}`)
   const { store, kind, stopDatabase } = await openDatabase(dataDir, config, log, options.say)
@@ -74,13 +76,16 @@ export async function up(options: UpOptions): Promise<Up> {
     gatewayTokenHash: sha256(gatewayToken(dataDir)),
     agentDir: join(projectRoot, 'dist', 'agent'),
     databaseKind: kind,
+    ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
-  const local = await localCloud(config, { install, dataDir, controlUrl: api.url })
+  const agent = await builtAgent()
+  const local = localCloud(config, agent, { install, dataDir, controlUrl: api.url })
+  const sky = cloudsOfSkyPilot(config, agent, { install, controlUrl: api.url, ...addresses })
   const loops = await startLoops(
     store,
     {
       db: store.db,
-      clouds: new Map([[local.name, local]]),
+      clouds: new Map([local, ...(sky?.clouds ?? [])].map((cloud) => [cloud.name, cloud])),
       clock: systemClock,
       log,
       settings,
@@ -91,11 +96,15 @@ export async function up(options: UpOptions): Promise<Up> {
     { server: serverName(dataDir), observe: api.observePass },
   )
   const gatewayUrl = `http://${config.gateway.host}:${ports.gateway}`
-  const gateway = options.gateway === false ? null : keepGateway({ dataDir, controlUrl: api.url, gatewayUrl, log })
+  const gateway =
+    options.gateway === false
+      ? null
+      : keepGateway({ dataDir, controlUrl: api.url, gatewayUrl, publicUrl: addresses.publicGatewayUrl, log })
   keepForCli(dataDir, api.url)
   sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken })
   async function stop(): Promise<void> {
     await loops.stop()
+    sky?.close()
     await gateway?.stop()
     await api.close()
     await store.close()
@@ -121,10 +130,11 @@ function keepForCli(dataDir: string, url: string): void {
   writeFileSync(join(dataDir, 'cli.json'), JSON.stringify({ url, token }), { mode: 0o600 })
 }
 
-async function localCloud(
+function localCloud(
   config: Config,
+  agent: BuiltAgent,
   where: { install: string; dataDir: string; controlUrl: string },
-): Promise<LocalCloud> {
+): LocalCloud {
   // A machine of this host is nobody else's to look at: where hosts share a database, the cloud carries the host's name.
   const name = process.env.DATABASE_URL ? `local-${hostname().toLowerCase()}` : 'local'
   return new LocalCloud({
@@ -133,7 +143,8 @@ async function localCloud(
     install: where.install,
     folder: config.local.folder ?? defaultFolder(where),
     controlUrl: where.controlUrl,
-    ...(await agentFiles()),
+    agentFile: join(agent.dir, 'agent.cjs'),
+    loopFile: join(agent.dir, 'loop.sh'),
     nodeBin: process.execPath,
     pricePerHourMicroUsd: priceOf(config),
     maxMachines: config.local.maxMachines,
@@ -165,11 +176,40 @@ async function openDatabase(dataDir: string, config: Config, log: Log, say: (lin
   return { store, kind, stopDatabase }
 }
 
-async function agentFiles(): Promise<{ agentFile: string; loopFile: string }> {
+interface BuiltAgent {
+  readonly index: ArtefactIndex
+  readonly dir: string
+}
+
+async function builtAgent(): Promise<BuiltAgent> {
   const built = await buildAgent(projectRoot)
   if (!built) throw new Error('The agent could not be built: src/main/agent.ts is missing.')
-  const dir = join(projectRoot, 'dist', 'agent', built.index.version)
-  return { agentFile: join(dir, 'agent.cjs'), loopFile: join(dir, 'loop.sh') }
+  return { index: built.index, dir: join(projectRoot, 'dist', 'agent', built.index.version) }
+}
+
+/** None where the configuration names no API server. */
+function cloudsOfSkyPilot(
+  config: Config,
+  agent: BuiltAgent,
+  where: Pick<SkyOptions, 'install' | 'controlUrl' | 'publicUrl' | 'publicGatewayUrl'>,
+): SkyClouds | null {
+  if (!config.skypilot) return null
+  return skyClouds({
+    ...where,
+    config: config.skypilot,
+    token: process.env.FLIGHTDECK_SKYPILOT_TOKEN,
+    agent: agent.index,
+    loadLimitMs: config.local.loadLimitS * 1_000,
+    drainLimitMs: config.local.drainLimitS * 1_000,
+  })
+}
+
+/** How machines elsewhere reach us: a proxy with a certificate stands in front, for we listen on loopback. */
+function publicAddresses(config: Config): { publicUrl: string | undefined; publicGatewayUrl: string | undefined } {
+  return {
+    publicUrl: process.env.FLIGHTDECK_PUBLIC_URL || config.publicUrl,
+    publicGatewayUrl: process.env.FLIGHTDECK_PUBLIC_GATEWAY_URL || config.publicGatewayUrl,
+  }
 }
 
 /** Agents and gateways know our ports from their birth, so a port that was chosen once is kept over restarts. */

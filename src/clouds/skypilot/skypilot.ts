@@ -63,8 +63,10 @@ export class SkyCloud implements Cloud {
     this.#refuseForeign(ask.name)
     return this.#alone(ask.name, async () => {
       const known = await this.#knownAnswer(ask.name)
-      this.#options.launches.follow(ask.name)
-      return known ?? (await this.#launch(ask))
+      const answer = known ?? (await this.#launch(ask))
+      // Not before: a look in between would take a request that is not there yet for one that was forgotten.
+      if (answer.accepted) this.#options.launches.follow(ask.name)
+      return answer
     })
   }
 
@@ -147,7 +149,8 @@ export class SkyCloud implements Cloud {
     if (enabled.length > 0)
       for (const slurmCluster of slurmClusters)
         lists.push({ slurmCluster, prices: await api.accelerators(cloud, slurmCluster) })
-    this.#prices = { at: now, lists }
+    // A server that was just started has not looked yet which clouds it can use.
+    if (lists.length > 0) this.#prices = { at: now, lists }
     return lists
   }
 }

@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+const words = z.array(z.string().min(1).max(200)).max(1_000).default([])
+const minutes = z.number().min(0.1).max(1_440)
+
+/** One cloud of the API server, by SkyPilot's name for it. */
+const skyCloud = z
+  .object({
+    regions: words,
+    gpus: words,
+    spot: z.boolean().default(true),
+    /** The nodes of this cloud run on this very machine, and may reach us over loopback. */
+    onThisHost: z.boolean().default(false),
+    nodeBin: z.string().min(1).max(4_096).default('node'),
+    cpus: z.string().max(16).optional(),
+    memoryGib: z.string().max(16).optional(),
+    diskGib: z.number().int().min(1).max(100_000).optional(),
+    image: z.string().max(512).optional(),
+    requestLimitMin: minutes.optional(),
+    bootLimitMin: minutes.default(10),
+  })
+  .strict()
+
+const cloudName = z.string().regex(/^[a-z][a-z0-9]{1,31}$/, 'a cloud as SkyPilot calls it: aws, gcp, slurm, ...')
+
+export const skypilotConfig = z
+  .object({
+    url: z.url({ protocol: /^https?$/ }),
+    clouds: z
+      .record(cloudName, skyCloud)
+      .refine((clouds) => Object.keys(clouds).length > 0, 'name at least one cloud')
+      .refine((clouds) => !Object.hasOwn(clouds, 'local'), '"local" is this machine, and no cloud of SkyPilot'),
+  })
+  .strict()
+
+export type SkypilotConfig = z.infer<typeof skypilotConfig>
+export type SkyCloudConfig = z.infer<typeof skyCloud>

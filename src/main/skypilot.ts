@@ -1,0 +1,119 @@
+import { isIP } from 'node:net'
+import type { Cloud } from '../clouds/cloud.ts'
+import { SkyApi } from '../clouds/skypilot/api.ts'
+import { SkyLaunches } from '../clouds/skypilot/launches.ts'
+import { SkyCloud } from '../clouds/skypilot/skypilot.ts'
+import type { Download } from '../clouds/skypilot/task.ts'
+import type { CloudTraits } from '../core/decide-node.ts'
+import { sha256 } from '../lib/chance.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { ArtefactIndex } from './build.ts'
+import type { SkyCloudConfig, SkypilotConfig } from './skypilot-config.ts'
+
+export interface SkyOptions {
+  readonly config: SkypilotConfig
+  readonly install: string
+  /** Where this process itself is reached, on loopback. */
+  readonly controlUrl: string
+  readonly publicUrl: string | undefined
+  readonly publicGatewayUrl: string | undefined
+  readonly token: string | undefined
+  readonly agent: ArtefactIndex
+  readonly loadLimitMs: number
+  readonly drainLimitMs: number
+}
+
+export interface SkyClouds {
+  readonly clouds: readonly Cloud[]
+  close(): void
+}
+
+/** The clouds of one SkyPilot API server. @throws Error that says what to set where nodes could not reach us. */
+export function skyClouds(options: SkyOptions): SkyClouds {
+  const { config, install, token, agent } = options
+  const userId = sha256(install).slice(0, 8)
+  const auth = token ? { token } : {}
+  const api = new SkyApi({ url: config.url, userId, command: `flightdeck ${install}`, ...auth })
+  const launches = new SkyLaunches(api, systemClock, `fd-${install}-`)
+  const clouds = Object.entries(config.clouds).map(([cloud, given]) => {
+    const controlUrl = nodesReachUsAt(cloud, given, options)
+    const { regions, gpus, spot, nodeBin } = given
+    const task = {
+      controlUrl,
+      controlFingerprint: null,
+      agent: downloadOf(agent, controlUrl, 'agent.cjs'),
+      loop: downloadOf(agent, controlUrl, 'loop.sh'),
+      nodeBin,
+      cpus: given.cpus ?? null,
+      memoryGib: given.memoryGib ?? null,
+      diskGib: given.diskGib ?? null,
+      image: given.image ?? null,
+    }
+    const traits = traitsOf(cloud, given, options)
+    return new SkyCloud({ api, launches, clock: systemClock, cloud, task, regions, gpus, spot, traits })
+  })
+  return { clouds, close: () => launches.close() }
+}
+
+function downloadOf({ version, artefacts }: ArtefactIndex, controlUrl: string, name: string): Download {
+  const found = artefacts.find(({ file }) => file === name)
+  if (!found) throw new Error(`The agent was built without ${name}.`)
+  return { url: `${controlUrl}/downloads/agent/${version}/${name}`, sha256: found.sha256 }
+}
+
+/**
+ * The address that a cloud's nodes call. A node that cannot reach us is paid for and never joins, so this is checked
+ * before the first one is asked for.
+ */
+export function nodesReachUsAt(
+  cloud: string,
+  { onThisHost }: Pick<SkyCloudConfig, 'onThisHost'>,
+  where: Pick<SkyOptions, 'controlUrl' | 'publicUrl' | 'publicGatewayUrl'>,
+): string {
+  if (onThisHost) return where.controlUrl
+  refuseUnreachable(cloud, 'FLIGHTDECK_PUBLIC_GATEWAY_URL', 'the gateway', where.publicGatewayUrl)
+  return refuseUnreachable(cloud, 'FLIGHTDECK_PUBLIC_URL', 'the control plane', where.publicUrl)
+}
+
+function refuseUnreachable(cloud: string, name: string, what: string, url: string | undefined): string {
+  const remedy = `Set ${name} to the https address at which machines in "${cloud}" reach ${what}, or, where they are this very machine, "onThisHost": true for that cloud.`
+  if (!url) throw new Error(`Machines in "${cloud}" could not reach ${what}: it listens on loopback only. ${remedy}`)
+  if (!URL.canParse(url)) throw new Error(`${name} is not an address: ${url}. ${remedy}`)
+  const { protocol, hostname } = new URL(url)
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && /^127\./.test(hostname))
+  if (loopback) throw new Error(`${name} is ${url}, which is another machine's own address in "${cloud}". ${remedy}`)
+  if (protocol !== 'https:') throw new Error(`${name} is ${url}: plain HTTP would carry tokens in the clear. ${remedy}`)
+  return url.replace(/\/+$/, '')
+}
+
+// Minutes until a machine is seen, as other launchers allow: bare metal and queues take their time. Guesses elsewhere.
+const requestLimitsMin: Readonly<Record<string, number>> = {
+  kubernetes: 20,
+  lambda: 30,
+  oci: 20,
+  runpod: 20,
+  slurm: 20,
+  vultr: 55,
+}
+const usualRequestLimitMin = 10
+
+function traitsOf(
+  cloud: string,
+  given: SkyCloudConfig,
+  { loadLimitMs, drainLimitMs }: Pick<SkyOptions, 'loadLimitMs' | 'drainLimitMs'>,
+): CloudTraits {
+  const requestLimitMin = given.requestLimitMin ?? requestLimitsMin[cloud] ?? usualRequestLimitMin
+  return {
+    // A row is deleted after the machine has ended; a second look by itself guards against a server that just started.
+    confirmGoneMs: 3_000,
+    listingLagMs: 3_000,
+    // The server's answer to a launch is waited for as long as this, and then some.
+    askLimitMs: 40_000,
+    requestLimitMs: requestLimitMin * 60_000,
+    bootLimitMs: given.bootLimitMin * 60_000,
+    loadLimitMs,
+    drainLimitMs,
+    lookMs: 30_000,
+    lookFastMs: 1_500,
+  }
+}
