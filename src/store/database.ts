@@ -33,32 +33,49 @@ export type Connection =
   | { readonly url: string }
   | { readonly host: string; readonly database: string; readonly user: string }
 
-/** Opens a pool of `poolSize` connections and brings the tables up to date. Several servers may do so at once. */
-export async function openStore(connection: Connection, poolSize: number): Promise<Store> {
+// A process that is stopped in a transaction keeps its locks; the server lets go for it, so that others can work on.
+const stallMs = 10_000
+
+/**
+ * Opens a pool of `poolSize` connections and brings the tables up to date. Several servers may do so at once. A
+ * transaction that nobody works on for `idleInTransactionMs` is ended by the database.
+ */
+export async function openStore(
+  connection: Connection,
+  poolSize: number,
+  idleInTransactionMs = stallMs,
+): Promise<Store> {
   const config = 'url' in connection ? { connectionString: connection.url } : connection
+  await migrate(config)
   const pool = new pg.Pool({
     ...config,
     max: poolSize,
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 10_000,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    lock_timeout: 2 * stallMs,
+    statement_timeout: 3 * stallMs,
     application_name: 'flightdeck',
   })
-  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  // A connection that breaks, idle or in use, is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const measured = measure(pool, poolSize)
   let statements = 0
   const count = () => {
     statements += 1
   }
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: measured.pool }), log: count })
-  await migrate(db)
   const figures = { ...measured.figures, statements: () => statements }
   return { db, pool: figures, listen: (hear) => listen(config, hear), close: () => db.destroy() }
 }
 
-async function migrate(db: Db): Promise<void> {
+/** On a connection of its own, without the limits: a table may take its time to change. */
+async function migrate(config: pg.PoolConfig): Promise<void> {
+  const pool = new pg.Pool({ ...config, max: 1, application_name: 'flightdeck-migrate' })
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   const provider = { getMigrations: async () => ({ '0001_spine': spine, '0002_asks': asks }) }
-  const { error } = await new Migrator({ db, provider }).migrateToLatest()
+  const { error } = await new Migrator({ db, provider }).migrateToLatest().finally(() => db.destroy())
   if (error) throw error
 }
 
