@@ -30,6 +30,9 @@ test('a function is found at 61 lines and not at 60, however it is written', () 
     ])
   }
   expect(found(none.functions, { 'src/core/a.test.ts': long(90, "describe('x', () => {", '})') })).toEqual([])
+  expect(found(none.functions, { 'src/core/a.test.ts': long(90, "describe.each(['x'])('%s', () => {", '})') })).toEqual(
+    [],
+  )
 })
 
 test('what is in the ratchet may not grow, and must be lowered when it shrank', () => {

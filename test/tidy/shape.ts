@@ -73,8 +73,10 @@ function functionLengths(files: Source[]): Length[] {
 
 /** The function given to `describe` is a heading, not a function. */
 function isSuite(parents: Node[]): boolean {
-  const call = parents.at(-1)
-  return call?.type === 'CallExpression' && (nameOf(call.callee) ?? '').split('.')[0] === 'describe'
+  let called = parents.at(-1)
+  // `describe.each(table)(title, suite)` is a call of a call.
+  while (called?.type === 'CallExpression') called = called.callee
+  return parents.at(-1)?.type === 'CallExpression' && (nameOf(called) ?? '').split('.')[0] === 'describe'
 }
 
 function functionName(node: Node, parents: Node[]): string {
