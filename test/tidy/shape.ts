@@ -75,7 +75,7 @@ function functionLengths(files: Source[]): Length[] {
 function isSuite(parents: Node[]): boolean {
   let called = parents.at(-1)
   // `describe.each(table)(title, suite)` is a call of a call.
-  while (called?.type === 'CallExpression') called = called.callee
+  while (called?.type === 'CallExpression') called = called.callee as Node
   return parents.at(-1)?.type === 'CallExpression' && (nameOf(called) ?? '').split('.')[0] === 'describe'
 }
 
