@@ -66,7 +66,7 @@ export class Gateway implements RelayHost {
     this.#metrics.finished(spent)
     if (pool) {
       this.usage.add(spent, Date.now())
-      if (spent.outcome === 'ok') pool.completedAt = performance.now()
+      if (spent.outcome === 'ok') pool.completedAt = this.coarseNow
     }
     if (this.#relays.size === 0) this.#idle?.()
   }

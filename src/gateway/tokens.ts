@@ -25,9 +25,14 @@ const member = /^"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})/
 
 /** The usage in the last bytes of a plain answer. Quotes within strings are escaped, so the name is found as a name only. */
 export function tokensInTail(tail: Buffer): Tokens | null {
-  const at = tail.lastIndexOf('"usage"')
+  return tokensInText(tail.toString('latin1'))
+}
+
+/** As `tokensInTail`, of text with one character for each byte. */
+export function tokensInText(text: string): Tokens | null {
+  const at = text.lastIndexOf('"usage"')
   if (at < 0) return null
-  const found = member.exec(tail.toString('latin1', at, at + usageBytes))
+  const found = member.exec(text.slice(at, at + usageBytes))
   if (!found?.[1]) return null
   try {
     return tokensOf(JSON.parse(found[1]))
