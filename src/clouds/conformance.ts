@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Offer } from '../core/offer.ts'
-import type { Cloud } from './cloud.ts'
+import { type Cloud, maybeThere } from './cloud.ts'
 
 /** A cloud to be judged, with what differs from one to another. */
 export interface CloudOnTrial {
@@ -95,7 +95,7 @@ async function endingTwiceIsHarmless(trial: CloudOnTrial): Promise<void> {
 }
 
 const askFor = ({ offer }: CloudOnTrial, name: string) => ({ name, offer, joinToken: 'fd_join_of_a_test' })
-const namesOf = async (cloud: Cloud) => (await cloud.listMachines()).map(({ name }) => name)
+const namesOf = async (cloud: Cloud) => (await cloud.listMachines()).filter(maybeThere).map(({ name }) => name)
 const isListed = async (cloud: Cloud, name: string) => (await namesOf(cloud)).includes(name)
 
 async function running(trial: CloudOnTrial): Promise<string> {

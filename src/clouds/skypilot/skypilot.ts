@@ -28,6 +28,7 @@ export interface SkyCloudOptions {
 const pricesMs = 600_000
 // Two ends within this time would only queue behind each other.
 const downAgainMs = 10_000
+const rememberDownsMs = 3_600_000
 
 /** One cloud of a SkyPilot API server. Several of them share the server's client and its looks. */
 export class SkyCloud implements Cloud {
@@ -35,6 +36,8 @@ export class SkyCloud implements Cloud {
   readonly traits: CloudTraits
   readonly #options: SkyCloudOptions
   readonly #busy = new Map<string, Promise<unknown>>()
+  /** Ends that this process asked for; the server's clock may differ from ours, so times are our own. */
+  readonly #downs = new Map<string, { readonly requestId: string; readonly at: number }>()
   #prices: { readonly at: number; readonly lists: readonly PriceList[] } | null = null
 
   constructor(options: SkyCloudOptions) {
@@ -59,7 +62,7 @@ export class SkyCloud implements Cloud {
   }
 
   /** Asks for the machine unless its name is known already, in whatever state: a second launch would be a second job. */
-  ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
+  async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
     this.#refuseForeign(ask.name)
     return this.#alone(ask.name, async () => {
       const known = await this.#knownAnswer(ask.name)
@@ -71,7 +74,7 @@ export class SkyCloud implements Cloud {
   }
 
   /** Ends the launch if it is open, and then the cluster: each alone leaves something behind. */
-  ensureGone(name: string): Promise<void> {
+  async ensureGone(name: string): Promise<void> {
     this.#refuseForeign(name)
     return this.#alone(name, async () => {
       const { api } = this.#options
@@ -80,18 +83,23 @@ export class SkyCloud implements Cloud {
       // Before there is a row, the end of the cluster is refused while the launch goes on and makes a machine.
       await api.cancel(open.map(({ id }) => id))
       if (requests.some(({ verb, state }) => verb === downVerb && state === 'open')) return
-      if (open.length > 0 || this.#needsDown(name, requests)) await api.down(name)
+      if (open.length > 0 || this.#needsDown(name, requests)) await this.#down(name)
     })
   }
 
-  /** An end that is over is enough until a later look shows the machine again. */
+  /** An end that is over is enough until a later look shows the machine again; one that we did not post is not. */
   #needsDown(name: string, requests: readonly SkyRequest[]): boolean {
     const { clock, launches } = this.#options
-    const down = requests.find(({ verb }) => verb === downVerb)
-    if (!down) return true
-    if (clock.now() - down.createdAt < downAgainMs) return false
-    const { last } = launches
-    return last?.names.has(name) === true && last.startedAt > (down.finishedAt ?? down.createdAt)
+    const posted = this.#downs.get(name)
+    if (!posted || requests.find(({ verb }) => verb === downVerb)?.id !== posted.requestId) return true
+    if (clock.now() - posted.at < downAgainMs) return false
+    return launches.last?.names.has(name) === true && launches.last.startedAt > posted.at
+  }
+
+  async #down(name: string): Promise<void> {
+    const at = this.#options.clock.now()
+    for (const [other, posted] of this.#downs) if (at - posted.at > rememberDownsMs) this.#downs.delete(other)
+    this.#downs.set(name, { requestId: await this.#options.api.down(name), at })
   }
 
   async #knownAnswer(name: string): Promise<AskAnswer | null> {

@@ -20,6 +20,7 @@ export class StreamDecoder {
   #seen = 0
   #told = 0
   #lastStep = ''
+  readonly #connectionSteps = new Set<string>()
 
   push(chunk: string): StreamItem[] {
     const lines = (this.#rest + chunk).split(/\r\n|\n|\r(?!$)/)
@@ -55,15 +56,18 @@ export class StreamDecoder {
 
   #tell(item: StreamItem): StreamItem[] {
     if (item.text === '' && item.kind !== 'retry') return []
-    if (!ofTheConnection.test(item.text)) {
-      this.#seen += 1
-      if (this.#seen <= this.#told) return []
-      this.#told = this.#seen
-    }
-    if (item.kind === 'step') {
-      if (item.text === this.#lastStep) return []
-      this.#lastStep = item.text
-    }
+    if (ofTheConnection.test(item.text)) return this.#firstOfItsKind(item)
+    this.#seen += 1
+    if (this.#seen <= this.#told) return []
+    this.#told = this.#seen
+    if (item.kind === 'step' && item.text === this.#lastStep) return []
+    if (item.kind === 'step') this.#lastStep = item.text
+    return [item]
+  }
+
+  #firstOfItsKind(item: StreamItem): StreamItem[] {
+    if (this.#connectionSteps.has(item.text)) return []
+    this.#connectionSteps.add(item.text)
     return [item]
   }
 }

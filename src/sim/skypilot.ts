@@ -1,0 +1,353 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Launch, launchSteps, type Step } from './skypilot-launch.ts'
+
+/** What goes wrong, each switched by hand at any time. Counts are used up. */
+export interface SkyFaults {
+  /** Places without room, such as `lab/main`. */
+  full: ReadonlySet<string>
+  /** Launches stay at this step until it is null again. */
+  stopBefore: Step | null
+  /** Launches that are taken and whose answer is lost. */
+  loseAnswers: number
+  /** Calls that are answered with 503. */
+  busy: number
+  /** Rows are not listed before they are this old, in ms. */
+  listingLagMs: number
+  /** The job of a machine ends as soon as it was submitted. */
+  jobsFail: boolean
+  /** What a launch fails with, whatever it asks for. */
+  launchError: { readonly type: string; readonly message: string } | null
+}
+
+interface Request {
+  readonly id: string
+  readonly verb: string
+  readonly clusterName: string | null
+  status: 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
+  readonly createdAt: number
+  finishedAt: number | null
+  value: unknown
+  error: { readonly type: string; readonly message: string } | null
+  readonly log: string[]
+}
+
+interface Cluster {
+  readonly name: string
+  readonly region: string
+  readonly madeAt: number
+  status: string
+  lastEvent: string
+}
+
+/** A job that runs at the "cloud". It outlives the server's requests, its restarts, and a row that went away. */
+interface Machine {
+  readonly name: string
+  jobs: string[]
+}
+
+/**
+ * A contract fake of the SkyPilot API server: its routes, answers and order of events as recorded from 0.14.1, over
+ * real HTTP. Ends as the real one does: a cancelled launch leaves its machine, and a restart forgets all requests.
+ */
+export class SimSkyPilot {
+  readonly faults: SkyFaults = {
+    full: new Set(),
+    stopBefore: null,
+    loseAnswers: 0,
+    busy: 0,
+    listingLagMs: 0,
+    jobsFail: false,
+    launchError: null,
+  }
+  readonly machines = new Map<string, Machine>()
+  readonly clusters = new Map<string, Cluster>()
+  readonly requests = new Map<string, Request>()
+  /** Bodies of every launch that was posted, in their order. */
+  readonly posted: Readonly<Record<string, unknown>>[] = []
+  readonly #stepMs: number
+  readonly #server: Server
+  readonly #timers = new Map<string, NodeJS.Timeout>()
+
+  constructor({ stepMs = 5 }: { stepMs?: number } = {}) {
+    this.#stepMs = stepMs
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch(() => response.destroy())
+    })
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  /** Killed and started again: requests are forgotten, what they had begun stays as it is. */
+  restart(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#timers.clear()
+    this.requests.clear()
+  }
+
+  /** The machine is reclaimed, and the row deleted at the next refresh. */
+  vanish(name: string): void {
+    this.machines.delete(name)
+    this.clusters.delete(name)
+  }
+
+  /** What the refresh daemon was seen to do with a launch that never ended. */
+  claimUp(name: string): void {
+    const cluster = this.clusters.get(name)
+    if (cluster) Object.assign(cluster, { status: 'UP', lastEvent: 'All nodes up; SkyPilot runtime healthy.' })
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1')
+    const id = randomUUID()
+    response.setHeader('x-skypilot-request-id', id)
+    const body = await readBody(request)
+    if (Number(request.headers['x-skypilot-api-version'] ?? 62) < 24)
+      return send(response, 400, { error: 'version_mismatch', message: 'Your SkyPilot client version is too old' })
+    if (this.faults.busy > 0) {
+      this.faults.busy -= 1
+      return send(response, 503, { detail: 'Server is shutting down, please try again later.' })
+    }
+    if (request.method === 'POST') return this.#post(url.pathname, id, body, response)
+    if (url.pathname === '/api/health')
+      return send(response, 200, { status: 'healthy', api_version: '62', version: '0.14.1' })
+    if (url.pathname === '/api/status') return send(response, 200, this.#rowsFor(url.searchParams).map(rowOf))
+    if (url.pathname === '/api/get') return this.#get(url.searchParams.get('request_id') ?? '', response)
+    if (url.pathname === '/api/stream') return this.#stream(url.searchParams.get('request_id') ?? '', response)
+    if (url.pathname === '/enabled_clouds') {
+      this.#done(this.#newRequest(id, 'sky.enabled_clouds', null), ['slurm/lab'])
+      return send(response, 200, null)
+    }
+    return send(response, 404, { detail: 'Not Found' })
+  }
+
+  #post(path: string, id: string, body: Readonly<Record<string, unknown>>, response: ServerResponse): unknown {
+    const name = typeof body['cluster_name'] === 'string' ? body['cluster_name'] : null
+    const request = this.#newRequest(id, `sky.${path.slice(1).replace('/', '_')}`, name)
+    if (path === '/launch' && name !== null) {
+      this.posted.push(body)
+      this.#launch(request, name, body)
+      if (this.faults.loseAnswers > 0) {
+        this.faults.loseAnswers -= 1
+        return response.destroy()
+      }
+    } else if (path === '/down' && name !== null) this.#down(request, name)
+    else if (path === '/api/cancel') this.#cancel(request, body)
+    else if (path === '/logs') {
+      this.#done(request, null)
+      return response.end('(agent, pid=1) flightdeck: the agent cannot be fetched\n')
+    } else this.#done(request, this.#valueOf(path, body))
+    return send(response, 200, null)
+  }
+
+  #valueOf(path: string, body: Readonly<Record<string, unknown>>): unknown {
+    if (path === '/status') {
+      const names = body['cluster_names'] as string[] | null
+      const ripe = Date.now() - this.faults.listingLagMs
+      const rows = [...this.clusters.values()].filter(
+        ({ name, madeAt }) => madeAt <= ripe && (names?.includes(name) ?? true),
+      )
+      return rows.map(clusterRow)
+    }
+    if (path === '/queue') return this.#queue(String(body['cluster_name']))
+    if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
+    if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
+    return null
+  }
+
+  #queue(name: string): unknown {
+    const jobs = this.machines.get(name)?.jobs ?? []
+    return jobs.map((status, i) => ({ job_id: i + 1, job_name: name, status })).reverse()
+  }
+
+  #launch(request: Request, name: string, body: Readonly<Record<string, unknown>>): void {
+    const region = /infra: "?slurm\/([\w/-]+)/.exec(String(body['task']))?.[1] ?? 'lab'
+    const steps = launchSteps(name, region)
+    const go = (at: number): unknown => {
+      const step = steps[at]
+      if (request.status === 'CANCELLED' || !step) return
+      if (this.faults.stopBefore === step.name) return this.#later(request.id, () => go(at))
+      request.status = 'RUNNING'
+      if (this.#failsAt(step, region, request)) return this.#fail(request, name)
+      this.#take(step, request, name, region)
+      return this.#later(request.id, () => go(at + 1))
+    }
+    this.#later(request.id, () => go(0))
+  }
+
+  #failsAt({ name: step }: Launch, region: string, request: Request): boolean {
+    const { launchError, full } = this.faults
+    if (step === 'placing' && launchError) request.error = launchError
+    if (step === 'machine' && full.has(region)) request.error = noCapacity(region)
+    return request.error !== null
+  }
+
+  #fail(request: Request, name: string): void {
+    this.clusters.delete(name)
+    this.#finish(request, 'FAILED')
+  }
+
+  #take(step: Launch, request: Request, name: string, region: string): void {
+    request.log.push(...step.log)
+    if (step.name === 'row' && !this.clusters.has(name))
+      this.clusters.set(name, { name, region, madeAt: Date.now(), status: 'INIT', lastEvent: step.event ?? '' })
+    if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
+    const cluster = this.clusters.get(name)
+    if (cluster && step.event) cluster.lastEvent = step.event
+    if (cluster && step.name === 'up') cluster.status = 'UP'
+    if (step.name !== 'job') return
+    this.machines.get(name)?.jobs.push(this.faults.jobsFail ? 'FAILED' : 'RUNNING')
+    this.#done(request, { job_id: 1, handle: 'gAROLg==' })
+  }
+
+  /** Refused where there is no row yet, also while a launch is about to make one. */
+  #down(request: Request, name: string): unknown {
+    if (!this.clusters.has(name)) {
+      request.error = { type: 'ClusterDoesNotExist', message: `Cluster '${name}' does not exist.` }
+      return this.#finish(request, 'FAILED')
+    }
+    for (const other of this.requests.values())
+      if (other !== request && other.clusterName === name && isOpen(other)) this.#finish(other, 'CANCELLED')
+    request.status = 'RUNNING'
+    return this.#later(request.id, () => {
+      this.vanish(name)
+      this.#done(request, null)
+    })
+  }
+
+  /** Ends the work on a request and cleans nothing up. */
+  #cancel(request: Request, body: Readonly<Record<string, unknown>>): void {
+    const wanted = body['request_ids'] as string[] | null
+    const ended = [...this.requests.values()].filter(
+      (other) => other !== request && isOpen(other) && (wanted === null || wanted.includes(other.id)),
+    )
+    for (const other of ended) this.#finish(other, 'CANCELLED')
+    this.#done(
+      request,
+      ended.map(({ id }) => id),
+    )
+  }
+
+  #newRequest(id: string, verb: string, clusterName: string | null): Request {
+    const open = { status: 'PENDING' as const, createdAt: Date.now(), finishedAt: null, value: null, error: null }
+    const request: Request = { id, verb, clusterName, ...open, log: [] }
+    this.requests.set(id, request)
+    return request
+  }
+
+  #done(request: Request, value: unknown): void {
+    request.value = value
+    this.#finish(request, 'SUCCEEDED')
+  }
+
+  #finish(request: Request, status: Request['status']): void {
+    request.status = status
+    request.finishedAt = Date.now()
+    clearTimeout(this.#timers.get(request.id))
+  }
+
+  #later(id: string, act: () => void): void {
+    this.#timers.set(id, setTimeout(act, this.#stepMs))
+  }
+
+  #rowsFor(query: URLSearchParams): Request[] {
+    const ids = query.getAll('request_ids')
+    if (ids.length > 0) return ids.flatMap((id) => this.requests.get(id) ?? [])
+    const name = query.get('cluster_name')
+    const all = [...this.requests.values()].reverse()
+    const wanted = all.filter((request) => name === null || request.clusterName === name)
+    return query.get('all_status') === 'true' ? wanted : wanted.filter(isOpen)
+  }
+
+  #get(id: string, response: ServerResponse): unknown {
+    const request = this.requests.get(id)
+    if (!request) return send(response, 404, { detail: `Request '${id}' not found` })
+    const error = request.error ? JSON.stringify({ object: 'gAROLg==', ...request.error }) : 'null'
+    const row = { ...rowOf(request), return_value: JSON.stringify(request.value), error }
+    return send(response, request.status === 'FAILED' ? 500 : 200, request.status === 'FAILED' ? { detail: row } : row)
+  }
+
+  #stream(id: string, response: ServerResponse): unknown {
+    const request = this.requests.get(id)
+    if (!request) return send(response, 404, { detail: `Request '${id}' not found` })
+    let sent = 0
+    const more = (): void => {
+      const lines = request.log.slice(sent)
+      sent += lines.length
+      if (lines.length > 0) response.write(`${lines.join('\n')}\n`)
+      if (!isOpen(request)) response.end()
+      else setTimeout(more, this.#stepMs)
+    }
+    response.writeHead(200, { 'content-type': 'text/plain' })
+    return more()
+  }
+}
+
+const isOpen = ({ status }: Request): boolean => status === 'PENDING' || status === 'RUNNING'
+
+async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  const text = Buffer.concat(chunks).toString()
+  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
+
+/** As `/api/status` shows it: without value and error. */
+function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: Request): Record<string, unknown> {
+  return {
+    request_id: id,
+    name: verb,
+    entrypoint: verb.replace('sky.', ''),
+    request_body: 'null',
+    status,
+    created_at: createdAt / 1_000,
+    user_id: 'f11e4dec',
+    return_value: 'null',
+    error: 'null',
+    pid: null,
+    schedule_type: verb === 'sky.launch' ? 'long' : 'short',
+    user_name: null,
+    cluster_name: clusterName,
+    status_msg: null,
+    should_retry: false,
+    finished_at: finishedAt === null ? null : finishedAt / 1_000,
+    file_mounts_blob_id: null,
+  }
+}
+
+function clusterRow({ name, region, status, lastEvent }: Cluster): Record<string, unknown> {
+  const place = { cloud: 'Slurm', region: region.split('/')[0] }
+  return { name, status, cluster_hash: `hash-of-${name}`, last_event: lastEvent, autostop: -1, nodes: 1, ...place }
+}
+
+const acceleratorRow = (count: number): unknown[] => [
+  'slurm',
+  null,
+  'H100',
+  count,
+  64,
+  0.0,
+  21.19,
+  2.5 * count,
+  2.5 * count,
+  'main*,spot',
+]
+
+const noCapacity = (region: string) => ({
+  type: 'ResourcesUnavailableError',
+  message: `\u001b[31mFailed to provision all possible launchable resources.\u001b[0m Relax the task's resource requirements: 1x Slurm(cpus=1, mem=1, {'H100': 1})\nReasons for provision failures (for details, please check the log above):\nProvision failures (tried 1 infra):\n\n✗ Slurm (lab) — (gpus=H100:1, ...)\n  Failed to acquire resources in ${region.split('/')[1]} for {Slurm(cpus=1, mem=1, {'H100': 1})}.\n`,
+})
