@@ -62,9 +62,15 @@ export class JobWatch {
     const states = await this.#api.jobStates(name)
     const latest = states[0]
     if (latest === undefined || !over.has(latest)) return null
-    const lines = (await this.#api.lastLines(name, evidenceLines)).filter((line) => line.trim() !== '')
-    const told = lines.findLast((line) => line.includes('flightdeck: '))?.replace(/^.*?flightdeck: /, '')
+    const lines = plainLines(await this.#api.lastLines(name, evidenceLines))
+    const told = lines.findLast((line) => line.startsWith('flightdeck: '))?.slice('flightdeck: '.length)
     const cause = `The job that brings the agent is over (${latest})${told ? `: ${told}` : ''}.`
     return failureRecord('node_setup_failed', cause, { evidence: lines.join('\n').slice(-4_000) })
   }
+}
+
+/** Without the task's name before each, and each once where a program repeats itself. */
+function plainLines(lines: readonly string[]): string[] {
+  const plain = lines.map((line) => line.replace(/^\([^()]*pid=\d+\) ?/, '').trimEnd()).filter((line) => line !== '')
+  return plain.filter((line, i) => line !== plain[i - 1])
 }
