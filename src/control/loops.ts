@@ -8,7 +8,7 @@ import { Driver, type DriverDeps, type Loop } from './driver.ts'
 import { healthLoop } from './health.ts'
 import { launchLoop } from './launch.ts'
 import { nodeLoop } from './node.ts'
-import { offersLoop } from './offers.ts'
+import { firstOffers, offersLoop } from './offers.ts'
 import { sightLoop } from './sight.ts'
 import { spendLoop } from './spend.ts'
 import { sweepLoop } from './sweep.ts'
@@ -35,6 +35,7 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
   for (const cloud of deps.clouds.keys())
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)
   for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)
+  const offersKnown = firstOffers(deps)
   let { paused } = await loadInstall(store.db)
   const refreshPause = async () => {
     paused = (await loadInstall(store.db)).paused
@@ -57,6 +58,7 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
   function nudgeAll(): void {
     for (const loop of driven) loop.nudge()
   }
+  await offersKnown
   return {
     async stop(): Promise<void> {
       await unlisten()

@@ -1,18 +1,37 @@
+import type { Cloud } from '../clouds/cloud.ts'
+import { pause } from '../lib/clock.ts'
 import type { Claim } from '../store/claims.ts'
 import { saveOffers } from '../store/install.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 const everyMs = 30_000
+// A guess: longer than a start should take, shorter than anybody waits for one.
+const firstLimitMs = 5_000
 
 /** Keeps what each cloud offers, so that nobody waits for a cloud when a launch is planned. */
 export function offersLoop(deps: ControlDeps): Loop {
-  const { db, clouds, clock } = deps
+  const { clouds, clock } = deps
   async function pass(claim: Claim): Promise<PassResult> {
     const cloud = clouds.get(claim.rowId)
     if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
-    await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+    await readOffers(deps, cloud)
     return { moved: false, nextDueAt: clock.now() + everyMs }
   }
   return { name: 'offers', everyMs, parallel: 4, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+}
+
+async function readOffers({ db, clock }: ControlDeps, cloud: Cloud): Promise<void> {
+  await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+}
+
+/**
+ * Resolves when every cloud's offers were read once, so that the first launch after a start is not refused for want of
+ * any. A cloud that is slow or silent is not waited for: its loop asks again.
+ */
+export async function firstOffers(deps: ControlDeps): Promise<void> {
+  const read = [...deps.clouds.values()].map((cloud) =>
+    readOffers(deps, cloud).catch((error) => deps.log.warn({ cloud: cloud.name, err: error }, 'no offers yet')),
+  )
+  await Promise.race([Promise.all(read), pause(firstLimitMs)])
 }

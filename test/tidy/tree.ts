@@ -4,7 +4,8 @@ import type { Source } from './source.ts'
 
 export const root = join(import.meta.dirname, '..', '..')
 
-const skippedFolders = new Set(['node_modules', 'dist', 'data', 'coverage', '.git'])
+// `.git` is a file where the tree is one of several work trees.
+const skipped = new Set(['node_modules', 'dist', 'data', 'coverage', '.git'])
 /** Recorded answers and logs are the biggest texts; what is bigger is no text that a rule is about. */
 const textLimitBytes = 2_000_000
 
@@ -12,9 +13,8 @@ const textLimitBytes = 2_000_000
 export function readTree(folder = root, prefix = ''): Source[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = `${prefix}${entry.name}`
-    if (entry.isDirectory()) {
-      return skippedFolders.has(entry.name) ? [] : readTree(join(folder, entry.name), `${path}/`)
-    }
+    if (skipped.has(entry.name)) return []
+    if (entry.isDirectory()) return readTree(join(folder, entry.name), `${path}/`)
     const file = join(folder, entry.name)
     if (!entry.isFile() || entry.name.endsWith('.log') || statSync(file).size > textLimitBytes) return []
     const text = readFileSync(file, 'utf8')
