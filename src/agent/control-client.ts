@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type RequestOptions, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { Pins } from '../lib/trust.ts'
 import { readTimeoutMs } from './timing.ts'
-import { type Trust, trustPinned } from './trust.ts'
 
 export interface Answer {
   readonly status: number
@@ -14,22 +14,13 @@ const maxAnswerBytes = 4 * 1024 * 1024
 export class ControlClient {
   readonly #url: string
   readonly #fingerprint: string | null
+  /** Shared with the links to the gateways. */
+  readonly pins = new Pins()
   #agent: HttpAgent | HttpsAgent | null = null
-  #trust: Promise<Trust> | null = null
 
   constructor(url: string, fingerprint: string | null) {
     this.#url = url
     this.#fingerprint = fingerprint
-  }
-
-  /** What gateways are trusted by, too: they carry certificates of the same authority. */
-  trust(): Promise<Trust> {
-    if (this.#fingerprint === null || !this.#url.startsWith('https:')) return Promise.resolve({})
-    this.#trust ??= trustPinned(this.#url, this.#fingerprint).catch((error: unknown) => {
-      this.#trust = null
-      throw error
-    })
-    return this.#trust
   }
 
   async post(path: string, bearer: string, body: object): Promise<Answer> {
@@ -48,7 +39,7 @@ export class ControlClient {
   }
 
   async #connections(): Promise<HttpAgent | HttpsAgent> {
-    const trust = await this.trust()
+    const trust = await this.pins.trust(this.#url, this.#fingerprint)
     // Longer than a heartbeat, shorter than what servers and proxies keep (60 s and more): none is cut under a request.
     const kept = { keepAlive: true, timeout: 30_000 }
     this.#agent ??= this.#url.startsWith('https:') ? new HttpsAgent({ ...kept, ...trust }) : new HttpAgent(kept)

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { GatewayLink, type LinkDeps } from './gateway-link.ts'
+import { type Gateway, GatewayLink, type LinkDeps } from './gateway-link.ts'
 import type { Gateways } from './node-disk.ts'
 
 export type FleetDeps = Omit<LinkDeps, 'onSocket' | 'onClosed'> & {
@@ -7,6 +7,8 @@ export type FleetDeps = Omit<LinkDeps, 'onSocket' | 'onClosed'> & {
   /** The last socket has closed. */
   readonly onEmpty: () => void
 }
+
+const keyOf = ({ id, url, fingerprint }: Gateway): string => `${id} ${url} ${fingerprint ?? ''}`
 
 /** One link for each gateway process that we were told of. */
 export class Fleet {
@@ -33,16 +35,16 @@ export class Fleet {
 
   /** Dials whom we do not know yet, and leaves whom nobody names any more. */
   follow(gateways: Gateways): void {
-    const named = new Map(gateways.map(({ id, url }) => [`${id} ${url}`, { id, url }]))
+    const named = new Map(gateways.map((gateway) => [keyOf(gateway), gateway]))
     for (const [key, link] of this.#links) {
       if (named.has(key)) continue
       this.#links.delete(key)
       this.#leaving.add(link)
       link.withdraw()
     }
-    for (const [key, { id, url }] of named) {
+    for (const [key, gateway] of named) {
       if (this.#links.has(key) || !this.#open) continue
-      this.#links.set(key, new GatewayLink(id, url, this.#linkDeps()))
+      this.#links.set(key, new GatewayLink(gateway, this.#linkDeps()))
     }
   }
 

@@ -3,17 +3,20 @@ import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { jitter } from '../lib/chance.ts'
+import type { Pins, Trust } from '../lib/trust.ts'
 import { reverse } from '../wire/paths.ts'
+import type { Gateways } from './node-disk.ts'
 import { backOff } from './orders.ts'
 import type { OwnLog } from './own-log.ts'
 import { refusePlainHttp } from './settings.ts'
 import { readTimeoutMs } from './timing.ts'
-import type { Trust } from './trust.ts'
+
+export type Gateway = Gateways[number]
 
 export interface LinkDeps {
   readonly credential: string
   readonly incarnation: string
-  readonly trust: () => Promise<Trust>
+  readonly pins: Pins
   readonly log: OwnLog
   /** A new socket whose other end is a gateway: from here on it carries requests to us. */
   readonly onSocket: (socket: Duplex, link: GatewayLink) => void
@@ -37,6 +40,7 @@ const shortLifeMs = 1_000
 export class GatewayLink {
   readonly id: string
   readonly url: string
+  readonly #fingerprint: string | null
   readonly #deps: LinkDeps
   readonly #spares = new Set<Duplex>()
   readonly #busy = new Set<Duplex>()
@@ -46,9 +50,11 @@ export class GatewayLink {
   #retry: NodeJS.Timeout | null = null
   #open = true
 
-  constructor(id: string, url: string, deps: LinkDeps) {
+  constructor({ id, url, fingerprint }: Gateway, deps: LinkDeps) {
     this.id = id
     this.url = url
+    // What an older agent kept on its disk has none.
+    this.#fingerprint = fingerprint ?? null
     this.#deps = deps
     this.#ensureSpare()
   }
@@ -164,8 +170,8 @@ export class GatewayLink {
 
   async #upgrade(): Promise<Socket> {
     refusePlainHttp(this.url, 'The address of a gateway')
-    const trust = await this.#deps.trust()
-    const { credential, incarnation } = this.#deps
+    const { credential, incarnation, pins } = this.#deps
+    const trust = await pins.trust(this.url, this.#fingerprint)
     return upgrade(new URL(reverse.path, this.url), trust, {
       connection: 'Upgrade',
       upgrade: reverse.protocol,

@@ -1,5 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { isLoopback } from '../lib/host.ts'
+import { readFingerprint } from '../lib/trust.ts'
 import type { OwnLog } from './own-log.ts'
 
 /** What the environment tells the agent. Secrets are not part of it: the join token is read from its file. */
@@ -29,7 +31,7 @@ export function readSettings(env: Environment): Settings {
     controlUrl,
     joinTokenFile: env['FLIGHTDECK_JOIN_TOKEN_FILE'] || null,
     dir: join(needed(env, 'FLIGHTDECK_NODE_DIR')),
-    fingerprint: readFingerprint(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
+    fingerprint: readPin(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
     heartbeatMs: readMs(env['FLIGHTDECK_HEARTBEAT_MS']),
   }
 }
@@ -40,15 +42,12 @@ function needed(env: Environment, name: string): string {
   return value
 }
 
-function readFingerprint(text: string | undefined): string | null {
-  if (!text) return null
-  const hex = text
-    .replace(/^sha256[:/]/i, '')
-    .replaceAll(':', '')
-    .toLowerCase()
-  if (!/^[0-9a-f]{64}$/.test(hex))
-    throw new SettingsError('FLIGHTDECK_CONTROL_FINGERPRINT must be the 64 hex digits of a SHA-256.')
-  return hex
+function readPin(text: string | undefined): string | null {
+  try {
+    return text ? readFingerprint(text, 'FLIGHTDECK_CONTROL_FINGERPRINT') : null
+  } catch (error) {
+    throw new SettingsError(error instanceof Error ? error.message : String(error))
+  }
 }
 
 function readMs(text: string | undefined): number | null {
@@ -67,8 +66,8 @@ export function refusePlainHttp(url: string, name: string): void {
   if (!URL.canParse(url)) throw new SettingsError(`${name} is not a URL: ${url}`)
   const { protocol, hostname } = new URL(url)
   if (protocol === 'https:') return
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
-  if (protocol !== 'http:' || !loopback) throw new SettingsError(`${name} must be https, except on loopback: ${url}`)
+  if (protocol !== 'http:' || !isLoopback(hostname))
+    throw new SettingsError(`${name} must be https, except on loopback: ${url}`)
 }
 
 /** @throws SettingsError when there is neither a credential nor a token: then nothing can be done on this machine. */

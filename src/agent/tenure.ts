@@ -91,7 +91,7 @@ export class Tenure {
     this.#fleet = new Fleet({
       credential: joined.credential,
       incarnation: identity.incarnation,
-      trust: () => control.trust(),
+      pins: control.pins,
       log,
       onSocket: (socket) => this.#server.emit('connection', socket),
       onWord: () => this.#lease.renew(),

@@ -69,7 +69,7 @@ export class FakeControl {
   async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve))
     this.url = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`
-    this.reply = { ...this.reply, gateways: [{ id: 'gw1', url: this.url }] }
+    this.reply = { ...this.reply, gateways: [{ id: 'gw1', url: this.url, fingerprint: null }] }
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { makeHostCheck, makeOriginCheck } from './browser.ts'
 
-const accepts = (rules: Parameters<typeof makeHostCheck>[0], host: string | undefined): boolean => {
+const accepts = (rules: Parameters<typeof makeHostCheck>[0], host: string | undefined, encrypted = false): boolean => {
   try {
-    makeHostCheck(rules)(host)
+    makeHostCheck(rules)(host, encrypted)
     return true
   } catch {
     // Refused is all that matters here.
@@ -36,8 +36,11 @@ test('on loopback only loopback names, the public address and listed origins are
     expect([host, accepts(rules, host)]).toEqual([host, false])
 })
 
-test('behind another address than loopback the proxy in front decides about hosts', () => {
-  expect(accepts({ host: '10.0.0.1', allowedOrigins: [] }, 'anything')).toBe(true)
+test('under TLS beyond loopback the certificate has decided about hosts; plain HTTP on this machine is checked as ever', () => {
+  const rules = { host: '0.0.0.0', allowedOrigins: [] }
+  expect(accepts(rules, 'anything', true)).toBe(true)
+  expect(accepts(rules, 'anything', false)).toBe(false)
+  expect(accepts(rules, '127.0.0.1:8080', false)).toBe(true)
 })
 
 test('a program, our own page and a listed page may connect; another page, and one without a name, may not', () => {

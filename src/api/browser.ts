@@ -1,5 +1,6 @@
-import { isIP } from 'node:net'
+import type { Socket } from 'node:net'
 import { Failure } from '../core/failure.ts'
+import { isLoopback, reachOf } from '../lib/host.ts'
 
 export interface HostRules {
   /** Where we listen. */
@@ -9,16 +10,21 @@ export interface HostRules {
   readonly allowedOrigins: readonly string[]
 }
 
+export const isEncrypted = (socket: Socket): boolean => 'encrypted' in socket && socket.encrypted === true
+
+export type HostCheck = (header: string | undefined, encrypted: boolean) => void
+
 /**
  * Refuses a Host header that is not ours. A page of a stranger can give its own name our loopback address; the browser
  * then sends its calls here, and only the name in them tells.
  */
-export function makeHostCheck({ host, publicUrl, allowedOrigins }: HostRules): (header: string | undefined) => void {
-  if (!isLoopback(host)) return () => undefined
+export function makeHostCheck({ host, publicUrl, allowedOrigins }: HostRules): HostCheck {
   const listed = new Set([...allowedOrigins, ...(publicUrl ? [publicUrl] : [])].map((url) => hostnameOf(url)))
-  return (header) => {
+  return (header, encrypted) => {
+    // Under TLS the browser has compared the name with our certificate's; a stranger's name is in none of them.
+    if (encrypted && !isLoopback(host)) return
     const name = hostnameOf(`http://${header ?? ''}`)
-    if (name !== null && (isLoopback(name) || listed.has(name))) return
+    if (name !== null && (reachOf(name) === 'this_host' || listed.has(name))) return
     throw new Failure('origin_refused', `The host "${(header ?? '').slice(0, 200)}" is not served here.`, {
       remedy: 'Call the address that `flightdeck up` printed, or add the name to the allowed origins.',
     })
@@ -41,14 +47,4 @@ function hostnameOf(url: string): string | null {
   const { hostname, username, pathname } = new URL(url)
   // Something like `good@evil` or `good/..` is no host.
   return username === '' && pathname === '/' ? hostname : null
-}
-
-export function isLoopback(name: string): boolean {
-  const bare = name.replace(/^\[|\]$/g, '')
-  return (
-    bare === 'localhost' ||
-    bare.endsWith('.localhost') ||
-    bare === '::1' ||
-    (isIP(bare) === 4 && bare.startsWith('127.'))
-  )
 }

@@ -6,7 +6,7 @@ import { makeHeartbeats } from '../intake/heartbeat.ts'
 import { makeJoins } from '../intake/join.ts'
 import { makeProgressIntake } from '../intake/progress.ts'
 import type { RouteTables } from '../intake/routes.ts'
-import { databaseAnswers } from '../store/read-status.ts'
+import { installInReach } from '../store/read-status.ts'
 import { openApiDocument } from '../wire/openapi.ts'
 import { Answered, type Handlers } from './asked.ts'
 import type { ApiMetrics } from './metrics.ts'
@@ -37,8 +37,9 @@ export function selfHandlers(deps: CommandDeps, metrics: ApiMetrics): Handlers<'
   const document = openApiDocument(version)
   return {
     async health() {
-      const database = await databaseAnswers(deps.store.db)
-      return new Answered(database ? 200 : 503, { ok: database, version, database })
+      const install = await installInReach(deps.store.db)
+      const database = install !== null
+      return new Answered(database ? 200 : 503, { ok: database, version, database, install })
     },
     openapi: async () => document,
     async metrics() {

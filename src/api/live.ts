@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { liveClose, livePath } from '../wire/live.ts'
-import { makeHostCheck, makeOriginCheck } from './browser.ts'
+import { isEncrypted, makeHostCheck, makeOriginCheck } from './browser.ts'
 import { defaultLiveLimits, type LiveDeps, type LiveLimits } from './live-limits.ts'
 import { Reader } from './live-reader.ts'
 import { makeTopics } from './live-topics.ts'
@@ -34,10 +34,10 @@ export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live 
     else sockets.handleUpgrade(request, socket, head, (opened) => greet(opened, request.socket.remoteAddress ?? ''))
   }
 
-  function refusalBefore({ url = '', headers }: IncomingMessage): string | null {
+  function refusalBefore({ url = '', headers, socket }: IncomingMessage): string | null {
     if (url.split('?', 1)[0] !== livePath) return '404 Not Found'
     try {
-      checkHost(headers.host)
+      checkHost(headers.host, isEncrypted(socket))
     } catch (error) {
       return `${refusalOf(error, '').status} Forbidden`
     }

@@ -5,12 +5,15 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { CommandDeps } from '../commands/context.ts'
 import { Failure } from '../core/failure.ts'
 import { makeRouteTables, type RouteTables } from '../intake/routes.ts'
+import type { CertificateSource } from '../lib/certificate-source.ts'
 import { randomName } from '../lib/chance.ts'
+import { loopbackUrl } from '../lib/host.ts'
 import type { Log } from '../lib/log.ts'
+import { serveTls, type TlsPort } from '../lib/tls-port.ts'
 import { type Access, type Route, type RouteName, routeParams, routes } from '../wire/routes.ts'
 import { type Caller, type Door, makeDoor } from './access.ts'
 import { Answered, type Asked, type Handlers } from './asked.ts'
-import { makeHostCheck } from './browser.ts'
+import { isEncrypted, makeHostCheck } from './browser.ts'
 import { downloadRoutes, makeDownloads } from './downloads.ts'
 import { type FailedLogins, makeFailedLogins } from './failed-logins.ts'
 import { fleetHandlers } from './handlers-fleet.ts'
@@ -27,6 +30,8 @@ import { makeViews } from './views.ts'
 export interface ApiOptions extends CommandDeps {
   readonly log: Log
   readonly listen: { readonly host: string; readonly port: number }
+  /** Null: plain HTTP, which the caller has made sure is on loopback. */
+  readonly certificate?: CertificateSource | null
   /** SHA-256 of the token that the gateways of this install share. */
   readonly gatewayTokenHash: string
   /** Where the built agent lies: `dist/agent`. */
@@ -40,6 +45,7 @@ export interface ApiOptions extends CommandDeps {
 }
 
 export interface Api {
+  /** For programs on this machine: plain HTTP on loopback, whoever else is served. */
   readonly url: string
   readonly port: number
   readonly observePass: ApiMetrics['observePass']
@@ -105,19 +111,35 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     tables.hear(topic)
     live?.hear(topic)
   })
-  const stop = () => close(app, live, tables, metrics, unlisten)
-  await app.listen(options.listen).catch(async (error: unknown) => {
+  const tls = secured(app, options.certificate)
+  const stop = () => {
+    tls?.close()
+    return close(app, live, tables, metrics, unlisten)
+  }
+  const port = await listen(app, tls, options.listen).catch(async (error: unknown) => {
     await stop()
     throw error
   })
-  const { port } = app.server.address() as AddressInfo
-  const host = options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host
   return {
-    url: `http://${host}:${port}`,
+    url: loopbackUrl(options.listen.host, port),
     port,
     observePass: metrics.observePass,
     close: stop,
   }
+}
+
+function secured(app: FastifyInstance, certificate: CertificateSource | null | undefined): TlsPort | null {
+  if (!certificate) return null
+  const tls = serveTls(app.server, certificate.current)
+  certificate.onChange((fresh) => tls.renew(fresh))
+  return tls
+}
+
+async function listen(app: FastifyInstance, tls: TlsPort | null, where: ApiOptions['listen']): Promise<number> {
+  await app.listen(where)
+  const { port } = app.server.address() as AddressInfo
+  await tls?.listenHere(where.host, port)
+  return port
 }
 
 async function close(
@@ -157,7 +179,7 @@ async function makeApp(options: ApiOptions, door: Door, metrics: ApiMetrics): Pr
   app.addHook('onRequest', async (request, reply) => {
     request.beganAt = clock.monotonicMs()
     reply.header('x-request-id', request.id).header('cache-control', 'no-store')
-    checkHost(request.headers.host)
+    checkHost(request.headers.host, isEncrypted(request.raw.socket))
   })
   app.addHook('onResponse', async (request, reply) => {
     const { name = 'none' } = request.routeOptions.config

@@ -1,4 +1,6 @@
-import { isIP } from 'node:net'
+import type { CertificateFiles } from '../lib/certificate-source.ts'
+import { isLoopback } from '../lib/host.ts'
+import { readFingerprint } from '../lib/trust.ts'
 
 export interface GatewayConfig {
   readonly host: string
@@ -8,7 +10,9 @@ export interface GatewayConfig {
   readonly controlUrl: string
   readonly tokenFile: string
   readonly dir: string
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null
+  readonly tls: CertificateFiles | null
+  /** SHA-256 of the authority that agents pin when they dial us; null: their machines' own authorities. */
+  readonly fingerprint: string | null
   readonly maxBodyBytes: number
   /** Until the engine's first byte; it covers the engine's own queue. */
   readonly headersTimeoutMs: number
@@ -74,6 +78,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): G
     tokenFile: required(env, `${prefix}TOKEN_FILE`),
     dir: required(env, `${prefix}DIR`),
     tls,
+    fingerprint: readPin(env[`${prefix}FINGERPRINT`]),
     ...readNumbers(env),
   }
 }
@@ -105,6 +110,15 @@ function readTls(certFile: string | undefined, keyFile: string | undefined) {
   return null
 }
 
+function readPin(text: string | undefined): string | null {
+  if (!text) return null
+  try {
+    return readFingerprint(text, `${prefix}FINGERPRINT`)
+  } catch (error) {
+    throw new ConfigRefused(error instanceof Error ? error.message : String(error))
+  }
+}
+
 function readControl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || !['http:', 'https:'].includes(url.protocol))
@@ -118,10 +132,4 @@ function required(env: Readonly<Record<string, string | undefined>>, name: strin
   const value = env[name]
   if (!value) throw new ConfigRefused(`${name} is not set.`)
   return value
-}
-
-/** Names other than localhost may resolve to anything, now or later. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '')
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'))
 }

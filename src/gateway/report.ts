@@ -19,6 +19,7 @@ export interface ReportDeps {
   readonly signal: AbortSignal
   /** Where agents dial; known once we listen. */
   url(): string
+  readonly fingerprint: string | null
 }
 
 /** Lines reach the journal this often: what a kill can lose. */
@@ -89,10 +90,11 @@ export class Reporter {
   }
 
   #state(): Omit<GatewayReport, 'batch' | 'usage' | 'secondHolders'> {
-    const { router, prober, journal, url } = this.#deps
+    const { router, prober, journal, url, fingerprint } = this.#deps
     return {
       gatewayId: journal.gatewayId,
       url: url(),
+      fingerprint,
       startedAt: this.#startedAt,
       tableVersion: router.version,
       probes: prober.results(performance.now()).slice(0, 5_000),

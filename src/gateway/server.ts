@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { version } from '../core/version.ts'
+import type { KeyPair } from '../lib/certificate.ts'
 import { randomName } from '../lib/chance.ts'
+import { serveTls, type TlsPort } from '../lib/tls-port.ts'
 import { type Asked, readHeaders } from './asked.ts'
 import type { ClientResponse } from './client-response.ts'
 import { Lane, type LaneDesk } from './lane.ts'
@@ -15,7 +16,7 @@ import { isReverseUpgrade } from './upgrade.ts'
 export interface ServerDeps {
   readonly router: Router
   readonly maxBodyBytes: number
-  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null
+  readonly certificate: KeyPair | null
   /** False from the first word of the end on. */
   open(): boolean
   relay(call: Call, response: ClientResponse): void
@@ -33,6 +34,7 @@ const lane = { headMs: 30_000, requestMs: 300_000, idleMs: 75_000 }
 
 export interface GatewayServer {
   readonly server: Server
+  readonly tls: TlsPort | null
   /** No connection more, and none is kept that carries nothing. */
   close(): void
   closeAll(): void
@@ -53,24 +55,28 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     shouldUpgradeCallback: isReverseUpgrade,
   }
   const listener = (request: IncomingMessage, response: ServerResponse) => door.handle(request, response)
-  const server = deps.tls ? createTlsServer({ ...options, ...deps.tls }, listener) : createServer(options, listener)
+  const server = createServer(options, listener)
   server.on('upgrade', (request, socket, head) => deps.upgrade(request, socket, head))
-  const shortLane = deps.tls ? null : addLane(server, door)
+  const shortLane = addLane(server, door)
+  // After the lane, so that it reads what was under TLS, too.
+  const tls = deps.certificate ? serveTls(server, deps.certificate) : null
   return {
     server,
+    tls,
     close() {
+      tls?.close()
       server.close()
       server.closeIdleConnections()
-      shortLane?.closeIdle()
+      shortLane.closeIdle()
     },
     closeAll() {
       server.closeAllConnections()
-      shortLane?.closeAll()
+      shortLane.closeAll()
     },
   }
 }
 
-/** Puts the short lane before `node:http`'s own reader of connections. Under TLS the cipher is what costs. */
+/** Puts the short lane before `node:http`'s own reader of connections. */
 function addLane(server: Server, door: Door): Lane {
   const readers = server.listeners('connection')
   const shortLane = new Lane(door, lane, (socket) => {

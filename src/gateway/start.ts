@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { certificateFromFiles } from '../lib/certificate-source.ts'
+import { hostPort } from '../lib/host.ts'
 import type { Log } from '../lib/log.ts'
 import type { RoutingTable } from '../wire/gateway.ts'
 import { reverse } from '../wire/paths.ts'
@@ -32,17 +33,19 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
   const { gateway, table, prober, journal, reporter, ending } = parts
   await journal.load()
   await table.load()
-  const { server, close, closeAll } = serverOf(config, parts, await readTls(config), log)
-  await listen(config, server)
-  const { port } = server.address() as AddressInfo
+  const certificate = config.tls === null ? null : certificateFromFiles(config.tls, log)
+  const door = serverOf(config, parts, certificate?.current ?? null, log)
+  certificate?.onChange((fresh) => door.tls?.renew(fresh))
+  const port = await listen(config, door)
   parts.url = config.url ?? urlOf(config, port)
   const probing = setInterval(() => prober.sweep(performance.now()), Math.min(250, config.badProbeMs / 2))
   const loops = [table.follow(), reporter.run()]
   const stop = async () => {
     clearInterval(probing)
-    close()
+    certificate?.close()
+    door.close()
     await gateway.finish(config.stopMs)
-    closeAll()
+    door.closeAll()
     // A last word while control listens; without it, the journal keeps everything for the next start.
     const gaveUp = setTimeout(() => ending.abort(), lastWordMs)
     await reporter
@@ -88,12 +91,18 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const journal = new UsageJournal(dir, config.journalMaxRows, log)
   const prober: Prober = new Prober(router, config, () => parts.reporter.nudge())
   const url = () => parts.url
-  const reporter = new Reporter({ control, router, usage, journal, prober, reportMs, log, signal, url })
+  const { fingerprint } = config
+  const reporter = new Reporter({ control, router, usage, journal, prober, reportMs, log, signal, url, fingerprint })
   const parts: Parts = { gateway, metrics, table, prober, journal, reporter, ending, url: '' }
   return parts
 }
 
-function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], log: Log): GatewayServer {
+function serverOf(
+  config: GatewayConfig,
+  parts: Parts,
+  certificate: ServerDeps['certificate'],
+  log: Log,
+): GatewayServer {
   const { gateway, metrics, table, prober, journal, reporter } = parts
   const { router } = gateway
   const upgrades = {
@@ -108,7 +117,7 @@ function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], l
   return createGatewayServer({
     router,
     maxBodyBytes: config.maxBodyBytes,
-    tls,
+    certificate,
     open: () => gateway.open,
     relay: (call, response) => gateway.relay(call, response),
     refused: (status) => metrics.refused(status),
@@ -126,19 +135,18 @@ function serverOf(config: GatewayConfig, parts: Parts, tls: ServerDeps['tls'], l
   })
 }
 
-function listen({ port, host }: GatewayConfig, server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
+async function listen({ port, host }: GatewayConfig, { server, tls }: GatewayServer): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
+  const bound = (server.address() as AddressInfo).port
+  await tls?.listenHere(host, bound)
+  return bound
 }
 
 function urlOf({ tls, host }: GatewayConfig, port: number): string {
-  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-async function readTls({ tls }: GatewayConfig) {
-  return tls === null ? null : { cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) }
+  return `${tls ? 'https' : 'http'}://${hostPort(host, port)}`
 }
 
 /** Asks the agent of a node that is to drain or end for a heartbeat, so that it learns of it now. */

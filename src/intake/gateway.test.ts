@@ -64,6 +64,7 @@ test('a gateway is known by its last report', async () => {
     {
       id: 'gw-1',
       url: 'http://other',
+      fingerprint: null,
       started_at: Date.parse('2026-03-01T11:00:00Z'),
       seen_at: world.deps.clock.now(),
       table_version: 'v2',

@@ -23,8 +23,8 @@ export function makeGatewayIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(dep
       const { db } = deps.store
       const now = deps.clock.now()
       const changed = await transact(db, async (tx) => {
-        const { gatewayId: id, url, tableVersion, batch } = report
-        await saveGateway(tx, { id, url, tableVersion, startedAt: Date.parse(report.startedAt) }, now)
+        const { gatewayId: id, url, fingerprint, tableVersion, batch } = report
+        await saveGateway(tx, { id, url, fingerprint, tableVersion, startedAt: Date.parse(report.startedAt) }, now)
         if (batch !== null) await addUsage(tx, id, batch, report.usage, now)
         const probes = report.probes.map(({ nodeId, good, detail, agoMs }) => ({
           nodeId,

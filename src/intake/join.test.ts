@@ -38,7 +38,7 @@ test('a join is exchanged for a credential, the engine to start, and the secrets
       maxRestarts: 3,
     },
     secrets: {},
-    gateways: [{ id: 'gw-1', url: 'http://a' }],
+    gateways: [{ id: 'gw-1', url: 'http://a', fingerprint: null }],
     heartbeatMs: 10_000,
   })
   expect(reply.engine.argv.join(' ')).toBe(

@@ -44,6 +44,7 @@ export const progress = (over: Partial<ProgressReport> = {}): ProgressReport => 
 export const gatewayReport = (over: Partial<GatewayReport> = {}): GatewayReport => ({
   gatewayId: 'gw-1',
   url: 'http://127.0.0.1:8001',
+  fingerprint: null,
   startedAt: '2026-03-01T11:00:00.000Z',
   tableVersion: null,
   batch: null,

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -14,9 +13,17 @@ import { skypilotConfig } from './skypilot-config.ts'
 export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 const words = z.array(z.string().min(1).max(4_096)).max(64)
+const path = z.string().min(1).max(4_096)
 const address = (port: number) =>
   z
-    .object({ host: z.string().default('127.0.0.1'), port: z.number().int().min(0).max(65_535).default(port) })
+    .object({
+      host: z.string().default('127.0.0.1'),
+      port: z.number().int().min(0).max(65_535).default(port),
+      /** Without it, the install's own authority signs what is served beyond loopback. */
+      tls: z.object({ certFile: path, keyFile: path }).strict().optional(),
+      /** A proxy with a certificate of its own stands at the public address, so nobody there sees ours. */
+      proxied: z.boolean().default(false),
+    })
     .strict()
     .prefault({})
 const engine = z.object({ command: words.optional(), env: z.record(z.string(), z.string()).default({}) }).strict()
@@ -104,8 +111,19 @@ export function readConfig(file: string | undefined): Config {
   const parsed = configFile.safeParse(text)
   if (!parsed.success) throw new Error(`The configuration file ${file} is not right:\n${z.prettifyError(parsed.error)}`)
   // Like any path in a configuration: beside it, wherever the command was started.
-  const catalogs = parsed.data.catalogs.map((path) => resolve(dirname(file), path))
-  return { ...parsed.data, catalogs }
+  const beside = (path: string) => resolve(dirname(file), path)
+  const { listen, gateway, catalogs, ...rest } = parsed.data
+  return {
+    ...rest,
+    listen: withFiles(listen, beside),
+    gateway: withFiles(gateway, beside),
+    catalogs: catalogs.map(beside),
+  }
+}
+
+function withFiles(address: Config['listen'], beside: (path: string) => string): Config['listen'] {
+  const { tls } = address
+  return tls ? { ...address, tls: { certFile: beside(tls.certFile), keyFile: beside(tls.keyFile) } } : address
 }
 
 const simModel = {
@@ -170,13 +188,3 @@ export function secretKey(env: NodeJS.ProcessEnv, dataDir: string): Buffer {
 
 export const dataDirOf = (given: string | undefined): string =>
   resolve(given ?? process.env.FLIGHTDECK_DATA ?? join(projectRoot, 'data'))
-
-/** Plain HTTP is for loopback only; anything else would carry tokens in the clear. */
-export function refuseUnlessLoopback(host: string): void {
-  const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-  if (!loopback) {
-    throw new Error(
-      `Listening on ${host} would carry tokens in the clear: plain HTTP is served on loopback only. Listen on 127.0.0.1 and put a TLS proxy in front.`,
-    )
-  }
-}

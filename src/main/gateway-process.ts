@@ -5,6 +5,7 @@ import { randomToken } from '../lib/chance.ts'
 import { keepProcess } from '../lib/kept-process.ts'
 import type { Log } from '../lib/log.ts'
 import { projectRoot, secretFile } from './config.ts'
+import type { Served } from './tls.ts'
 
 const tokenFile = (dataDir: string) => join(dataDir, 'gateway.token')
 
@@ -18,11 +19,13 @@ export interface GatewayProcess {
   readonly gatewayUrl: string
   /** The address that nodes elsewhere call, where it is another one. */
   readonly publicUrl: string | undefined
+  readonly listen: string
+  readonly tls: Served
   readonly log: Log
 }
 
 /** The gateway in a process of its own: one that outlived us is adopted, so that our restart interrupts no request. */
-export function keepGateway({ dataDir, controlUrl, gatewayUrl, publicUrl, log }: GatewayProcess) {
+export function keepGateway({ dataDir, controlUrl, gatewayUrl, publicUrl, listen, tls, log }: GatewayProcess) {
   const dir = join(dataDir, 'gateway')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const { PATH = '', HOME = '', FLIGHTDECK_LOG_LEVEL } = process.env
@@ -33,11 +36,15 @@ export function keepGateway({ dataDir, controlUrl, gatewayUrl, publicUrl, log }:
       PATH,
       HOME,
       ...(FLIGHTDECK_LOG_LEVEL ? { FLIGHTDECK_LOG_LEVEL } : {}),
-      FLIGHTDECK_GATEWAY_LISTEN: new URL(gatewayUrl).host,
+      FLIGHTDECK_GATEWAY_LISTEN: listen,
       FLIGHTDECK_CONTROL_URL: controlUrl,
       FLIGHTDECK_GATEWAY_TOKEN_FILE: tokenFile(dataDir),
       FLIGHTDECK_GATEWAY_DIR: dir,
       FLIGHTDECK_GATEWAY_URL: publicUrl ?? gatewayUrl,
+      ...(tls.files
+        ? { FLIGHTDECK_GATEWAY_TLS_CERT_FILE: tls.files.certFile, FLIGHTDECK_GATEWAY_TLS_KEY_FILE: tls.files.keyFile }
+        : {}),
+      ...(tls.fingerprint ? { FLIGHTDECK_GATEWAY_FINGERPRINT: tls.fingerprint } : {}),
     },
     onStart: (pid, adopted) =>
       log.info({ pid, adopted }, adopted ? 'the gateway outlived us and was adopted' : 'the gateway was started'),

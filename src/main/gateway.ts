@@ -1,11 +1,15 @@
 import { ConfigRefused, readConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
 import { makeLog } from '../lib/log.ts'
+import { trustAlso } from '../lib/own-authorities.ts'
+import { TrustError } from '../lib/trust.ts'
 
 const log = makeLog('gateway')
 
 async function main(): Promise<void> {
-  const running = await startGateway(readConfig(process.env), log)
+  const config = readConfig(process.env)
+  await trustAlso(process.env.FLIGHTDECK_CA, config.controlUrl)
+  const running = await startGateway(config, log)
   let stopping = false
   const stop = () => {
     if (stopping) return
@@ -27,7 +31,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  if (error instanceof ConfigRefused) process.stderr.write(`${error.message}\n`)
+  if (error instanceof ConfigRefused || error instanceof TrustError) process.stderr.write(`${error.message}\n`)
   else log.fatal({ err: error }, 'The gateway could not start.')
   process.exit(1)
 })

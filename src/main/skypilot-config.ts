@@ -11,6 +11,8 @@ const skyCloud = z
     spot: z.boolean().default(true),
     /** The nodes of this cloud run on this very machine, and may reach us over loopback. */
     onThisHost: z.boolean().default(false),
+    /** They share a private network with us, so that a private address is right. Left out: by the cloud. */
+    privateNetwork: z.boolean().optional(),
     nodeBin: z.string().min(1).max(4_096).default('node'),
     cpus: z.string().max(16).optional(),
     memoryGib: z.string().max(16).optional(),

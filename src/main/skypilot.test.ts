@@ -1,32 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
 import { configFile } from './config.ts'
-import { nodesReachUsAt, skyClouds } from './skypilot.ts'
+import { skyClouds } from './skypilot.ts'
 
 const here = { controlUrl: 'http://127.0.0.1:8080', publicUrl: undefined, publicGatewayUrl: undefined }
 const open = { publicUrl: 'https://control.example/', publicGatewayUrl: 'https://gateway.example' }
-
-describe('the address that nodes are told', () => {
-  test('is the public one, where machines are elsewhere', () => {
-    assert.equal(nodesReachUsAt('aws', { onThisHost: false }, { ...here, ...open }), 'https://control.example')
-  })
-
-  test('is our own, where the operator says that machines are this very host', () => {
-    assert.equal(nodesReachUsAt('slurm', { onThisHost: true }, here), here.controlUrl)
-  })
-
-  test.each([
-    [{}, /FLIGHTDECK_PUBLIC_GATEWAY_URL/],
-    [{ ...open, publicUrl: undefined }, /FLIGHTDECK_PUBLIC_URL/],
-    [{ ...open, publicUrl: 'http://control.example' }, /in the clear/],
-    [{ ...open, publicUrl: 'https://127.0.0.1:8080' }, /own address/],
-    [{ ...open, publicUrl: 'https://localhost' }, /own address/],
-    [{ ...open, publicGatewayUrl: 'nonsense' }, /not an address/],
-  ])('is refused before anything is asked for where nodes could not use it (%o)', (given, why) => {
-    assert.throws(() => nodesReachUsAt('aws', { onThisHost: false }, { ...here, ...given }), why)
-    assert.throws(() => nodesReachUsAt('aws', { onThisHost: false }, { ...here, ...given }), /"onThisHost": true/)
-  })
-})
 
 describe('the configuration', () => {
   test('names each cloud, and each becomes one with limits of its own', () => {
@@ -34,7 +12,16 @@ describe('the configuration', () => {
     const config = configFile.parse({ skypilot }).skypilot
     assert.ok(config)
     const agent = { version: '1', artefacts: ['agent.cjs', 'loop.sh'].map((file) => artefact(file)) }
-    const terms = { ...here, ...open, token: undefined, install: 'abc', agent, loadLimitMs: 1, drainLimitMs: 1 }
+    const terms = {
+      ...here,
+      ...open,
+      token: undefined,
+      fingerprint: null,
+      install: 'abc',
+      agent,
+      loadLimitMs: 1,
+      drainLimitMs: 1,
+    }
     const { clouds, close } = skyClouds({ ...terms, config })
     close()
     assert.deepEqual(

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { Cloud } from '../clouds/cloud.ts'
 import { SkyApi } from '../clouds/skypilot/api.ts'
 import { SkyLaunches } from '../clouds/skypilot/launches.ts'
@@ -8,15 +7,16 @@ import type { CloudTraits } from '../core/decide-node.ts'
 import { sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ArtefactIndex } from './build.ts'
+import { nodesReachUsAt, type PublicAddresses } from './public-address.ts'
 import type { SkyCloudConfig, SkypilotConfig } from './skypilot-config.ts'
 
-export interface SkyOptions {
+export interface SkyOptions extends PublicAddresses {
   readonly config: SkypilotConfig
   readonly install: string
   /** Where this process itself is reached, on loopback. */
   readonly controlUrl: string
-  readonly publicUrl: string | undefined
-  readonly publicGatewayUrl: string | undefined
+  /** What machines pin at the public address. */
+  readonly fingerprint: string | null
   readonly token: string | undefined
   readonly agent: ArtefactIndex
   readonly loadLimitMs: number
@@ -40,7 +40,7 @@ export function skyClouds(options: SkyOptions): SkyClouds {
     const { regions, gpus, spot, nodeBin } = given
     const task = {
       controlUrl,
-      controlFingerprint: null,
+      controlFingerprint: controlUrl.startsWith('https:') ? options.fingerprint : null,
       agent: downloadOf(agent, controlUrl, 'agent.cjs'),
       loop: downloadOf(agent, controlUrl, 'loop.sh'),
       nodeBin,
@@ -59,31 +59,6 @@ function downloadOf({ version, artefacts }: ArtefactIndex, controlUrl: string, n
   const found = artefacts.find(({ file }) => file === name)
   if (!found) throw new Error(`The agent was built without ${name}.`)
   return { url: `${controlUrl}/downloads/agent/${version}/${name}`, sha256: found.sha256 }
-}
-
-/**
- * The address that a cloud's nodes call. A node that cannot reach us is paid for and never joins, so this is checked
- * before the first one is asked for.
- */
-export function nodesReachUsAt(
-  cloud: string,
-  { onThisHost }: Pick<SkyCloudConfig, 'onThisHost'>,
-  where: Pick<SkyOptions, 'controlUrl' | 'publicUrl' | 'publicGatewayUrl'>,
-): string {
-  if (onThisHost) return where.controlUrl
-  refuseUnreachable(cloud, 'FLIGHTDECK_PUBLIC_GATEWAY_URL', 'the gateway', where.publicGatewayUrl)
-  return refuseUnreachable(cloud, 'FLIGHTDECK_PUBLIC_URL', 'the control plane', where.publicUrl)
-}
-
-function refuseUnreachable(cloud: string, name: string, what: string, url: string | undefined): string {
-  const remedy = `Set ${name} to the https address at which machines in "${cloud}" reach ${what}, or, where they are this very machine, "onThisHost": true for that cloud.`
-  if (!url) throw new Error(`Machines in "${cloud}" could not reach ${what}: it listens on loopback only. ${remedy}`)
-  if (!URL.canParse(url)) throw new Error(`${name} is not an address: ${url}. ${remedy}`)
-  const { protocol, hostname } = new URL(url)
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && /^127\./.test(hostname))
-  if (loopback) throw new Error(`${name} is ${url}, which is another machine's own address in "${cloud}". ${remedy}`)
-  if (protocol !== 'https:') throw new Error(`${name} is ${url}: plain HTTP would carry tokens in the clear. ${remedy}`)
-  return url.replace(/\/+$/, '')
 }
 
 // Minutes until a machine is seen, as other launchers allow: bare metal and queues take their time. Guesses elsewhere.

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { startApi } from '../api/server.ts'
+import type { Clouds } from '../clouds/cloud.ts'
 import { LocalCloud } from '../clouds/local/local.ts'
 import { ensureFirstAdmin } from '../commands/operators.ts'
 import { Continuity } from '../control/continuity.ts'
@@ -11,6 +12,7 @@ import { tokenPrefixes } from '../core/tokens.ts'
 import { version } from '../core/version.ts'
 import { randomName, randomToken, sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
+import { hostPort, loopbackUrl } from '../lib/host.ts'
 import { type Log, makeLog } from '../lib/log.ts'
 import { makeVault } from '../lib/vault.ts'
 import { chooseDatabase } from '../store/choose.ts'
@@ -24,14 +26,15 @@ import {
   priceOf,
   projectRoot,
   readConfig,
-  refuseUnlessLoopback,
   secretFile,
   secretKey,
   settingsOf,
 } from './config.ts'
 import { gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
+import { lookAtPublicAddress, type PublicAddresses, publicAddresses } from './public-address.ts'
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
+import { type InstallTls, installTls } from './tls.ts'
 
 export interface UpOptions {
   readonly data?: string
@@ -57,9 +60,6 @@ export async function up(options: UpOptions): Promise<Up> {
   const dataDir = dataDirOf(options.data)
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
-  refuseUnlessLoopback(config.listen.host)
-  refuseUnlessLoopback(config.gateway.host)
-  const addresses = publicAddresses(config)
   const log = makeLog('control')
   options.say(`flightdeck ${version}: data in ${dataDir}`)
   const { store, kind, stopDatabase } = await openDatabase(dataDir, config, log, options.say)
@@ -69,23 +69,26 @@ export async function up(options: UpOptions): Promise<Up> {
   const deps = { store, clock: systemClock, settings, vault }
   const adminToken = await firstAdmin(deps, dataDir)
   const ports = await keptPorts(dataDir, options, config)
+  const addresses = publicAddresses(config, process.env, ports)
+  const tls = await installTls(config, addresses, { store, vault, install, dataDir, log })
   const api = await startApi({
     ...deps,
     log,
     listen: { host: config.listen.host, port: ports.control },
+    certificate: tls.control.certificate,
     gatewayTokenHash: sha256(gatewayToken(dataDir)),
     agentDir: join(projectRoot, 'dist', 'agent'),
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
-  const agent = await builtAgent()
-  const local = localCloud(config, agent, { install, dataDir, controlUrl: api.url })
-  const sky = cloudsOfSkyPilot(config, agent, { install, controlUrl: api.url, ...addresses })
+  const { fingerprint } = tls.control
+  const where = { ...addresses, install, dataDir, controlUrl: api.url, fingerprint }
+  const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
   const loops = await startLoops(
     store,
     {
       db: store.db,
-      clouds: new Map([local, ...(sky?.clouds ?? [])].map((cloud) => [cloud.name, cloud])),
+      clouds,
       clock: systemClock,
       log,
       settings,
@@ -95,18 +98,19 @@ export async function up(options: UpOptions): Promise<Up> {
     },
     { server: serverName(dataDir), observe: api.observePass },
   )
-  const gatewayUrl = `http://${config.gateway.host}:${ports.gateway}`
-  const gateway =
-    options.gateway === false
-      ? null
-      : keepGateway({ dataDir, controlUrl: api.url, gatewayUrl, publicUrl: addresses.publicGatewayUrl, log })
+  const gatewayUrl = loopbackUrl(config.gateway.host, ports.gateway)
+  const reached = { controlUrl: api.url, gatewayUrl, publicUrl: addresses.publicGatewayUrl }
+  const served = { listen: hostPort(config.gateway.host, ports.gateway), tls: tls.gateway }
+  const gateway = options.gateway === false ? null : keepGateway({ dataDir, ...reached, ...served, log })
   keepForCli(dataDir, api.url)
-  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken })
+  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken, ...addresses, tls })
+  checkPublicAddress(options.say, addresses, install, tls)
   async function stop(): Promise<void> {
     await loops.stop()
-    sky?.close()
+    closeClouds()
     await gateway?.stop()
     await api.close()
+    tls.close()
     await store.close()
     await stopDatabase()
   }
@@ -187,12 +191,21 @@ async function builtAgent(): Promise<BuiltAgent> {
   return { index: built.index, dir: join(projectRoot, 'dist', 'agent', built.index.version) }
 }
 
+interface CloudsUp {
+  readonly clouds: Clouds
+  close(): void
+}
+
+type Where = Pick<SkyOptions, 'install' | 'controlUrl' | 'fingerprint' | keyof PublicAddresses> & { dataDir: string }
+
+function cloudsOf(config: Config, agent: BuiltAgent, where: Where): CloudsUp {
+  const sky = cloudsOfSkyPilot(config, agent, where)
+  const all = [localCloud(config, agent, where), ...(sky?.clouds ?? [])]
+  return { clouds: new Map(all.map((cloud) => [cloud.name, cloud])), close: () => sky?.close() }
+}
+
 /** None where the configuration names no API server. */
-function cloudsOfSkyPilot(
-  config: Config,
-  agent: BuiltAgent,
-  where: Pick<SkyOptions, 'install' | 'controlUrl' | 'publicUrl' | 'publicGatewayUrl'>,
-): SkyClouds | null {
+function cloudsOfSkyPilot(config: Config, agent: BuiltAgent, where: Omit<Where, 'dataDir'>): SkyClouds | null {
   if (!config.skypilot) return null
   return skyClouds({
     ...where,
@@ -202,14 +215,6 @@ function cloudsOfSkyPilot(
     loadLimitMs: config.local.loadLimitS * 1_000,
     drainLimitMs: config.local.drainLimitS * 1_000,
   })
-}
-
-/** How machines elsewhere reach us: a proxy with a certificate stands in front, for we listen on loopback. */
-function publicAddresses(config: Config): { publicUrl: string | undefined; publicGatewayUrl: string | undefined } {
-  return {
-    publicUrl: process.env.FLIGHTDECK_PUBLIC_URL || config.publicUrl,
-    publicGatewayUrl: process.env.FLIGHTDECK_PUBLIC_GATEWAY_URL || config.publicGatewayUrl,
-  }
 }
 
 /** Agents and gateways know our ports from their birth, so a port that was chosen once is kept over restarts. */
@@ -230,17 +235,36 @@ async function keptPorts(
   return { control, gateway }
 }
 
-function sayWhereToGo(
-  say: (line: string) => void,
-  {
-    dataDir,
-    url,
-    gatewayUrl,
-    adminToken,
-  }: { dataDir: string; url: string; gatewayUrl: string; adminToken: string | null },
-): void {
-  say(`Control API: ${url}`)
-  say(`Gateway (OpenAI-compatible): ${gatewayUrl}/v1`)
+interface WhereToGo extends PublicAddresses {
+  readonly dataDir: string
+  readonly url: string
+  readonly gatewayUrl: string
+  readonly adminToken: string | null
+  readonly tls: InstallTls
+}
+
+function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
+  const { dataDir, url, gatewayUrl, adminToken, publicUrl, publicGatewayUrl, tls } = where
+  say(`Control API: ${url}${publicUrl ? `, from elsewhere ${publicUrl}` : ''}`)
+  say(
+    `Gateway (OpenAI-compatible): ${gatewayUrl}/v1${publicGatewayUrl ? `, from elsewhere ${publicGatewayUrl}/v1` : ''}`,
+  )
+  if (tls.authority) {
+    const { file, fingerprint } = tls.authority
+    say(`TLS by the authority of this install, sha256 ${fingerprint}; clients elsewhere trust ${file}`)
+  }
   if (adminToken) say(`Admin token, shown this once (also in ${join(dataDir, 'cli.json')}): ${adminToken}`)
   say('Ready. Try `bin/flightdeck launch sim-small`; Ctrl-C stops the control plane, machines go on.')
+}
+
+/** Told when it is known; nothing waits for it. */
+function checkPublicAddress(
+  say: (line: string) => void,
+  { publicUrl }: PublicAddresses,
+  install: string,
+  { control, authority }: InstallTls,
+): void {
+  if (!publicUrl?.startsWith('https:')) return
+  const ca = control.fingerprint === null ? null : (authority?.cert ?? null)
+  void lookAtPublicAddress({ url: publicUrl, install, ca }).then((found) => found && say(`Warning: ${found}`))
 }

@@ -3,6 +3,7 @@ import { Migrator } from 'kysely/migration'
 import pg from 'pg'
 import { spine } from './migrations/0001_spine.ts'
 import { asks } from './migrations/0002_asks.ts'
+import { authority } from './migrations/0005_authority.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -74,7 +75,9 @@ export async function openStore(
 async function migrate(config: pg.PoolConfig): Promise<void> {
   const pool = new pg.Pool({ ...config, max: 1, application_name: 'flightdeck-migrate' })
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
-  const provider = { getMigrations: async () => ({ '0001_spine': spine, '0002_asks': asks }) }
+  const provider = {
+    getMigrations: async () => ({ '0001_spine': spine, '0002_asks': asks, '0005_authority': authority }),
+  }
   const { error } = await new Migrator({ db, provider }).migrateToLatest().finally(() => db.destroy())
   if (error) throw error
 }

@@ -71,9 +71,13 @@ export async function readStatus(db: Db, gatewaysSince: number): Promise<StatusR
 }
 
 /** True when the database answers a question that needs nothing but itself. */
-export async function databaseAnswers(db: Db): Promise<boolean> {
-  return sql`select 1`.execute(db).then(
-    () => true,
-    () => false,
-  )
+export async function installInReach(db: Db): Promise<string | null> {
+  return db
+    .selectFrom('install')
+    .select('id')
+    .executeTakeFirst()
+    .then(
+      (row) => row?.id ?? null,
+      () => null,
+    )
 }

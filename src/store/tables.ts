@@ -26,6 +26,8 @@ export interface Database {
     paused_by: Maybe<string>
     sweep_armed: Generated<boolean>
     guard: Maybe<string>
+    /** Certificate and key of the install's own authority, sealed. */
+    authority: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>
   }
   tenants: { id: string; name: string; created_at: Time }
   operators: {
@@ -61,7 +63,14 @@ export interface Database {
     previous_hash: string
     hash: string
   }
-  gateways: { id: string; url: string; started_at: Time; seen_at: Time; table_version: Maybe<string> }
+  gateways: {
+    id: string
+    url: string
+    fingerprint: Maybe<string>
+    started_at: Time
+    seen_at: Time
+    table_version: Maybe<string>
+  }
   deployments: {
     id: string
     tenant_id: string

@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)
+export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/)
 export const token = z.string().min(16).max(512)
 
 export const failureSchema = z.object({
@@ -58,13 +59,16 @@ export const engineSpec = z.object({
 })
 export type EngineSpec = z.infer<typeof engineSpec>
 
+/** Where to dial. `fingerprint`: of the authority to pin there; null: the machine's own authorities. */
+const gateways = z.array(z.object({ id: text(64), url: text(512), fingerprint: sha256Hex.nullable().default(null) }))
+
 export const joinReply = z.object({
   nodeId: text(64),
   credential: token,
   engine: engineSpec,
   /** Secrets for the engine's environment (HF_TOKEN, ...): kept in memory and in a file of mode 0600, never logged. */
   secrets: z.record(text(128), text(8_192)),
-  gateways: z.array(z.object({ id: text(64), url: text(512) })),
+  gateways,
   heartbeatMs: count,
   leaseMs: count,
 })
@@ -103,7 +107,7 @@ export const orders = ['run', 'drain', 'end'] as const
 export const agentReply = z.object({
   order: z.enum(orders),
   drainDeadlineMs: count.nullable(),
-  gateways: z.array(z.object({ id: text(64), url: text(512) })),
+  gateways,
   heartbeatMs: count,
   leaseMs: count,
 })

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import { orders } from './agent.ts'
+import { orders, sha256Hex } from './agent.ts'
 import { reverse } from './paths.ts'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)
-const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/)
 
 /** One node as the gateways see it: every joined node that is not gone, so that its upgrade can be checked. */
 export const routedNode = z.object({
@@ -72,6 +71,8 @@ export const gatewayReport = z.object({
   gatewayId: text(64),
   /** Where agents dial this gateway process. */
   url: text(512),
+  /** Of the authority that they pin; null: their machines' own authorities. */
+  fingerprint: sha256Hex.nullable().default(null),
   startedAt: z.iso.datetime(),
   tableVersion: text(64).nullable(),
   batch: count.nullable(),

@@ -60,7 +60,13 @@ export type DeploymentRequest = z.infer<typeof deploymentRequest>
 /** Every call of the control plane: the server, the OpenAPI document, the client and the role test are made from it. */
 export const routes = {
   health: route('GET', '/api/health', 'anyone', 'Is the process up, and does its database answer', {
-    reply: z.object({ ok: z.boolean(), version: z.string(), database: z.boolean() }),
+    reply: z.object({
+      ok: z.boolean(),
+      version: z.string(),
+      database: z.boolean(),
+      /** Which install answers, so that a public address can be checked; null while the database is away. */
+      install: z.string().nullable(),
+    }),
   }),
   openapi: route('GET', '/api/openapi.json', 'anyone', 'This document', { reply: z.record(z.string(), z.unknown()) }),
   metrics: route('GET', '/metrics', 'viewer', 'Prometheus metrics of this process', { reply: z.string() }),

@@ -192,9 +192,10 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
     join(import.meta.dirname, 'scripted-engine.ts'),
   ]
   const scripts = Object.entries(options.scripts ?? {})
+  const { listen, gateway, ...config } = options.config ?? {}
   return {
-    listen: { port },
-    gateway: { port: gatewayPort },
+    listen: { port, ...(listen as object) },
+    gateway: { port: gatewayPort, ...(gateway as object) },
     graceS: 0,
     heartbeatS: 1,
     models: scripts.map(([name, { engine: preset = 'vllm', ...script }]) => ({
@@ -202,7 +203,7 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
       engine: preset,
       source: JSON.stringify({ startupMs: 300, ...script }),
     })),
-    ...options.config,
+    ...config,
     local: {
       pricePerHourUsd: 3.6,
       maxMachines: 32,

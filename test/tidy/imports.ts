@@ -48,6 +48,7 @@ const packageHomes: Record<string, string[]> = {
   'prom-client': ['src/lib/'],
   commander: ['src/cli/'],
   openai: ['src/main/demo.ts', 'tests'],
+  '@peculiar/*': ['src/lib/certificate.ts'],
   yaml: ['src/clouds/skypilot/', 'tests'],
   esbuild: ['src/main/build.ts'],
   vitest: ['tests', 'vitest.config.ts'],

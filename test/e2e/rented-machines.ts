@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { SimSkyPilot } from '../../src/sim/skypilot.ts'
+
+/** What a machine was started with, as the API server was told it. */
+export interface Rented {
+  readonly name: string
+  readonly envs: Readonly<Record<string, string>>
+}
+
+const lookMs = 20
+
+/**
+ * The fake API server with machines that are processes: each runs its task as a rented machine would, with nothing of
+ * ours in its environment but the task's own variables, and ends when its cluster does.
+ */
+export class RentedMachines {
+  readonly sky = new SimSkyPilot()
+  readonly rented: Rented[] = []
+  readonly home = mkdtempSync(join(tmpdir(), 'fd-rented-'))
+  readonly #running = new Map<string, ChildProcess>()
+  readonly #timer = setInterval(() => this.#look(), lookMs)
+
+  start(): Promise<string> {
+    const smi = join(this.home, 'nvidia-smi')
+    writeFileSync(smi, '#!/bin/sh\necho "0, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"\n')
+    chmodSync(smi, 0o755)
+    return this.sky.start()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    for (const name of [...this.#running.keys()]) this.#end(name)
+    await this.sky.stop()
+    rmSync(this.home, { recursive: true, force: true })
+  }
+
+  #look(): void {
+    for (const body of this.sky.posted.slice(this.rented.length)) this.#begin(String(body['task']))
+    for (const name of this.#running.keys()) {
+      const ended = [...this.sky.requests.values()].some(
+        (asked) => asked.verb === 'sky.down' && asked.clusterName === name,
+      )
+      if (ended && !this.sky.machines.has(name)) this.#end(name)
+    }
+  }
+
+  #begin(text: string): void {
+    const task = parse(text) as { name: string; run: string; envs: Record<string, string>; secrets: object }
+    this.rented.push({ name: task.name, envs: task.envs })
+    const { PATH = '' } = process.env
+    // Each finds the one H100 that was ordered.
+    const env = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...task.envs, ...task.secrets }
+    const child = spawn('/bin/bash', ['-c', task.run], { detached: true, stdio: 'ignore', env })
+    this.#running.set(task.name, child)
+  }
+
+  #end(name: string): void {
+    const child = this.#running.get(name)
+    this.#running.delete(name)
+    // The loop takes it as the end of its job, and with it goes the engine.
+    if (child?.pid !== undefined && child.exitCode === null) process.kill(child.pid, 'SIGTERM')
+  }
+}
+
+/** An address of this machine that is not loopback: what is served there is served to others. */
+export function addressBeyondLoopback(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const found = all.find(({ internal, family }) => !internal && family === 'IPv4')
+  if (!found) throw new Error('This test needs a network interface besides loopback.')
+  return found.address
+}
