@@ -1,7 +1,15 @@
 import { isOver, launchTable } from '../core/launch-table.ts'
 import { stepOf } from '../core/machine-table.ts'
-import { isPhase, type Phase, type PhasePast, type Progress, phaseOfStates, progressOf } from '../core/phases.ts'
-import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
+import {
+  isAgentPhase,
+  isPhase,
+  type Phase,
+  type PhasePast,
+  type Progress,
+  phaseOfStates,
+  progressOf,
+} from '../core/phases.ts'
+import type { AttemptRow, LaunchRow, PhaseRow } from '../store/read-launches.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { costAt, iso, maybeIso } from './present-time.ts'
 
@@ -70,6 +78,7 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     offers: [...row.offers],
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
     phases: phasesOf(row, attempts),
+    steps: attempts.flatMap(stepsOf),
   }
 }
 
@@ -107,4 +116,22 @@ function phasesOf(row: LaunchRow, attempts: readonly AttemptRow[]): LaunchDetail
     ),
   )
   return [queued, ...told]
+}
+
+/** Each step lasts until the next one; the last one until the machine speaks for itself, or its phase is over. */
+function stepsOf({ id, steps, phases }: AttemptRow): LaunchDetail['steps'] {
+  const joined = phases.find(({ phase }) => isAgentPhase(phase))
+  return steps.flatMap(({ text, startedAt }, i) => {
+    const within = phases.findLast((phase) => phase.startedAt <= startedAt) ?? phases[0]
+    if (!within || !isPhase(within.phase)) return []
+    const lastUntil = joined && startedAt < joined.startedAt ? joined.startedAt : phaseEnd(phases, within)
+    const endedAt = maybeIso(steps[i + 1]?.startedAt ?? lastUntil)
+    return [{ attemptId: id, phase: within.phase, text, startedAt: iso(startedAt), endedAt }]
+  })
+}
+
+/** What a cloud works on goes on from one of our phases to the next, until the attempt has no open one. */
+function phaseEnd(phases: readonly PhaseRow[], within: PhaseRow): number | null {
+  if (isAgentPhase(within.phase)) return within.endedAt
+  return phases.some(({ endedAt }) => endedAt === null) ? null : (phases.at(-1)?.endedAt ?? null)
 }

@@ -4,11 +4,11 @@ import { defaultSignalAges } from '../core/health.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { nodeStates } from '../core/node-table.ts'
 import type { PhasePast } from '../core/phases.ts'
-import type { LaunchRow } from '../store/read-launches.ts'
+import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
 import type { NodeRow } from '../store/read-nodes.ts'
 import type { LoopRow } from '../store/read-status.ts'
 import { offer } from './api-for-tests.ts'
-import { presentLaunch } from './present-launch.ts'
+import { presentLaunch, presentLaunchDetail } from './present-launch.ts'
 import { presentNode } from './present-node.ts'
 import { presentStatus } from './present-status.ts'
 
@@ -218,4 +218,40 @@ test('a loop is late when due rows are left alone, not when there is nothing to 
     ['sight', 'a', false],
   ])
   expect(view.nodes.ready).toBe(0)
+})
+
+function stepsOf(phases: AttemptRow['phases'], steps: AttemptRow['steps']) {
+  const node = { nodeId: 'no-1', nodeName: 'fd-a-1', nodeState: 'booting' as const }
+  const over = { closedAt: null, outcome: null, failure: null, closedMicroUsd: 0, open: [] }
+  const attempt: AttemptRow = { id: 'at-1', ordinal: 1, offer, ...node, openedAt: 0, ...over, phases, steps }
+  const detail = presentLaunchDetail(launchRow({}), [attempt], { now, queue: [], pastOf: () => new Map() })
+  return detail.steps.map(({ phase, text, startedAt, endedAt }) => [
+    phase,
+    text,
+    Date.parse(startedAt),
+    endedAt === null ? null : Date.parse(endedAt),
+  ])
+}
+
+const phaseAt = (phase: string, startedAt: number, endedAt: number | null) => ({
+  phase,
+  startedAt,
+  endedAt,
+  percent: null,
+})
+
+test('each step lasts until the next one, also from one phase to another, and the last one until the machine speaks', () => {
+  const steps = [
+    { text: 'Launching', startedAt: 1_000 },
+    { text: 'Job submitted', startedAt: 5_000 },
+  ]
+  const booting = [phaseAt('requesting', 0, 2_000), phaseAt('booting', 2_000, null)]
+  expect(stepsOf(booting, steps)).toEqual([
+    ['requesting', 'Launching', 1_000, 5_000],
+    ['booting', 'Job submitted', 5_000, null],
+  ])
+  const joined = [phaseAt('requesting', 0, 2_000), phaseAt('booting', 2_000, 9_000), phaseAt('joined', 9_000, null)]
+  expect(stepsOf(joined, steps).at(-1)).toEqual(['booting', 'Job submitted', 5_000, 9_000])
+  const given = [phaseAt('requesting', 0, 2_000), phaseAt('booting', 2_000, 7_000)]
+  expect(stepsOf(given, steps).at(-1)).toEqual(['booting', 'Job submitted', 5_000, 7_000])
 })

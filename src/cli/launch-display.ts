@@ -58,11 +58,12 @@ export function jsonDisplay(terminal: Terminal): Display {
   let before = ''
   return {
     show({ launch }) {
-      const { id, state, phase, percent, etaMs, queuePlace, nodeId, failure, costMicroUsd, attempts } = launch
+      const { id, state, phase, percent, etaMs, queuePlace, nodeId, failure, costMicroUsd, attempts, steps } = launch
       const change = {
         id,
         state,
         phase,
+        step: steps.at(-1)?.text ?? null,
         percent,
         etaMs,
         queuePlace,

@@ -12,6 +12,7 @@ import {
   now,
   phase,
   queuedLaunch,
+  step,
 } from './test-views.ts'
 
 const quiet = { lastLine: null, trouble: null }
@@ -86,4 +87,39 @@ test('where nothing can be redrawn, each change is told once', () => {
     '    12s  attempt 1 failed: The weights file is damaged.',
     '    12s  failed',
   ])
+})
+
+const booting = () =>
+  launch({
+    phase: 'booting',
+    phases: [phase('queued', 0, 1), phase('requesting', 1, 6), phase('booting', 6, null)],
+    steps: [
+      step('requesting', 'Optimizing', 1, 2),
+      step('requesting', 'Launching (pending: Resources)', 2, 6),
+      step('booting', 'Preparing SkyPilot runtime (2/3 - dependencies)', 6, null),
+    ],
+  })
+
+test('what a cloud works on stands below the phase that it belongs to, each with its time', () => {
+  expect(progressLines({ launch: booting(), now: now(8.5), ...quiet }, ascii(72)).slice(1, -1)).toEqual([
+    '  + queued             1.0s',
+    '  + requesting         5.0s',
+    '         1.0s  Optimizing',
+    '         4.0s  Launching (pending: Resources)',
+    '  > booting            2.5s',
+    '         2.5s  Preparing SkyPilot runtime (2/3 - dependencies)',
+    '  . joined',
+  ])
+})
+
+test('a screen without room for every step shows the latest ones', () => {
+  const lines = progressLines({ launch: booting(), now: now(8.5), ...quiet }, { ...ascii(72), rows: 10 })
+  expect(lines.length).toBeLessThanOrEqual(10)
+  expect(lines.join('\n')).toContain('dependencies')
+  expect(lines.join('\n')).not.toContain('Optimizing')
+})
+
+test('a transcript has a line for every step, as it happens', () => {
+  const before = { ...booting(), steps: booting().steps.slice(0, 2) }
+  expect(changeLines(before, booting(), now(6))).toEqual(['   6.0s    Preparing SkyPilot runtime (2/3 - dependencies)'])
 })

@@ -8,6 +8,7 @@ import type { Look } from './terminal.ts'
 
 type Attempt = LaunchDetail['attempts'][number]
 type PhaseRow = LaunchDetail['phases'][number]
+type StepRow = LaunchDetail['steps'][number]
 type Offer = Attempt['offer']
 
 export interface ProgressFrame {
@@ -82,6 +83,7 @@ function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look)
   const seen = currentPhases(launch)
   const stuck = hasFailed(launch) || isOver(launch.state) || launch.state === 'ending'
   const lines = seen.map((row) => phaseLine(row, launch, now, stuck, look))
+  const steps = currentSteps(launch).slice(-Math.max(0, room - 2 - lines.length))
   const hidden = Math.max(0, lines.length - Math.max(1, room - 1))
   if (hidden > 0) {
     const doneMs = seen.slice(0, hidden).reduce((sum, row) => sum + msBetween(row.startedAt, row.endedAt, now), 0)
@@ -91,9 +93,29 @@ function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look)
       look.paint.dim(cut(`  ${mark('done', look)} ${hidden} phases  ${humanMs(doneMs)}`, look.columns)),
     )
   }
+  if (hidden === 0) putSteps(lines, seen, steps, (step) => stepLine(step, now, look))
   const next = stuck || launch.state === 'live' ? undefined : phases[phases.indexOf(launch.phase) + 1]
   if (next && room > 2) lines.push(look.paint.dim(cut(`  ${mark('next', look)} ${phaseWords(next)}`, look.columns)))
   return lines
+}
+
+/** The steps of the attempt that runs, until it serves: then they are no news. */
+function currentSteps(launch: LaunchDetail): StepRow[] {
+  if (launch.state === 'live') return []
+  return launch.steps.filter(({ attemptId }) => attemptId === launch.attempts.at(-1)?.id)
+}
+
+/** Each below the phase that it began in. */
+function putSteps(lines: string[], seen: readonly PhaseRow[], steps: readonly StepRow[], show: (s: StepRow) => string) {
+  for (let i = seen.length - 1; i >= 0; i--) {
+    const mine = steps.filter(({ attemptId, phase }) => attemptId === seen[i]?.attemptId && phase === seen[i]?.phase)
+    lines.splice(i + 1, 0, ...mine.map(show))
+  }
+}
+
+function stepLine({ text, startedAt, endedAt }: StepRow, now: number, look: Look): string {
+  const took = humanMs(msBetween(startedAt, endedAt, now))
+  return look.paint.dim(cut(`      ${padStart(took, 7)}  ${plainLine(text)}`, look.columns))
 }
 
 function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, stuck: boolean, look: Look): string {
@@ -143,6 +165,7 @@ export function changeLines(before: LaunchDetail | null, launch: LaunchDetail, n
     }
   }
   for (const row of launch.phases) if (!known.has(phaseKey(row))) lines.push(phaseChange(row, launch))
+  for (const { text } of launch.steps.slice(before?.steps.length ?? 0)) lines.push(`  ${plainLine(text)}`)
   if (launch.queuePlace !== null && launch.queuePlace !== before?.queuePlace) {
     lines.push(`place ${launch.queuePlace} in the queue`)
   }

@@ -49,6 +49,15 @@ export const phase = (name: PhaseName, from: number, to: number | null, percent:
   percent,
 })
 
+/** What the cloud of the attempt worked on; `to` null while it does. */
+export const step = (name: PhaseName, text: string, from: number, to: number | null) => ({
+  attemptId: 'at-0000000001',
+  phase: name,
+  text,
+  startedAt: at(from),
+  endedAt: to === null ? null : at(to),
+})
+
 export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   id: 'la-0000000001',
   state: 'attempting',
@@ -76,6 +85,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   offers: [offer],
   attempts: [attempt()],
   phases: [phase('queued', 0, 1), phase('requesting', 1, 3), phase('weights_load', 3, null, 50)],
+  steps: [],
   ...over,
 })
 

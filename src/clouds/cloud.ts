@@ -36,6 +36,15 @@ export interface AskSeen {
 /** A machine that the cloud may charge for, or may still make: all but an ask that is over and left nothing. */
 export const maybeThere = ({ ask }: ListedMachine): boolean => ask === undefined || ask.machine || ask.open
 
+/** What a cloud works on for a machine, as it happens. It is shown to people; nothing is decided by it. */
+export interface MachineStep {
+  readonly name: string
+  /** Its place among the machine's steps, the same however often it is told; null where it has none. */
+  readonly n: number | null
+  readonly text: string
+}
+export type HearStep = (step: MachineStep) => void
+
 export interface Cloud {
   readonly name: string
   readonly traits: CloudTraits
@@ -45,6 +54,8 @@ export interface Cloud {
   ensureGone(name: string): Promise<void>
   /** One bulk look at every machine with this install's tag. @throws when the cloud does not answer. */
   listMachines(): Promise<ListedMachine[]>
+  /** From now on tells what it works on, where it says so before the machine speaks. */
+  onStep?(hear: HearStep): void
 }
 
 export type Clouds = ReadonlyMap<string, Cloud>

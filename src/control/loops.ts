@@ -11,6 +11,7 @@ import { nodeLoop } from './node.ts'
 import { firstOffers, offersLoop } from './offers.ts'
 import { sightLoop } from './sight.ts'
 import { spendLoop } from './spend.ts'
+import { keepSteps } from './steps.ts'
 import { sweepLoop } from './sweep.ts'
 
 /** Everything that runs by itself. A new loop is added here and nowhere else. */
@@ -50,6 +51,7 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
     realms: [...deps.clouds.keys()],
     ...driver,
   }
+  const steps = keepSteps(deps)
   const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
     if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)
@@ -63,6 +65,7 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
     async stop(): Promise<void> {
       await unlisten()
       await Promise.all(driven.map((loop) => loop.stop()))
+      await steps.stop()
     },
   }
 }

@@ -31,6 +31,8 @@ export type Phase = (typeof phases)[number]
 /** Phases that the agent reports; the others follow from the states of launch and node. */
 export const agentPhases = phases.slice(phases.indexOf('joined'), phases.indexOf('ready')) as readonly Phase[]
 
+export const isAgentPhase = (name: string): name is Phase => (agentPhases as readonly string[]).includes(name)
+
 export const isPhase = (name: string): name is Phase => (phases as readonly string[]).includes(name)
 
 /** The phase that the states alone tell; while a node loads, the agent's last report is more precise. */

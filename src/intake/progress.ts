@@ -1,5 +1,5 @@
 import { Failure } from '../core/failure.ts'
-import { agentPhases, type Phase } from '../core/phases.ts'
+import { isAgentPhase } from '../core/phases.ts'
 import { storable } from '../lib/canonical.ts'
 import { oncePer } from '../lib/once-per.ts'
 import { nudge } from '../store/claims.ts'
@@ -80,8 +80,6 @@ async function saveReport(tx: Tx, node: KnownNode, report: ProgressReport, now: 
 /** Phases are the way to readiness: a late report about them must not open one that nothing would close. */
 const isStarting = (node: KnownNode): boolean =>
   node.answeredAt === null && ['requesting', 'booting', 'loading'].includes(node.state)
-
-const isAgentPhase = (phase: string): phase is Phase => (agentPhases as readonly string[]).includes(phase)
 
 const hasUnknownPhase = (report: ProgressReport): boolean => report.phases.some(({ phase }) => !isAgentPhase(phase))
 

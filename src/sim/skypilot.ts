@@ -17,6 +17,10 @@ export interface SkyFaults {
   listingLagMs: number
   /** The job of a machine ends as soon as it was submitted. */
   jobsFail: boolean
+  /** What jobs have written so far. */
+  jobLines: readonly string[]
+  /** Streams that are cut in the middle of a line. */
+  cutStreams: number
   /** What a launch fails with, whatever it asks for. */
   launchError: { readonly type: string; readonly message: string } | null
 }
@@ -59,6 +63,8 @@ export class SimSkyPilot {
     busy: 0,
     listingLagMs: 0,
     jobsFail: false,
+    jobLines: ['flightdeck: the agent cannot be fetched'],
+    cutStreams: 0,
     launchError: null,
   }
   readonly machines = new Map<string, Machine>()
@@ -145,7 +151,7 @@ export class SimSkyPilot {
     else if (path === '/api/cancel') this.#cancel(request, body)
     else if (path === '/logs') {
       this.#done(request, null)
-      return response.end('(agent, pid=1) flightdeck: the agent cannot be fetched\n')
+      return response.end(this.faults.jobLines.map((line) => `\u001b[36m(agent, pid=1)\u001b[0m ${line}\n`).join(''))
     } else this.#done(request, this.#valueOf(path, body))
     return send(response, 200, null)
   }
@@ -284,6 +290,12 @@ export class SimSkyPilot {
     const more = (): void => {
       const lines = request.log.slice(sent)
       sent += lines.length
+      if (lines.length > 0 && this.faults.cutStreams > 0) {
+        this.faults.cutStreams -= 1
+        const text = lines.join('\n')
+        response.write(text.slice(0, text.length / 2), () => response.destroy())
+        return
+      }
       if (lines.length > 0) response.write(`${lines.join('\n')}\n`)
       if (!isOpen(request)) response.end()
       else setTimeout(more, this.#stepMs)

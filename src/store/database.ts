@@ -4,6 +4,7 @@ import pg from 'pg'
 import { spine } from './migrations/0001_spine.ts'
 import { asks } from './migrations/0002_asks.ts'
 import { authority } from './migrations/0005_authority.ts'
+import { steps } from './migrations/0009_steps.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -76,7 +77,12 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
   const pool = new pg.Pool({ ...config, max: 1, application_name: 'flightdeck-migrate' })
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   const provider = {
-    getMigrations: async () => ({ '0001_spine': spine, '0002_asks': asks, '0005_authority': authority }),
+    getMigrations: async () => ({
+      '0001_spine': spine,
+      '0002_asks': asks,
+      '0005_authority': authority,
+      '0009_steps': steps,
+    }),
   }
   const { error } = await new Migrator({ db, provider }).migrateToLatest().finally(() => db.destroy())
   if (error) throw error

@@ -38,9 +38,9 @@ async function started(state: NodeState) {
     return node
   }
   const { name } = await load()
-  async function look(ask: AskSeen | null, detail: Record<string, unknown> = {}): Promise<void> {
+  async function look(ask: AskSeen | null): Promise<void> {
     world.deps.clock.pass(1_000)
-    const listed = ask ? [{ name, detail, ask }] : []
+    const listed = ask ? [{ name, ask }] : []
     await saveLook(db, { cloud: cheapOffer.cloud, startedAt: now(), listed }, traits, now())
   }
   const decide = async () => decideNode((await load()).view, traits, now())
@@ -83,11 +83,4 @@ test('a node whose agent has joined is not ended by a late word about its ask', 
   const node = await started('loading')
   await node.look({ open: false, machine: true, refusal: noRoom })
   assert.equal((await node.load()).view.refusal, null)
-})
-
-test('each step is told once, when it begins', async () => {
-  const node = await started('requesting')
-  const ask = { open: true, machine: false, refusal: null }
-  for (const step of ['Optimizing', 'Optimizing', 'Launching']) await node.look(ask, { step })
-  assert.deepEqual(await node.told(), ['node.step: Optimizing', 'node.step: Launching'])
 })

@@ -10,26 +10,22 @@ export interface AskSeen {
   readonly refusal: FailureRecord | null
 }
 
-/** A node that a look covered, with what the look before it said of its ask. */
+/** A node that a look covered. */
 export interface AskedNode {
   readonly id: string
   readonly launchId: string
   readonly state: NodeState
   readonly refused: boolean
-  readonly stepBefore: string | null
-  readonly step: string | null
   readonly ask: AskSeen | undefined
 }
 
 const starting: readonly NodeState[] = ['requesting', 'booting']
 
-/** Writes late refusals and tells of each new step. Returns the nodes that have something to do because of it. */
+/** Writes late refusals. Returns the nodes that have something to do because of it. */
 export async function saveAsksSeen(db: Db, nodes: readonly AskedNode[], now: number): Promise<string[]> {
   const woken: string[] = []
-  for (const { id, launchId, state, refused, stepBefore, step, ask } of nodes) {
+  for (const { id, launchId, state, refused, ask } of nodes) {
     if (!starting.includes(state)) continue
-    if (step !== null && step !== stepBefore)
-      await tellEvent(db, now, { kind: 'node.step', text: step, nodeId: id, launchId })
     if (!ask?.refusal || refused) continue
     const { numUpdatedRows } = await db
       .updateTable('nodes')

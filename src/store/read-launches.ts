@@ -95,6 +95,13 @@ export interface AttemptRow extends CostSoFar {
   readonly outcome: 'served' | 'failed' | 'withdrawn' | null
   readonly failure: FailureRecord | null
   readonly phases: readonly PhaseRow[]
+  readonly steps: readonly StepRow[]
+}
+
+/** What the cloud worked on, and since when. */
+export interface StepRow {
+  readonly text: string
+  readonly startedAt: number
 }
 
 export interface PhaseRow {
@@ -109,13 +116,17 @@ export async function readAttempts(db: Db, launchId: string): Promise<AttemptRow
   const { rows } = await sql<AttemptRow>`
     select a.id, a.ordinal, a.offer, a.node_id as "nodeId", n.name as "nodeName", n.state as "nodeState",
       a.opened_at as "openedAt", a.closed_at as "closedAt", a.outcome, coalesce(a.failure, n.failure) as failure,
-      cost."closedMicroUsd", cost.open, coalesce(p.phases, '[]') as phases
+      cost."closedMicroUsd", cost.open, coalesce(p.phases, '[]') as phases,
+      coalesce(s.steps, '[]') as steps
     from attempts a join nodes n on n.id = a.node_id
     left join lateral (${costOver(sql`g.node_id = a.node_id`)}) cost on true
     left join lateral (
       select json_agg(json_build_object('phase', phase, 'startedAt', extract(epoch from started_at) * 1000,
         'endedAt', extract(epoch from ended_at) * 1000, 'percent', percent) order by started_at, ended_at) as phases
       from phases where attempt_id = a.id) p on true
+    left join lateral (
+      select json_agg(json_build_object('text', text, 'startedAt', extract(epoch from at) * 1000) order by at, n) as steps
+      from steps where attempt_id = a.id) s on true
     where a.launch_id = ${launchId} order by a.ordinal`.execute(db)
   return rows
 }

@@ -34,7 +34,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .leftJoin('sightings as s', 's.name', 'n.name')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open', 'g.heard_at'])
-    .select(['n.launch_id', 'n.refusal', 's.seen', 's.absent_since', 's.detail'])
+    .select(['n.launch_id', 'n.refusal', 's.seen', 's.absent_since'])
     .where('n.cloud', '=', look.cloud)
     .where((eb) =>
       eb.or([
@@ -76,27 +76,21 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
 const isThere = ({ ask }: Listed): boolean => ask === undefined || ask.machine
 const isAsked = ({ ask }: Listed): boolean => ask?.open === true && !ask.machine
 
-const stepIn = (detail: Record<string, unknown> | null | undefined): string | null =>
-  typeof detail?.['step'] === 'string' ? detail['step'] : null
-
 interface CoveredRow {
   readonly id: string
   readonly name: string
   readonly launch_id: string
   readonly state: NodeState
   readonly refusal: unknown
-  readonly detail: Record<string, unknown> | null
 }
 
 function askedNodes(covered: readonly CoveredRow[], look: BulkLook): AskedNode[] {
   const listed = new Map(look.listed.filter(({ ask }) => ask !== undefined).map((one) => [one.name, one]))
   return covered.flatMap((row) => {
-    const { ask, detail } = listed.get(row.name) ?? {}
+    const { ask } = listed.get(row.name) ?? {}
     if (!ask) return []
     const { id, launch_id: launchId, state } = row
-    return [
-      { id, launchId, state, ask, refused: row.refusal !== null, stepBefore: stepIn(row.detail), step: stepIn(detail) },
-    ]
+    return [{ id, launchId, state, ask, refused: row.refusal !== null }]
   })
 }
 

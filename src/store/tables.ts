@@ -124,6 +124,7 @@ export interface Database {
     failure: MaybeJson<FailureRecord>
   }
   phases: { attempt_id: string; phase: string; started_at: Time; ended_at: MaybeTime; percent: Maybe<number> }
+  steps: { attempt_id: string; n: number; at: Time; text: string }
   signals: {
     node_id: string
     heard_at: MaybeTime

@@ -73,6 +73,15 @@ export const phaseView = z.object({
   percent: z.number().nullable(),
 })
 
+/** What the cloud worked on inside a phase, in its own words. */
+export const stepView = z.object({
+  attemptId: id,
+  phase: z.enum(phases),
+  text: text(500),
+  startedAt: time,
+  endedAt: time.nullable(),
+})
+
 export const launchView = z.object({
   id,
   state: z.enum(launchStates),
@@ -106,6 +115,7 @@ export const launchDetail = launchView.extend({
   offers: z.array(offerView),
   attempts: z.array(attemptView),
   phases: z.array(phaseView),
+  steps: z.array(stepView),
 })
 export type LaunchDetail = z.infer<typeof launchDetail>
 

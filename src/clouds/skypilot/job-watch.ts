@@ -1,36 +1,60 @@
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { HearStep } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
+import { shownStep } from './steps.ts'
 
-// A job that cannot fetch or start the agent ends within seconds to minutes; one that ran for so long has an agent.
-const lookAfterMs = [2_000, 10_000, 30_000, 60_000, 120_000, 300_000] as const
+const firstLookMs = 2_000
+// While nothing of the agent is seen, people wait for the next line: often at first, and not for ever.
+const oftenMs = 3_000
+const seldomMs = 15_000
+const oftenUntilMs = 60_000
+const watchUntilMs = 30 * 60_000
+// An agent speaks for itself; that its job ends all the same shows within minutes.
+const afterAgentMs = [10_000, 30_000, 60_000, 120_000, 300_000] as const
 const over = new Set(['SUCCEEDED', 'FAILED', 'FAILED_DRIVER', 'FAILED_SETUP', 'CANCELLED'])
 const evidenceLines = 40
+/** What the run script says last. */
+const agentStarts = /^flightdeck: the agent of .+ starts$/
+const wordsOf: Readonly<Record<string, string>> = {
+  PENDING: 'The job waits for the machine',
+  SETTING_UP: 'The job sets the machine up',
+  RUNNING: 'The job runs',
+}
 
 interface Watched {
   readonly since: number
-  looks: number
+  /** When the agent's start was seen in the job's log. */
+  agentAt: number | null
+  nextAt: number | null
   looking: boolean
+  state: string | null
+  line: string | null
   failure: FailureRecord | null
 }
 
 /**
- * A launch succeeds when its job was submitted, long before the agent speaks. So the job is looked at a few times, and
- * one that has ended is told with its last words. In the background: Slurm's queue was seen to take seven seconds.
+ * A launch succeeds when its job was submitted, long before the agent speaks. So the job and its last lines are looked
+ * at until it does, and one that has ended is told with its last words. In the background: Slurm's queue was seen to
+ * take seven seconds.
  */
 export class JobWatch {
   readonly #api: Pick<SkyApi, 'jobStates' | 'lastLines'>
   readonly #clock: Clock
+  readonly #hear: HearStep
   readonly #watched = new Map<string, Watched>()
 
-  constructor(api: Pick<SkyApi, 'jobStates' | 'lastLines'>, clock: Clock) {
+  constructor(api: Pick<SkyApi, 'jobStates' | 'lastLines'>, clock: Clock, hear: HearStep) {
     this.#api = api
     this.#clock = clock
+    this.#hear = hear
   }
 
   follow(name: string): void {
     if (this.#watched.has(name)) return
-    this.#watched.set(name, { since: this.#clock.now(), looks: 0, looking: false, failure: null })
+    const since = this.#clock.now()
+    const seen = { agentAt: null, looking: false, state: null, line: null, failure: null }
+    this.#watched.set(name, { since, nextAt: since + firstLookMs, ...seen })
   }
 
   forget(name: string): void {
@@ -41,32 +65,55 @@ export class JobWatch {
   failureOf(name: string): FailureRecord | null {
     const watched = this.#watched.get(name)
     if (!watched) return null
-    const dueMs = lookAfterMs[watched.looks]
-    const due = dueMs !== undefined && this.#clock.now() - watched.since >= dueMs
+    const due = watched.nextAt !== null && this.#clock.now() >= watched.nextAt
     if (due && !watched.looking && watched.failure === null) this.#look(name, watched)
     return watched.failure
   }
 
   #look(name: string, watched: Watched): void {
     watched.looking = true
-    watched.looks += 1
-    const done = (failure: FailureRecord | null) => {
-      watched.failure = failure
+    const done = () => {
       watched.looking = false
+      watched.nextAt = nextLook(watched, this.#clock.now())
     }
     // A queue that cannot be read says nothing about the job; the time limit of the attempt stands behind this.
-    this.#endOfJob(name).then(done, () => done(null))
+    this.#lookAt(name, watched).then(done, done)
   }
 
-  async #endOfJob(name: string): Promise<FailureRecord | null> {
-    const states = await this.#api.jobStates(name)
-    const latest = states[0]
-    if (latest === undefined || !over.has(latest)) return null
-    const lines = plainLines(await this.#api.lastLines(name, evidenceLines))
-    const told = lines.findLast((line) => line.startsWith('flightdeck: '))?.slice('flightdeck: '.length)
-    const cause = `The job that brings the agent is over (${latest})${told ? `: ${told}` : ''}.`
-    return failureRecord('node_setup_failed', cause, { evidence: lines.join('\n').slice(-4_000) })
+  async #lookAt(name: string, watched: Watched): Promise<void> {
+    const [state] = await this.#api.jobStates(name)
+    if (state === undefined) return
+    const lines = watched.agentAt === null || over.has(state) ? await this.#linesOf(name) : []
+    if (over.has(state)) watched.failure = failureOfJob(state, lines)
+    if (lines.some((line) => agentStarts.test(line))) watched.agentAt ??= this.#clock.now()
+    this.#tell(name, watched, state, lines)
   }
+
+  #linesOf = async (name: string): Promise<string[]> => plainLines(await this.#api.lastLines(name, evidenceLines))
+
+  #tell(name: string, watched: Watched, state: string, lines: readonly string[]): void {
+    if (state !== watched.state) this.#hear({ name, n: null, text: wordsOf[state] ?? `The job is ${state}` })
+    const line = lines.at(-1) ?? null
+    if (line !== null && line !== watched.line) this.#hear({ name, n: null, text: shownStep(line) })
+    watched.state = state
+    watched.line = line
+  }
+}
+
+function nextLook({ since, agentAt }: Watched, now: number): number | null {
+  const elapsedMs = now - (agentAt ?? since)
+  if (agentAt === null) {
+    if (elapsedMs >= watchUntilMs) return null
+    return now + (elapsedMs < oftenUntilMs ? oftenMs : seldomMs)
+  }
+  const waitMs = afterAgentMs.find((ms) => ms > elapsedMs)
+  return waitMs === undefined ? null : agentAt + waitMs
+}
+
+function failureOfJob(state: string, lines: readonly string[]): FailureRecord {
+  const told = lines.findLast((line) => line.startsWith('flightdeck: '))?.slice('flightdeck: '.length)
+  const cause = `The job that brings the agent is over (${state})${told ? `: ${told}` : ''}.`
+  return failureRecord('node_setup_failed', cause, { evidence: lines.join('\n').slice(-4_000) })
 }
 
 /** Without the task's name before each, and each once where a program repeats itself. */

@@ -1,6 +1,6 @@
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { type ListedMachine, maybeThere } from '../cloud.ts'
+import { type HearStep, type ListedMachine, type MachineStep, maybeThere } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { failureOfLaunch } from './failures.ts'
@@ -29,6 +29,7 @@ export class SkyLaunches {
   readonly #launches = new Map<string, Launch>()
   readonly #streams: StreamWatch
   readonly #jobs: JobWatch
+  readonly #hearers = new Set<HearStep>()
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
   /** The last look that was answered: when it began, and what it listed. */
@@ -38,15 +39,22 @@ export class SkyLaunches {
     this.#api = api
     this.#clock = clock
     this.#prefix = prefix
-    this.#streams = new StreamWatch(api)
-    this.#jobs = new JobWatch(api, clock)
+    const tell = (step: MachineStep) => this.#tell(step)
+    this.#streams = new StreamWatch(api, tell)
+    this.#jobs = new JobWatch(api, clock, tell)
   }
 
   isOurs = (name: string | null): name is string => name?.startsWith(this.#prefix) ?? false
 
-  /** From now on the outcome of its request is told by every look. */
-  follow(name: string): void {
+  /** From now on the outcome of its request is told by every look, and its steps at once where the request is known. */
+  follow(name: string, requestId?: string): void {
     if (!this.#launches.has(name)) this.#launches.set(name, { outcome: null, settledAt: 0 })
+    if (requestId !== undefined) this.#streams.follow(name, requestId)
+  }
+
+  /** The clouds of one server share its steps: a listener that comes by several of them hears each once. */
+  onStep(hear: HearStep): void {
+    this.#hearers.add(hear)
   }
 
   /** Two clouds of one server look at the same moment: one answer serves both. */
@@ -55,6 +63,10 @@ export class SkyLaunches {
       this.#looking = null
     })
     return this.#looking
+  }
+
+  #tell(step: MachineStep): void {
+    for (const hear of this.#hearers) hear(step)
   }
 
   close(): void {
@@ -67,7 +79,6 @@ export class SkyLaunches {
     // Requests first: one that ends between the two calls has left a cluster, or will never make one.
     const open = await this.#openLaunches()
     const clusters = new Map((await this.#api.clusters()).map((cluster) => [cluster.name, cluster]))
-    for (const name of open.keys()) this.follow(name)
     this.#forgetOld(open, clusters)
     for (const [name, launch] of this.#launches) {
       if (open.has(name)) launch.outcome = null
@@ -82,7 +93,7 @@ export class SkyLaunches {
   async #openLaunches(): Promise<Map<string, SkyRequest>> {
     const requests = await this.#api.openRequests()
     const launches = requests.filter(({ verb, clusterName }) => verb === launchVerb && this.isOurs(clusterName))
-    for (const { id, clusterName } of launches) this.#streams.follow(String(clusterName), id)
+    for (const { id, clusterName } of launches) this.follow(String(clusterName), id)
     return new Map(launches.map((request) => [String(request.clusterName), request]))
   }
 
@@ -133,7 +144,9 @@ export class SkyLaunches {
     // A row comes before the machine. Without an open request nobody is about to make one: then it may be there.
     const machine = cluster !== undefined && (!isOpen || machineMayRun(cluster.status, cluster.lastEvent))
     if (!machine && !isOpen && refusal === null) return []
-    const step = isOpen ? (this.#streams.stepOf(name) ?? cluster?.lastEvent ?? open.message) : null
+    const said = cluster?.lastEvent ?? open?.message ?? null
+    if (isOpen && said !== null && !this.#streams.isReading(name)) this.#tell({ name, n: null, text: said })
+    const step = isOpen ? (this.#streams.stepOf(name) ?? said) : null
     const detail = {
       status: cluster?.status ?? null,
       event: cluster?.lastEvent ?? null,

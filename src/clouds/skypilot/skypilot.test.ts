@@ -5,7 +5,7 @@ import type { Offer } from '../../core/offer.ts'
 import { randomName } from '../../lib/chance.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { SimSkyPilot } from '../../sim/skypilot.ts'
-import type { AskSeen, ListedMachine } from '../cloud.ts'
+import type { AskSeen, ListedMachine, MachineStep } from '../cloud.ts'
 import { type CloudOnTrial, cloudGuarantees } from '../conformance.ts'
 import { SkyApi, type SkyError } from './api.ts'
 import { SkyLaunches } from './launches.ts'
@@ -151,6 +151,66 @@ describe('a launch', () => {
     await until('the set-up is told', async () => {
       return (await seen(cloud, name))?.detail['step'] === 'Preparing SkyPilot runtime (2/3 - dependencies)'
     })
+  })
+
+  test('tells its steps at once and each of them once, though its stream is cut in the middle of a line', async () => {
+    sky.faults.cutStreams = 2
+    const cloud = process()
+    const told: MachineStep[] = []
+    cloud.onStep((step) => told.push(step))
+    const name = await asked(cloud)
+    await seenAs(cloud, name, { open: false, machine: true })
+    await until('the last step is told', async () => told.some(({ text }) => text === 'Job submitted, ID: 1'))
+    assert.deepEqual(
+      told.filter(({ n }) => n !== null).map(({ text }) => text),
+      [
+        'Optimizing',
+        'Launching',
+        'Launching on Slurm lab (main).',
+        'Launching - Waiting for SSH access',
+        'Instance is up.',
+        'Preparing SkyPilot runtime (2/3 - dependencies)',
+        `Cluster launched: ${name}.`,
+        'Submitting job',
+        'Job submitted, ID: 1',
+      ],
+    )
+  })
+
+  test('has the same places for its steps in every process, so that two which follow it tell one story', async () => {
+    sky.faults.stopBefore = 'job'
+    const first: MachineStep[] = []
+    const second: MachineStep[] = []
+    const [cloud, other] = [process(), process()]
+    cloud.onStep((step) => first.push(step))
+    other.onStep((step) => second.push(step))
+    const name = await asked(cloud)
+    await until('both heard the same', async () => {
+      await seen(other, name)
+      return first.some(({ text }) => text === 'Submitting job') && second.length >= first.length
+    })
+    const placed = (steps: MachineStep[]) => steps.filter(({ n }) => n !== null)
+    assert.deepEqual(placed(second), placed(first))
+  })
+
+  test('is not silent while its job sets the machine up: its state and its last line are told, until the agent speaks', async () => {
+    sky.faults.jobLines = ['unpacking', 'unpacking', 'flightdeck: fetching the agent']
+    const cloud = process()
+    const told: string[] = []
+    cloud.onStep(({ n, text }) => n === null && told.push(text))
+    const name = await asked(cloud)
+    await seenAs(cloud, name, { open: false, machine: true })
+    const looksUntil = (text: string) =>
+      until(text, async () => {
+        later += 3_000
+        await seen(cloud, name)
+        return told.includes(text)
+      })
+    await looksUntil('flightdeck: fetching the agent')
+    assert.ok(told.includes('The job runs'))
+    sky.faults.jobLines = ['flightdeck: the agent of fd-x starts']
+    await looksUntil('flightdeck: the agent of fd-x starts')
+    assert.equal((await seen(cloud, name))?.ask?.refusal, null)
   })
 
   test('without room is refused minutes after it was accepted, with the reason, and leaves nothing', async () => {

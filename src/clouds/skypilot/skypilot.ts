@@ -2,7 +2,7 @@ import type { CloudTraits } from '../../core/decide-node.ts'
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Offer } from '../../core/offer.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
+import type { AskAnswer, Cloud, HearStep, ListedMachine, MachineAsk } from '../cloud.ts'
 import { type SkyApi, SkyError } from './api.ts'
 import type { SkyRequest } from './api-answers.ts'
 import { failureOfLaunch } from './failures.ts'
@@ -59,6 +59,10 @@ export class SkyCloud implements Cloud {
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
   listMachines(): Promise<ListedMachine[]> {
     return this.#options.launches.look()
+  }
+
+  onStep(hear: HearStep): void {
+    this.#options.launches.onStep(hear)
   }
 
   /** Asks for the machine unless its name is known already, in whatever state: a second launch would be a second job. */
@@ -121,7 +125,8 @@ export class SkyCloud implements Cloud {
   async #launch({ name, offer, joinToken }: MachineAsk): Promise<AskAnswer> {
     const task = taskFile({ ...this.#options.task, name, offer, joinToken })
     try {
-      await this.#options.api.launch({ clusterName: name, task })
+      const { api, launches } = this.#options
+      launches.follow(name, await api.launch({ clusterName: name, task }))
       return { accepted: true }
     } catch (error) {
       const refusal = refusalOf(error)

@@ -39,10 +39,21 @@ const ofTheEvents: readonly Marker[] = [
   [/^(Syncing|Running setup commands)/, 'submitting'],
 ]
 
+// Told as they are: a place that failed, and that another one is tried.
+const turns = /^(↺ |⨯ |sky\.exceptions\.)/
+const glyphs = /^(?:[⚙✓↺⨯]\ufe0e?|[├└]──) +/
+
 const stageIn = (markers: readonly Marker[], text: string): SkyStage | null =>
   markers.find(([pattern]) => pattern.test(text))?.[1] ?? null
 
 export const stageOfStream = (text: string): SkyStage | null => stageIn(ofTheStream, text)
+/** Whether an item of the stream tells where the launch stands. */
+export const isStep = (text: string): boolean => turns.test(text) || stageOfStream(text) !== null
+
+/** A step without the ids and the marks that SkyPilot writes around it. */
+export const shownStep = (text: string): string =>
+  text.replace(glyphs, '').replace(/^(Waiting for 'sky\.launch' request to be scheduled): .*$/, '$1')
+
 export const stageOfEvent = (event: string): SkyStage | null => stageIn(ofTheEvents, event)
 
 /**

@@ -1,34 +1,45 @@
+import type { HearStep } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
-import { stageOfStream } from './steps.ts'
+import { isStep, shownStep } from './steps.ts'
 import { StreamDecoder } from './stream.ts'
 
 // Each stream holds a connection; launches beyond this are followed by the events of their clusters.
-const mostStreams = 32
-const mostReconnects = 5
+const mostStreams = 128
 
 interface Followed {
   readonly requestId: string
   readonly ended: AbortController
+  readonly decoder: StreamDecoder
+  reading: boolean
   step: string | null
 }
 
-/** Reads the streams of open launches, to know what each works on now. Nothing is decided by what they say. */
+/** Reads the streams of open launches and tells what each works on. Nothing is decided by what they say. */
 export class StreamWatch {
   readonly #api: Pick<SkyApi, 'stream'>
+  readonly #hear: HearStep
   readonly #followed = new Map<string, Followed>()
 
-  constructor(api: Pick<SkyApi, 'stream'>) {
+  constructor(api: Pick<SkyApi, 'stream'>, hear: HearStep) {
     this.#api = api
+    this.#hear = hear
   }
 
-  /** Begins to read the request's stream; asking again for the same one changes nothing. */
+  /** Reads the stream of a request that is open; asked again, it goes on where the line was cut. */
   follow(name: string, requestId: string): void {
-    if (this.#followed.get(name)?.requestId === requestId || this.#followed.size >= mostStreams) return
-    this.forget(name)
-    const followed: Followed = { requestId, ended: new AbortController(), step: null }
-    this.#followed.set(name, followed)
-    // A stream that cannot be read costs a line on a screen, and the events of the cluster say the same later.
-    this.#read(followed).catch(() => followed.ended.abort())
+    let followed = this.#followed.get(name)
+    if (followed?.requestId !== requestId) {
+      if (!followed && this.#followed.size >= mostStreams) return
+      this.forget(name)
+      const ended = new AbortController()
+      followed = { requestId, ended, decoder: new StreamDecoder(), reading: false, step: null }
+      this.#followed.set(name, followed)
+    }
+    if (!followed.reading) this.#readOn(name, followed)
+  }
+
+  isReading(name: string): boolean {
+    return this.#followed.get(name)?.reading ?? false
   }
 
   stepOf(name: string): string | null {
@@ -44,29 +55,24 @@ export class StreamWatch {
     for (const name of [...this.#followed.keys()]) this.forget(name)
   }
 
-  async #read(followed: Followed): Promise<void> {
-    const decoder = new StreamDecoder()
-    for (let again = true, tries = 0; again && tries <= mostReconnects; tries++) {
-      again = await this.#readOnce(followed, decoder)
-      decoder.reconnect()
+  #readOn(name: string, followed: Followed): void {
+    followed.reading = true
+    const done = () => {
+      followed.reading = false
     }
+    // A line that was cut, and one that was never there: the next look asks again while the request is open.
+    this.#read(name, followed).then(done, done)
   }
 
-  /** True when the server cut the line, or asked to be called again. */
-  async #readOnce(followed: Followed, decoder: StreamDecoder): Promise<boolean> {
-    let again = false
-    try {
-      for await (const chunk of this.#api.stream(followed.requestId, followed.ended.signal)) {
-        for (const { kind, text } of decoder.push(chunk)) {
-          if (kind === 'retry') again = true
-          else if (stageOfStream(text) !== null) followed.step = text
-        }
+  async #read(name: string, followed: Followed): Promise<void> {
+    const { requestId, ended, decoder } = followed
+    decoder.reconnect()
+    for await (const chunk of this.#api.stream(requestId, ended.signal)) {
+      for (const { kind, text, n } of decoder.push(chunk)) {
+        if (kind === 'retry' || !isStep(text)) continue
+        followed.step = shownStep(text)
+        this.#hear({ name, n, text: followed.step })
       }
-      return again
-    } catch (error) {
-      if (followed.ended.signal.aborted) return false
-      if (error instanceof TypeError) return true
-      throw error
     }
   }
 }

@@ -96,7 +96,7 @@ describe('the decoder', () => {
     const items = decode([
       '<sky-payload>"<retry></retry>"</sky-payload>\n<sky-payload>"<heartbeat></heartbeat>"</sky-payload>\n',
     ])
-    assert.deepEqual(items, [{ kind: 'retry', text: '' }])
+    assert.deepEqual(items, [{ kind: 'retry', text: '', n: 0 }])
   })
 })
 

@@ -4,11 +4,16 @@ import { stepText, withoutColours } from './plain-text.ts'
 export interface StreamItem {
   readonly kind: 'line' | 'step' | 'retry'
   readonly text: string
+  /** Its place in the request's own output, the same in every replay; 0: said by the connection. */
+  readonly n: number
 }
+
+type Said = Omit<StreamItem, 'n'>
 
 const payload = /^(.*?)<sky-payload[^>]*>(.*)<\/sky-payload[^>]*>$/
 const control = /^<(\w+)>(.*?)(?:<\/\1>)?$/s
-const steps = new Set(['rich_init', 'rich_start', 'rich_update'])
+// Not `rich_start`: a spinner that goes on begins with what it showed last, which may be long over.
+const steps = new Set(['rich_init', 'rich_update'])
 // Said by the connection and not by the request: a replay may hold more or fewer of them.
 const ofTheConnection = /^(Checking request: |Waiting for '[^']*' request to be scheduled)/
 const longestLine = 8_192
@@ -54,25 +59,27 @@ export class StreamDecoder {
     return item ? [...written, ...this.#tell(item)] : written
   }
 
-  #tell(item: StreamItem): StreamItem[] {
-    if (item.text === '' && item.kind !== 'retry') return []
+  #tell(item: Said): StreamItem[] {
+    // Said once more by every server that stops, and in no replay.
+    if (item.kind === 'retry') return [{ ...item, n: 0 }]
+    if (item.text === '') return []
     if (ofTheConnection.test(item.text)) return this.#firstOfItsKind(item)
     this.#seen += 1
     if (this.#seen <= this.#told) return []
     this.#told = this.#seen
     if (item.kind === 'step' && item.text === this.#lastStep) return []
     if (item.kind === 'step') this.#lastStep = item.text
-    return [item]
+    return [{ ...item, n: this.#seen }]
   }
 
-  #firstOfItsKind(item: StreamItem): StreamItem[] {
+  #firstOfItsKind(item: Said): StreamItem[] {
     if (this.#connectionSteps.has(item.text)) return []
     this.#connectionSteps.add(item.text)
-    return [item]
+    return [{ ...item, n: 0 }]
   }
 }
 
-function readControl(json: string): StreamItem | null {
+function readControl(json: string): Said | null {
   let text: unknown
   try {
     text = JSON.parse(json)
