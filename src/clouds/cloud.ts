@@ -22,6 +22,8 @@ export interface ListedMachine {
   readonly pricePerHourMicroUsd?: number
   /** Only of clouds that work on an ask for minutes after they accepted it; what is listed without it is a machine. */
   readonly ask?: AskSeen
+  /** Of a machine that was there and is not any more: who ended it, as its cloud says. */
+  readonly ended?: string
 }
 
 export interface AskSeen {

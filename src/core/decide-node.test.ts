@@ -212,6 +212,12 @@ describe('the failure that is kept', () => {
     assert.equal(codeOf(node('booting', late)), 'never_joined')
     assert.equal(codeOf(node('loading', late)), 'load_timeout')
     assert.equal(codeOf(node('ready', absent(now - 500))), 'node_vanished')
+    const { sighting } = absent(now - 500)
+    const told = node('ready', { sighting: sighting ? { ...sighting, ended: 'somebody ended it.' } : null })
+    assert.equal(
+      decideNode(told, traits, now).failure?.cause,
+      'The machine vanished while it was ready: somebody ended it.',
+    )
     assert.equal(codeOf(node('ready', { verdict: 'dead' })), 'node_dead')
   })
 

@@ -38,6 +38,8 @@ export interface NodeView {
     readonly seen: 'present' | 'absent' | 'asked'
     readonly at: number
     readonly absentSince: number | null
+    /** Who ended the machine, where its cloud says so. */
+    readonly ended?: string | null
   } | null
   readonly firstSeenAt: number | null
   readonly joinedAt: number | null
@@ -145,7 +147,8 @@ function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
   if (fact === 'refused') return view.refusal
   if (fact === 'dead') return failureRecord('node_dead', 'All three witnesses called the node dead.')
   if (fact === 'vanished' && view.state !== 'releasing') {
-    return failureRecord('node_vanished', `The machine vanished while it was ${view.state}.`)
+    const who = view.sighting?.ended ? `: ${view.sighting.ended}` : '.'
+    return failureRecord('node_vanished', `The machine vanished while it was ${view.state}${who}`)
   }
   if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view.state)
   return null

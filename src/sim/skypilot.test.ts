@@ -111,3 +111,13 @@ test('an old client is refused', async () => {
     Object.keys(recorded('too_old_client.http400.json') as object),
   )
 })
+
+test('what happened to a cluster is told by its hash also after its end, and by its name only before', async () => {
+  await launch('fd-a')
+  const events = async (what: object) => over(await post('/cluster_events', { event_type: 'STATUS_CHANGE', ...what }))
+  sameAs(await events({ cluster_name: 'fd-a', cluster_hash: null }), 'api_get.cluster_events.SUCCEEDED.http200.json')
+  sky.vanish('fd-a')
+  sameAs(await events({ cluster_name: 'fd-a', cluster_hash: null }), 'api_get.cluster_events.FAILED.http500.json')
+  const told = (await events({ cluster_name: null, cluster_hash: 'hash-of-fd-a' })).body as { return_value: string }
+  assert.match(told.return_value, /All nodes terminated, cleaning up the cluster\."[^}]*}]$/)
+})

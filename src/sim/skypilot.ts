@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import {
+  acceleratorRow,
+  type Cluster,
+  clusterRow,
+  hashOf,
+  noCapacity,
+  type Request,
+  rowOf,
+} from './skypilot-answers.ts'
 import { type Launch, launchSteps, type Step } from './skypilot-launch.ts'
 
 /** What goes wrong, each switched by hand at any time. Counts are used up. */
@@ -23,26 +32,6 @@ export interface SkyFaults {
   cutStreams: number
   /** What a launch fails with, whatever it asks for. */
   launchError: { readonly type: string; readonly message: string } | null
-}
-
-interface Request {
-  readonly id: string
-  readonly verb: string
-  readonly clusterName: string | null
-  status: 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
-  readonly createdAt: number
-  finishedAt: number | null
-  value: unknown
-  error: { readonly type: string; readonly message: string } | null
-  readonly log: string[]
-}
-
-interface Cluster {
-  readonly name: string
-  readonly region: string
-  readonly madeAt: number
-  status: string
-  lastEvent: string
 }
 
 /** A job that runs at the "cloud". It outlives the server's requests, its restarts, and a row that went away. */
@@ -70,6 +59,8 @@ export class SimSkyPilot {
   readonly machines = new Map<string, Machine>()
   readonly clusters = new Map<string, Cluster>()
   readonly requests = new Map<string, Request>()
+  /** What happened to each cluster, by its hash: it is told when the row is gone, too. */
+  readonly #events = new Map<string, { reason: string; transitioned_at: number }[]>()
   /** Bodies of every launch that was posted, in their order. */
   readonly posted: Readonly<Record<string, unknown>>[] = []
   readonly #stepMs: number
@@ -101,16 +92,26 @@ export class SimSkyPilot {
     this.requests.clear()
   }
 
-  /** The machine is reclaimed, and the row deleted at the next refresh. */
-  vanish(name: string): void {
+  /** The machine is taken away, or somebody ends it, and the row goes with it. */
+  vanish(name: string, event = 'All nodes terminated, cleaning up the cluster.'): void {
     this.machines.delete(name)
-    this.clusters.delete(name)
+    if (this.clusters.delete(name)) this.#happens(name, event)
+  }
+
+  #happens(name: string, reason: string): void {
+    const hash = hashOf(name)
+    const before = this.#events.get(hash) ?? []
+    this.#events.set(hash, [...before, { reason, transitioned_at: Math.floor(Date.now() / 1_000) }])
+    const cluster = this.clusters.get(name)
+    if (cluster) cluster.lastEvent = reason
   }
 
   /** What the refresh daemon was seen to do with a launch that never ended. */
   claimUp(name: string): void {
     const cluster = this.clusters.get(name)
-    if (cluster) Object.assign(cluster, { status: 'UP', lastEvent: 'All nodes up; SkyPilot runtime healthy.' })
+    if (!cluster) return
+    cluster.status = 'UP'
+    this.#happens(name, 'All nodes up; SkyPilot runtime healthy.')
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
@@ -149,11 +150,23 @@ export class SimSkyPilot {
       }
     } else if (path === '/down' && name !== null) this.#down(request, name)
     else if (path === '/api/cancel') this.#cancel(request, body)
+    else if (path === '/cluster_events') this.#tellEvents(request, body)
     else if (path === '/logs') {
       this.#done(request, null)
       return response.end(this.faults.jobLines.map((line) => `\u001b[36m(agent, pid=1)\u001b[0m ${line}\n`).join(''))
     } else this.#done(request, this.#valueOf(path, body))
     return send(response, 200, null)
+  }
+
+  /** By name only while the row is there. */
+  #tellEvents(
+    request: Request,
+    { cluster_name: name, cluster_hash: hash }: Readonly<Record<string, unknown>>,
+  ): unknown {
+    const events = this.#events.get(String(hash ?? hashOf(String(name))))
+    if (events && (hash || this.clusters.has(String(name)))) return this.#done(request, events)
+    request.error = { type: 'ValueError', message: `Hash for cluster ${String(name)} not found.` }
+    return this.#finish(request, 'FAILED')
   }
 
   #valueOf(path: string, body: Readonly<Record<string, unknown>>): unknown {
@@ -206,10 +219,10 @@ export class SimSkyPilot {
   #take(step: Launch, request: Request, name: string, region: string): void {
     request.log.push(...step.log)
     if (step.name === 'row' && !this.clusters.has(name))
-      this.clusters.set(name, { name, region, madeAt: Date.now(), status: 'INIT', lastEvent: step.event ?? '' })
+      this.clusters.set(name, { name, region, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
     if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
     const cluster = this.clusters.get(name)
-    if (cluster && step.event) cluster.lastEvent = step.event
+    if (cluster && step.event) this.#happens(name, step.event)
     if (cluster && step.name === 'up') cluster.status = 'UP'
     if (step.name !== 'job') return
     this.machines.get(name)?.jobs.push(this.faults.jobsFail ? 'FAILED' : 'RUNNING')
@@ -226,7 +239,7 @@ export class SimSkyPilot {
       if (other !== request && other.clusterName === name && isOpen(other)) this.#finish(other, 'CANCELLED')
     request.status = 'RUNNING'
     return this.#later(request.id, () => {
-      this.vanish(name)
+      this.vanish(name, 'Cluster was terminated by user.')
       this.#done(request, null)
     })
   }
@@ -317,49 +330,3 @@ async function readBody(request: IncomingMessage): Promise<Readonly<Record<strin
 function send(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
-
-/** As `/api/status` shows it: without value and error. */
-function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: Request): Record<string, unknown> {
-  return {
-    request_id: id,
-    name: verb,
-    entrypoint: verb.replace('sky.', ''),
-    request_body: 'null',
-    status,
-    created_at: createdAt / 1_000,
-    user_id: 'f11e4dec',
-    return_value: 'null',
-    error: 'null',
-    pid: null,
-    schedule_type: verb === 'sky.launch' ? 'long' : 'short',
-    user_name: null,
-    cluster_name: clusterName,
-    status_msg: null,
-    should_retry: false,
-    finished_at: finishedAt === null ? null : finishedAt / 1_000,
-    file_mounts_blob_id: null,
-  }
-}
-
-function clusterRow({ name, region, status, lastEvent }: Cluster): Record<string, unknown> {
-  const place = { cloud: 'Slurm', region: region.split('/')[0] }
-  return { name, status, cluster_hash: `hash-of-${name}`, last_event: lastEvent, autostop: -1, nodes: 1, ...place }
-}
-
-const acceleratorRow = (count: number): unknown[] => [
-  'slurm',
-  null,
-  'H100',
-  count,
-  64,
-  0.0,
-  21.19,
-  2.5 * count,
-  2.5 * count,
-  'main*,spot',
-]
-
-const noCapacity = (region: string) => ({
-  type: 'ResourcesUnavailableError',
-  message: `\u001b[31mFailed to provision all possible launchable resources.\u001b[0m Relax the task's resource requirements: 1x Slurm(cpus=1, mem=1, {'H100': 1})\nReasons for provision failures (for details, please check the log above):\nProvision failures (tried 1 infra):\n\n✗ Slurm (lab) — (gpus=H100:1, ...)\n  Failed to acquire resources in ${region.split('/')[1]} for {Slurm(cpus=1, mem=1, {'H100': 1})}.\n`,
-})

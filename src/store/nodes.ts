@@ -29,13 +29,14 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .selectAll('n')
     .select(['s.seen', 's.at as seen_at', 's.absent_since', 'g.heard_at'])
+    .select(sql<string | null>`s.detail ->> 'ended'`.as('ended'))
     .where('n.id', '=', nodeId)
     .executeTakeFirst()
   if (!row) return null
   const sighting =
     row.seen === null || row.seen_at === null
       ? null
-      : { seen: row.seen, at: row.seen_at, absentSince: row.absent_since }
+      : { seen: row.seen, at: row.seen_at, absentSince: row.absent_since, ended: row.ended }
   const view: NodeView = {
     state: row.state,
     stateSince: row.state_since,

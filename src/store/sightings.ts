@@ -12,6 +12,8 @@ export interface Listed {
   /** What an hour of it costs, where the cloud says so. */
   readonly pricePerHourMicroUsd?: number
   readonly ask?: AskSeen
+  /** Who ended a machine that was there, as its cloud says. */
+  readonly ended?: string
 }
 
 export interface BulkLook {
@@ -45,6 +47,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .execute()
   const present = new Map(look.listed.filter(isThere).map((listed) => [listed.name, listed]))
   const asked = new Map(look.listed.filter(isAsked).map((listed) => [listed.name, listed]))
+  const ended = new Map(look.listed.map((listed) => [listed.name, listed.ended]))
   const covered = rows.filter((row) => row.created_at < look.startedAt || present.has(row.name) || asked.has(row.name))
   await upsert(
     db,
@@ -54,7 +57,13 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
       // An absence that began too early to count would never count; so it begins anew with this look.
       const goesOn = row.absent_since !== null && row.absent_since >= absenceCountsFrom(known, traits)
       const absentSince = goesOn ? row.absent_since : look.startedAt
-      return { name: row.name, listed: present.get(row.name), asked: asked.get(row.name), absentSince }
+      return {
+        name: row.name,
+        listed: present.get(row.name),
+        asked: asked.get(row.name),
+        ended: ended.get(row.name),
+        absentSince,
+      }
     }),
   )
   // A listed machine of a node that is gone wakes it at every look: the nudge of the first may have been lost.
@@ -98,6 +107,7 @@ interface Covered {
   readonly name: string
   readonly listed: Listed | undefined
   readonly asked: Listed | undefined
+  readonly ended: string | undefined
   readonly absentSince: number | null
 }
 
@@ -106,7 +116,9 @@ async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Prom
   const names = covered.map(({ name }) => name)
   const seen = covered.map(({ listed, asked }) => (listed ? 'present' : asked ? 'asked' : 'absent'))
   const since = covered.map(({ listed, asked, absentSince }) => (listed || asked ? null : maybeAt(absentSince)))
-  const details = covered.map(({ listed, asked }) => maybeJson((listed ?? asked)?.detail))
+  const details = covered.map(({ listed, asked, ended }) =>
+    maybeJson((listed ?? asked)?.detail ?? (ended === undefined ? undefined : { ended })),
+  )
   await sql`insert into sightings as s (name, cloud, seen, at, absent_since, detail)
     select name, ${look.cloud}, seen, ${at(look.startedAt)}::timestamptz, since, detail::jsonb
     from unnest(${names}::text[], ${seen}::text[], ${since}::timestamptz[], ${details}::text[]) as t (name, seen, since, detail)

@@ -126,6 +126,13 @@ export class SkyApi {
     return listOf(value).map(readCluster)
   }
 
+  /** What happened to a cluster, the latest last; by its hash also when its row is gone. */
+  async clusterEvents(hash: string): Promise<string[]> {
+    const what = { event_type: 'STATUS_CHANGE', include_timestamps: true, limit: null }
+    const value = await this.#ask('/cluster_events', { cluster_name: null, cluster_hash: hash, ...what })
+    return listOf(value).map((event) => textOf(fieldsOf(event)['reason']) ?? '')
+  }
+
   /** The states of a cluster's jobs, as `/queue` names them. */
   async jobStates(clusterName: string): Promise<string[]> {
     const value = await this.#ask('/queue', { cluster_name: clusterName, skip_finished: false, all_users: true })

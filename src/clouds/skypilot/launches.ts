@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { type HearStep, type ListedMachine, type MachineStep, maybeThere } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
+import { EndedClusters } from './ended.ts'
 import { failureOfLaunch } from './failures.ts'
 import { JobWatch } from './job-watch.ts'
 import { machineMayRun } from './steps.ts'
@@ -29,6 +30,7 @@ export class SkyLaunches {
   readonly #launches = new Map<string, Launch>()
   readonly #streams: StreamWatch
   readonly #jobs: JobWatch
+  readonly #ended: EndedClusters
   readonly #hearers = new Set<HearStep>()
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
@@ -42,6 +44,7 @@ export class SkyLaunches {
     const tell = (step: MachineStep) => this.#tell(step)
     this.#streams = new StreamWatch(api, tell)
     this.#jobs = new JobWatch(api, clock, tell)
+    this.#ended = new EndedClusters(api)
   }
 
   isOurs = (name: string | null): name is string => name?.startsWith(this.#prefix) ?? false
@@ -86,8 +89,18 @@ export class SkyLaunches {
     }
     const names = new Set([...this.#launches.keys(), ...[...clusters.keys()].filter(this.isOurs)])
     const listed = [...names].flatMap((name) => this.#listed(name, open.get(name), clusters.get(name)))
+    listed.push(...(await this.#vanished(open, clusters)))
     this.last = { startedAt, names: new Set(listed.filter(maybeThere).map(({ name }) => name)) }
     return listed
+  }
+
+  /** Machines that were there and are not any more; of a launch that failed, its failure has been told. */
+  async #vanished(open: ReadonlyMap<string, unknown>, clusters: Map<string, SkyCluster>): Promise<ListedMachine[]> {
+    const ours = [...clusters.values()].filter(({ name }) => this.isOurs(name))
+    const gone = await this.#ended.after(ours, this.#clock.now())
+    return gone
+      .filter(({ name }) => !open.has(name) && (this.#launches.get(name)?.outcome ?? 'succeeded') === 'succeeded')
+      .map(({ name, why }) => ({ name, detail: {}, ask: { open: false, machine: false, refusal: null }, ended: why }))
   }
 
   async #openLaunches(): Promise<Map<string, SkyRequest>> {

@@ -369,11 +369,18 @@ describe('the server', () => {
     assert.equal(sky.posted.length, 0)
   })
 
-  test('that lost a machine does not list it any more', async () => {
+  test.each([
+    ['All nodes terminated, cleaning up the cluster.', /its cloud took it away/],
+    ['Cluster was terminated by user.', /somebody ended it/],
+    ['Cluster was autodowned (idle timeout).', /idle/],
+    ['Something that nobody has seen before.', /does not say why/],
+  ])('that lost a machine ("%s") lists none any more, and says who ended it', async (event, why) => {
     const cloud = process()
     const name = await asked(cloud)
     await seenAs(cloud, name, { open: false, machine: true })
-    sky.vanish(name)
-    assert.equal(await seen(cloud, name), undefined)
+    sky.vanish(name, event)
+    const gone = await seen(cloud, name)
+    assert.deepEqual(gone?.ask, { open: false, machine: false, refusal: null })
+    assert.match(gone?.ended ?? '', why)
   })
 })

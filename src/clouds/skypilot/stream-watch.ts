@@ -5,6 +5,8 @@ import { StreamDecoder } from './stream.ts'
 
 // Each stream holds a connection; launches beyond this are followed by the events of their clusters.
 const mostStreams = 128
+// Cut so often without a new step, a stream waits for the next look, which knows whether the request is still open.
+const mostCuts = 5
 
 interface Followed {
   readonly requestId: string
@@ -19,6 +21,7 @@ export class StreamWatch {
   readonly #api: Pick<SkyApi, 'stream'>
   readonly #hear: HearStep
   readonly #followed = new Map<string, Followed>()
+  #reading = 0
 
   constructor(api: Pick<SkyApi, 'stream'>, hear: HearStep) {
     this.#api = api
@@ -29,13 +32,12 @@ export class StreamWatch {
   follow(name: string, requestId: string): void {
     let followed = this.#followed.get(name)
     if (followed?.requestId !== requestId) {
-      if (!followed && this.#followed.size >= mostStreams) return
       this.forget(name)
       const ended = new AbortController()
       followed = { requestId, ended, decoder: new StreamDecoder(), reading: false, step: null }
       this.#followed.set(name, followed)
     }
-    if (!followed.reading) this.#readOn(name, followed)
+    if (!followed.reading && this.#reading < mostStreams) this.#readOn(name, followed)
   }
 
   isReading(name: string): boolean {
@@ -57,22 +59,39 @@ export class StreamWatch {
 
   #readOn(name: string, followed: Followed): void {
     followed.reading = true
+    this.#reading += 1
     const done = () => {
       followed.reading = false
+      this.#reading -= 1
     }
-    // A line that was cut, and one that was never there: the next look asks again while the request is open.
+    // One that cannot be read costs lines on a screen: the next look asks again while the request is open.
     this.#read(name, followed).then(done, done)
   }
 
   async #read(name: string, followed: Followed): Promise<void> {
+    for (let cuts = 0; cuts < mostCuts; cuts++) {
+      const before = followed.step
+      if (await this.#readOnce(name, followed)) return
+      if (followed.step !== before) cuts = 0
+    }
+  }
+
+  /** False when the line was cut: the end of the stream is the end of the request, or what the server wants to be it. */
+  async #readOnce(name: string, followed: Followed): Promise<boolean> {
     const { requestId, ended, decoder } = followed
     decoder.reconnect()
-    for await (const chunk of this.#api.stream(requestId, ended.signal)) {
-      for (const { kind, text, n } of decoder.push(chunk)) {
-        if (kind === 'retry' || !isStep(text)) continue
-        followed.step = shownStep(text)
-        this.#hear({ name, n, text: followed.step })
+    try {
+      for await (const chunk of this.#api.stream(requestId, ended.signal)) {
+        for (const { kind, text, n } of decoder.push(chunk)) {
+          if (kind === 'retry' || !isStep(text)) continue
+          followed.step = shownStep(text)
+          this.#hear({ name, n, text: followed.step })
+        }
       }
+      return true
+    } catch (error) {
+      if (error instanceof TypeError && !ended.signal.aborted) return false
+      throw error
     }
   }
 }

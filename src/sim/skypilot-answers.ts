@@ -1,0 +1,68 @@
+export interface Request {
+  readonly id: string
+  readonly verb: string
+  readonly clusterName: string | null
+  status: 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
+  readonly createdAt: number
+  finishedAt: number | null
+  value: unknown
+  error: { readonly type: string; readonly message: string } | null
+  readonly log: string[]
+}
+
+/** A row of the cluster list; its events outlive it. */
+export interface Cluster {
+  readonly name: string
+  readonly region: string
+  readonly madeAt: number
+  status: string
+  lastEvent: string
+}
+
+/** As `/api/status` shows it: without value and error. */
+export function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: Request): Record<string, unknown> {
+  return {
+    request_id: id,
+    name: verb,
+    entrypoint: verb.replace('sky.', ''),
+    request_body: 'null',
+    status,
+    created_at: createdAt / 1_000,
+    user_id: 'f11e4dec',
+    return_value: 'null',
+    error: 'null',
+    pid: null,
+    schedule_type: verb === 'sky.launch' ? 'long' : 'short',
+    user_name: null,
+    cluster_name: clusterName,
+    status_msg: null,
+    should_retry: false,
+    finished_at: finishedAt === null ? null : finishedAt / 1_000,
+    file_mounts_blob_id: null,
+  }
+}
+
+export const hashOf = (name: string): string => `hash-of-${name}`
+
+export function clusterRow({ name, region, status, lastEvent }: Cluster): Record<string, unknown> {
+  const place = { cloud: 'Slurm', region: region.split('/')[0] }
+  return { name, status, cluster_hash: hashOf(name), last_event: lastEvent, autostop: -1, nodes: 1, ...place }
+}
+
+export const acceleratorRow = (count: number): unknown[] => [
+  'slurm',
+  null,
+  'H100',
+  count,
+  64,
+  0.0,
+  21.19,
+  2.5 * count,
+  2.5 * count,
+  'main*,spot',
+]
+
+export const noCapacity = (region: string) => ({
+  type: 'ResourcesUnavailableError',
+  message: `\u001b[31mFailed to provision all possible launchable resources.\u001b[0m Relax the task's resource requirements: 1x Slurm(cpus=1, mem=1, {'H100': 1})\nReasons for provision failures (for details, please check the log above):\nProvision failures (tried 1 infra):\n\n✗ Slurm (lab) — (gpus=H100:1, ...)\n  Failed to acquire resources in ${region.split('/')[1]} for {Slurm(cpus=1, mem=1, {'H100': 1})}.\n`,
+})
