@@ -154,8 +154,10 @@ export class SkyLaunches {
     const outcome = this.#launches.get(name)?.outcome ?? null
     const refusal = outcome === 'succeeded' ? this.#jobs.failureOf(name) : outcome
     const isOpen = open !== undefined
-    // A row comes before the machine. Without an open request nobody is about to make one: then it may be there.
-    const machine = cluster !== undefined && (!isOpen || machineMayRun(cluster.status, cluster.lastEvent))
+    // A row comes before the machine, and stays for moments when there was no room for one. Else, without an open
+    // request nobody is about to make one: then it may be there.
+    const noneYet = isOpen || refusal?.code === 'no_capacity'
+    const machine = cluster !== undefined && (!noneYet || machineMayRun(cluster.status, cluster.lastEvent))
     if (!machine && !isOpen && refusal === null) return []
     const said = cluster?.lastEvent ?? open?.message ?? null
     if (isOpen && said !== null && !this.#streams.isReading(name)) this.#tell({ name, n: null, text: said })
