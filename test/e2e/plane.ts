@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect } from 'vitest'
 import { machineProcesses, signalProcess } from '../../src/clouds/local/processes.ts'
-import type { LaunchState } from '../../src/core/launch-table.ts'
+import { isOver, type LaunchState } from '../../src/core/launch-table.ts'
 import { freePort } from '../../src/main/ports.ts'
 import { type Client, makeClient } from '../../src/wire/client.ts'
 import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
@@ -135,19 +135,22 @@ export class Plane {
   async reaches(id: string, states: readonly LaunchState[], withinMs = 20_000): Promise<LaunchDetail> {
     let last: LaunchDetail | undefined
     let problem = ''
+    const what = () =>
+      `launch ${id} is ${last?.state} (${last?.phase}), not ${states.join(' or ')}: ${JSON.stringify(last?.failure)} ${problem}`
     await until(
       async () => {
         const shown = await this.client.showLaunch({ params: { id } }).catch((error: Error) => {
           problem = error.message
         })
         last = shown ?? last
-        return shown !== undefined && states.includes(shown.state)
+        // What is over reaches nothing else.
+        return shown !== undefined && (states.includes(shown.state) || isOver(shown.state))
       },
       withinMs,
-      () =>
-        `launch ${id} is ${last?.state} (${last?.phase}), not ${states.join(' or ')}: ${JSON.stringify(last?.failure)} ${problem}`,
+      what,
     )
-    return last as LaunchDetail
+    if (!last || !states.includes(last.state)) throw new Error(what())
+    return last
   }
 
   async node(launch: LaunchDetail): Promise<NodeDetail> {

@@ -1,79 +1,83 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import type { LaunchDetail } from '../../src/wire/views.ts'
-import { type Plane, startPlane } from '../e2e/plane.ts'
-import { clustersAt, slurmRig } from './slurm-rig.ts'
-
-const deadline = { timeout: 120_000, interval: 500 }
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Plane } from '../e2e/plane.ts'
+import { addressesOf, isThisHost, readTraces, registryHosts } from './dialled.ts'
+import { answers, billIsClosed, onSlurm, startSkyPlane } from './sky-plane.ts'
+import { giveBackAll, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+import { vllmOnCpu } from './vllm-rig.ts'
 
 let url: string
 let plane: Plane
+let registries: string[]
+const registryAddresses = new Set<string>()
 
 beforeAll(async () => {
-  url = await slurmRig.up()
-  plane = await startPlane({
+  const [address, command] = await Promise.all([slurmRig.up({ trace: true }), vllmOnCpu()])
+  url = address
+  registries = await registryHosts(slurmRig.python)
+  plane = await startSkyPlane(url, {
     scripts: { quick: {} },
-    config: {
-      launch: { rounds: 1, triesPerOffer: 1 },
-      skypilot: {
-        url,
-        clouds: { slurm: { onThisHost: true, nodeBin: process.execPath, cpus: '1', memoryGib: '1' } },
-      },
-    },
+    vllm: { command, models: { tiny: {}, 'too-long': { 'max-model-len': 100_000 } } },
   })
-  await vi.waitFor(async () => {
-    const offers = (await plane.client.listOffers({})).items
-    expect(offers.map(({ region }) => region)).toContain('lab/spot')
-  }, deadline)
 })
 afterAll(async () => {
   await plane?.end()
   await slurmRig.down()
 })
-afterEach(() => nothingIsLeft())
-
-/** Counted from outside: clusters at SkyPilot, jobs at Slurm, processes of this install. */
-async function nothingIsLeft(): Promise<void> {
-  await vi.waitFor(async () => {
-    const clusters = (await clustersAt(url)).filter(({ name }) => name.startsWith(`fd-${plane.installId}-`))
-    expect(clusters.map((cluster) => cluster.name)).toEqual([])
-    expect(await slurmRig.jobs()).toEqual([])
-    expect(await plane.machines()).toEqual(new Map())
-  }, deadline)
-}
-
-const onSlurm = (...regions: string[]) => ({ wish: { clouds: ['slurm'], regions, gpu: 'H100', gpuCount: 1 } })
-
-const failuresOf = ({ attempts }: LaunchDetail) => attempts.map(({ failure }) => failure?.code ?? null)
+afterEach(async ({ task }) => {
+  // An address may change its host by the minute, so they are learnt while they are dialled.
+  for (const address of await addressesOf(registries)) registryAddresses.add(address)
+  if (task.concurrent) return
+  if (task.result?.state === 'fail') await giveBackAll(plane)
+  await nothingIsLeft(url, plane)
+})
 
 test('a machine in Slurm is launched, followed, asked through the gateway, billed and released without a trace', async () => {
   const launch = await plane.launched('quick', onSlurm('lab/main'))
-  const live = await plane.reaches(launch.id, ['live'], 180_000)
+  const live = await plane.reaches(launch.id, ['live'], 300_000)
   expect(live.attempts).toHaveLength(1)
+  expect(live.phases.map(({ phase }) => phase)).toEqual(
+    expect.arrayContaining(['queued', 'requesting', 'booting', 'joined', 'verifying']),
+  )
   expect(await slurmRig.jobs()).toHaveLength(1)
   const node = await plane.node(live)
   expect(node).toMatchObject({ state: 'ready', billed: 'yes', offer: { cloud: 'slurm', region: 'lab/main' } })
   expect(node.gpus[0]).toMatchObject({ name: 'NVIDIA H100 80GB HBM3', memoryMib: 81_559 })
-
-  const answer = await plane.chat('quick', await plane.key(), { stream: true })
-  expect((await answer.text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
+  await answers(plane, 'quick')
 
   await plane.client.releaseNode({ params: { id: node.id } })
-  const ended = await plane.reaches(launch.id, ['ended'], 120_000)
-  const gone = await plane.node(ended)
-  expect(gone).toMatchObject({ state: 'gone', billed: 'no' })
-  expect(gone.costMicroUsd).toBeGreaterThan(0)
+  billIsClosed(await plane.node(await plane.reaches(launch.id, ['ended'], 180_000)))
 })
 
-test('a partition that takes nobody is left for the next one, and the refusal is told', async () => {
-  await slurmRig.setPartition('main', 'down')
-  try {
-    const launch = await plane.launched('quick', onSlurm('lab/main', 'lab/spot'))
-    const live = await plane.reaches(launch.id, ['live'], 300_000)
-    expect(failuresOf(live)).toEqual(['no_capacity', null])
-    expect((await plane.node(live)).offer.region).toBe('lab/spot')
-    await plane.client.cancelLaunch({ params: { id: launch.id } })
-    await plane.reaches(launch.id, ['ended', 'cancelled'], 120_000)
-  } finally {
-    await slurmRig.setPartition('main', 'up')
-  }
+describe.concurrent('the real vLLM', () => {
+  afterAll(() => nothingIsLeft(url, plane))
+
+  test('on a machine in Slurm it is followed by its own log, asked, billed and released without a trace', async () => {
+    const launch = await plane.launched('tiny', onSlurm('lab/main'))
+    const live = await plane.reaches(launch.id, ['live'], 600_000)
+    const phases = live.phases.map(({ phase }) => phase)
+    for (const phase of ['engine_start', 'engine_init', 'weights_load', 'server_start', 'verifying'])
+      expect(phases).toContain(phase)
+    const node = await plane.node(live)
+    expect(node.engineVersion).toMatch(/^0\.\d+/)
+    await answers(plane, 'tiny')
+
+    await plane.client.releaseNode({ params: { id: node.id } })
+    billIsClosed(await plane.node(await plane.reaches(launch.id, ['ended'], 180_000)))
+  })
+
+  test('an engine that fails on a rented machine ends the launch with its own words for the cause, and is paid for to the end', async () => {
+    const launch = await plane.launched('too-long', onSlurm('lab/main'))
+    const failed = await plane.reaches(launch.id, ['failed'], 600_000)
+    expect(failed.failure).toMatchObject({ code: 'context_too_long', retry: 'never' })
+    expect(failed.failure?.evidence).toContain('100000')
+    billIsClosed(await plane.node(failed))
+  })
+})
+
+test('neither the server, nor Slurm, nor what a node runs dialled anything but this host and the package registries', () => {
+  const { addresses, names } = readTraces(slurmRig.traces())
+  // The node's set-up asked a registry: so the trace saw what a job does, and not only the daemons.
+  expect(names.some((name) => registries.includes(name))).toBe(true)
+  expect(names.filter((name) => !registries.includes(name) && !isThisHost(name))).toEqual([])
+  expect(addresses.filter((address) => !registryAddresses.has(address))).toEqual([])
 })

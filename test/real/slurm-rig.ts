@@ -1,18 +1,33 @@
 import { execFile } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { expect, vi } from 'vitest'
+import type { Plane } from '../e2e/plane.ts'
 
 const run = promisify(execFile)
 const rig = join(import.meta.dirname, '../../rig/skypilot-slurm')
 const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'flightdeck', 'skypilot-slurm')
+const logs = join(folder, 'log')
 const env = { ...process.env, SLURM_CONF: join(folder, 'slurm', 'slurm.conf') }
+
+// Others may load the machine: only a wait that nobody ever ends should reach this.
+export const deadline = { timeout: 300_000, interval: 500 }
 
 /** The real SkyPilot and Slurm of rig/skypilot-slurm, and both seen from outside: not through our own client. */
 export const slurmRig = {
+  /** The one that the server runs on. */
+  python: join(folder, 'venv', 'bin', 'python'),
+
   /** Installs what is missing, starts what does not run, and returns the API server's address. */
-  async up(): Promise<string> {
-    const { stdout } = await run(join(rig, 'up'), [folder], { maxBuffer: 2 ** 26 })
+  async up({ trace = false } = {}): Promise<string> {
+    if (trace) {
+      await this.down()
+      for (const file of traceFiles()) rmSync(file)
+    }
+    const traced = trace ? { RIG_TRACE: '1' } : {}
+    const { stdout } = await run(join(rig, 'up'), [folder], { maxBuffer: 2 ** 26, env: { ...process.env, ...traced } })
     return stdout.trim().split('\n').at(-1) ?? ''
   },
 
@@ -20,10 +35,20 @@ export const slurmRig = {
     await run(join(rig, 'down'), [folder])
   },
 
+  /** The API server and its workers, as a machine that runs out of memory ends them. `up` starts it again. */
+  killServer(): void {
+    process.kill(-Number(readFileSync(join(folder, 'run', 'api.pid'), 'utf8')), 'SIGKILL')
+  },
+
   /** The names of Slurm's jobs in whatever state, one for each job: SkyPilot names a job after its cluster. */
   async jobs(): Promise<string[]> {
     const { stdout } = await run('squeue', ['-h', '-o', '%j'], { env })
     return stdout.split('\n').filter((name) => name !== '')
+  },
+
+  /** The names of the jobs that are over, one for each job that ever was. */
+  endedJobs(): string[] {
+    return [...readFileSync(join(logs, 'jobs'), 'utf8').matchAll(/ Name=(\S+)/g)].map(([, name = '']) => name)
   },
 
   async setPartition(name: 'main' | 'spot', state: 'up' | 'down'): Promise<void> {
@@ -34,6 +59,15 @@ export const slurmRig = {
   async cancelJobs(names: readonly string[]): Promise<void> {
     await run('scancel', ['--name', names.join(',')], { env })
   },
+
+  /** What the server, the daemons and all that they started dialled since a traced start. */
+  traces: () => traceFiles().map((file) => readFileSync(file, 'latin1')),
+}
+
+function traceFiles(): string[] {
+  if (!existsSync(logs)) return []
+  const names = readdirSync(logs).filter((name) => name.startsWith('dialled.'))
+  return names.map((name) => join(logs, name))
 }
 
 interface ClusterRow {
@@ -49,4 +83,44 @@ export async function clustersAt(url: string): Promise<ClusterRow[]> {
   const id = posted.headers.get('x-skypilot-request-id')
   const answer = (await (await fetch(`${url}/api/get?request_id=${id}`)).json()) as { return_value: string }
   return JSON.parse(answer.return_value) as ClusterRow[]
+}
+
+/** How many launches the server was asked for under this name since it started. */
+export async function launchesAskedOf(url: string, name: string): Promise<number> {
+  const asked = await fetch(`${url}/api/status?all_status=true&cluster_name=${name}&fields=name`)
+  return ((await asked.json()) as { name: string }[]).filter((request) => request.name === 'sky.launch').length
+}
+
+/** What a test that failed has left, so that the next one begins with nothing. */
+export async function giveBackAll(plane: Plane): Promise<void> {
+  const { items } = await plane.client.listLaunches({})
+  for (const { id, actions } of items) if (actions.length > 0) await plane.client.cancelLaunch({ params: { id } })
+}
+
+/**
+ * Counted from outside: no cluster at SkyPilot, no job at Slurm, no process on this host, and no name that ever had two
+ * jobs. A process of a job carries the name of its cluster in its environment, as the agent's and the engine's do.
+ */
+export async function nothingIsLeft(url: string, plane: Plane): Promise<void> {
+  const ours = `fd-${plane.installId}-`
+  await vi.waitFor(async () => {
+    expect((await clustersAt(url)).map(({ name }) => name).filter((name) => name.startsWith(ours))).toEqual([])
+    expect((await slurmRig.jobs()).filter((name) => name.startsWith(ours))).toEqual([])
+    expect(processesOf(ours)).toEqual([])
+  }, deadline)
+  const names = slurmRig.endedJobs().filter((name) => name.startsWith(ours))
+  expect(names).toEqual([...new Set(names)])
+}
+
+function processesOf(prefix: string): string[] {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && entry !== String(process.pid))
+  return pids.flatMap((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(prefix)) return []
+      return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`]
+    } catch {
+      // It ended while we looked.
+      return []
+    }
+  })
 }

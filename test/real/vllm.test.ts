@@ -1,17 +1,12 @@
-import { execFile } from 'node:child_process'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Plane, startPlane } from '../e2e/plane.ts'
+import { vllmOnCpu } from './vllm-rig.ts'
 
-const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'flightdeck', 'vllm-cpu')
 let plane: Plane
 
 beforeAll(async () => {
-  await promisify(execFile)(join(import.meta.dirname, '../../rig/vllm-cpu/up'), [folder], { maxBuffer: 2 ** 26 })
   plane = await startPlane({
-    local: { engines: { vllm: { command: [join(folder, 'serve')] } } },
+    local: { engines: { vllm: { command: await vllmOnCpu() } } },
     config: {
       launch: { rounds: 1, triesPerOffer: 1 },
       models: [

@@ -1,0 +1,64 @@
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+
+/** Stands between a control plane and its SkyPilot API server, and does what a network does at the wrong moment. */
+export interface HeldProxy {
+  readonly url: string
+  /** The next launch reaches the server, and its answer stays here. Resolves when the server has answered. */
+  holdLaunch(): Promise<void>
+  /** Changes the task of every launch on its way; null lets them pass as they are. */
+  alter: ((task: string) => string) | null
+  close(): Promise<void>
+}
+
+export async function heldProxy(target: string): Promise<HeldProxy> {
+  let held: (() => void) | null = null
+  const server = createServer((incoming, outgoing) => {
+    pass(incoming, outgoing).catch(() => outgoing.destroy())
+  })
+
+  async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const isLaunch = incoming.method === 'POST' && incoming.url === '/launch'
+    const received = await buffer(incoming)
+    const body = isLaunch && proxy.alter ? altered(received, proxy.alter) : received
+    const { 'content-length': _, connection: __, 'transfer-encoding': ___, ...headers } = incoming.headers
+    const length = body.length > 0 ? { 'content-length': body.length } : {}
+    const options = { method: incoming.method, agent: false, headers: { ...headers, ...length } } as const
+    const onward = request(target + incoming.url, options, (answer) => {
+      if (isLaunch && held) {
+        held()
+        held = null
+        // The connection stays open without an answer until the control plane is gone.
+        answer.resume()
+        return
+      }
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+      answer.on('error', () => outgoing.destroy())
+    })
+    onward.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => onward.destroy())
+    onward.end(body)
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const proxy: HeldProxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    holdLaunch: () =>
+      new Promise((resolve) => {
+        held = resolve
+      }),
+    alter: null,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+  return proxy
+}
+
+function altered(body: Buffer, alter: (task: string) => string): Buffer {
+  const launch = JSON.parse(body.toString()) as { task: string }
+  return Buffer.from(JSON.stringify({ ...launch, task: alter(launch.task) }))
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { expect, vi } from 'vitest'
+import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
+import { type Plane, startPlane } from '../e2e/plane.ts'
+import { deadline } from './slurm-rig.ts'
+
+export interface SkyPlaneOptions {
+  /** Scripts of simulated engines, each a model of the name that it is listed under. */
+  readonly scripts: Record<string, Record<string, unknown>>
+  /** The command of a real vLLM, and arguments for its tiny model under each name. */
+  readonly vllm?: { readonly command: readonly string[]; readonly models: Record<string, Record<string, unknown>> }
+  readonly slurm?: Record<string, unknown>
+  readonly config?: Record<string, unknown>
+}
+
+const scripted = [process.execPath, '--disable-warning=ExperimentalWarning']
+const scriptedEngine = join(import.meta.dirname, '../e2e/scripted-engine.ts')
+
+/** A control plane that rents from the rig's Slurm, and has seen what it offers. */
+export async function startSkyPlane(url: string, options: SkyPlaneOptions): Promise<Plane> {
+  const { scripts, vllm, slurm, config } = options
+  const simulated = Object.entries(scripts).map(([name, script]) => {
+    return { name, engine: 'sim', source: JSON.stringify({ startupMs: 300, ...script }) }
+  })
+  const real = Object.entries(vllm?.models ?? {}).map(([name, args]) => ({
+    name,
+    engine: 'vllm',
+    source: 'tiny',
+    args,
+  }))
+  const plane = await startPlane({
+    local: {
+      engines: {
+        sim: { command: [...scripted, scriptedEngine] },
+        ...(vllm ? { vllm: { command: vllm.command } } : {}),
+      },
+    },
+    config: {
+      launch: { rounds: 1, triesPerOffer: 1, firstBackOffS: 1 },
+      ...config,
+      models: [...simulated, ...real],
+      skypilot: {
+        url,
+        clouds: { slurm: { onThisHost: true, nodeBin: process.execPath, cpus: '1', memoryGib: '1', ...slurm } },
+      },
+    },
+  })
+  await vi.waitFor(async () => {
+    const offers = (await plane.client.listOffers({})).items
+    expect(offers.map(({ region }) => region)).toContain('lab/spot')
+  }, deadline)
+  return plane
+}
+
+export const onSlurm = (...regions: string[]) => ({ wish: { clouds: ['slurm'], regions, gpu: 'H100', gpuCount: 1 } })
+
+export const failuresOf = ({ attempts }: LaunchDetail) => attempts.map(({ failure }) => failure?.code ?? null)
+
+/** Money for the whole time, without a gap, and none any more. */
+export function billIsClosed(node: NodeDetail): void {
+  expect(node).toMatchObject({ state: 'gone', billed: 'no' })
+  expect(node.costMicroUsd).toBeGreaterThan(0)
+  expect(node.ledger[0]?.openedAt).toBe(node.firstSeenAt)
+  for (const [i, interval] of node.ledger.entries()) {
+    expect(interval.closedAt).toBe(node.ledger[i + 1]?.openedAt ?? node.goneAt)
+    expect(interval.pricePerHourMicroUsd).toBe(node.offer.pricePerHourMicroUsd)
+  }
+}
+
+/** One plain answer and one streamed one. */
+export async function answers(plane: Plane, model: string): Promise<void> {
+  const key = await plane.key(model)
+  const plain = await plane.chat(model, key, { max_tokens: 8 })
+  expect(plain.status).toBe(200)
+  expect(await plain.json()).toMatchObject({ usage: { completion_tokens: expect.any(Number) } })
+  const streamed = await (await plane.chat(model, key, { max_tokens: 8, stream: true })).text()
+  expect(streamed.trimEnd().endsWith('data: [DONE]')).toBe(true)
+}

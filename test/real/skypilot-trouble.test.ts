@@ -1,0 +1,193 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { NodeState } from '../../src/core/node-table.ts'
+import { nodeStates } from '../../src/core/node-table.ts'
+import type { LaunchDetail } from '../../src/wire/views.ts'
+import { type Plane, until } from '../e2e/plane.ts'
+import { type HeldProxy, heldProxy } from './held-proxy.ts'
+import { answers, billIsClosed, failuresOf, onSlurm, startSkyPlane } from './sky-plane.ts'
+import { deadline, giveBackAll, launchesAskedOf, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+
+const minutes = 60_000
+
+let url: string
+let proxy: HeldProxy
+let plane: Plane
+
+beforeAll(async () => {
+  url = await slurmRig.up()
+  proxy = await heldProxy(url)
+  plane = await startSkyPlane(proxy.url, {
+    scripts: { quick: {}, streamed: { tokensPerS: 20 }, slow: { startupMs: 600_000 } },
+    // As many as the server of the rig has workers for; the next one waits in our queue.
+    config: { launch: { rounds: 2, triesPerOffer: 1, firstBackOffS: 1 }, queue: { attemptsInFlight: 4 } },
+  })
+})
+afterAll(async () => {
+  await plane?.end()
+  await proxy?.close()
+  await slurmRig.down()
+})
+afterEach(async ({ task }) => {
+  if (task.concurrent) return
+  if (task.result?.state === 'fail') await giveBackAll(plane)
+  await nothingIsLeft(url, plane)
+})
+
+const shown = (id: string): Promise<LaunchDetail> => plane.client.showLaunch({ params: { id } })
+
+async function released({ id }: LaunchDetail): Promise<void> {
+  await plane.client.cancelLaunch({ params: { id } })
+  const over = await plane.reaches(id, ['ended', 'cancelled'], 4 * minutes)
+  billIsClosed(await plane.node(over))
+}
+
+/** Waits until the launch's node has come as far as this state. */
+async function comesTo(id: string, state: NodeState): Promise<void> {
+  const far = (now: NodeState) => nodeStates.indexOf(now) >= nodeStates.indexOf(state)
+  await until(
+    async () => far((await shown(id)).attempts.at(-1)?.nodeState ?? 'intended'),
+    5 * minutes,
+    () => `the node never came to ${state}`,
+  )
+}
+
+const nodeNameOf = async (id: string): Promise<string> => (await shown(id)).attempts.at(-1)?.nodeName ?? ''
+
+/** The one job of a node, as soon as there is one. */
+async function jobOf(nodeName: string): Promise<string> {
+  const jobs = async () => (await slurmRig.jobs()).filter((job) => job.startsWith(nodeName))
+  await vi.waitFor(async () => expect(await jobs()).toHaveLength(1), deadline)
+  return (await jobs())[0] ?? ''
+}
+
+test('cancelled in whatever phase, queued to live, a launch leaves nothing and says `cancelled` only then', async () => {
+  const cancelAt = ['ready', 'loading', 'booting', 'requesting'] as const
+  const launches = new Map<NodeState, string>()
+  for (const state of cancelAt) {
+    const model = state === 'ready' ? 'quick' : 'slow'
+    launches.set(state, (await plane.launched(model, { ...onSlurm('lab/main'), deployment: `cancel-${state}` })).id)
+    // The next one is not asked for before this one is: so the last finds all places taken.
+    await comesTo(launches.get(state) ?? '', 'requesting')
+  }
+  const queued = await plane.launched('quick', { ...onSlurm('lab/main'), deployment: 'cancel-queued' })
+  expect(queued.state).toBe('queued')
+  await plane.client.cancelLaunch({ params: { id: queued.id } })
+  expect((await plane.reaches(queued.id, ['cancelled'])).attempts).toEqual([])
+
+  await Promise.all(
+    [...launches].map(async ([state, id]) => {
+      await comesTo(id, state)
+      // The worst moment to cancel: Slurm has the job, and SkyPilot has not said so yet.
+      if (state === 'requesting') await jobOf(await nodeNameOf(id))
+      await plane.client.cancelLaunch({ params: { id } })
+      const over = await plane.reaches(id, ['cancelled', 'ended'], 5 * minutes)
+      const { name, ...node } = await plane.node(over)
+      // Looked at the moment that it is said.
+      expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([])
+      expect(node).toMatchObject({ state: 'gone', billed: 'no' })
+      if (node.firstSeenAt !== null) billIsClosed({ name, ...node })
+    }),
+  )
+})
+
+test('an API server that is down when a launch is asked for and killed in its middle costs an attempt, not a machine', async () => {
+  slurmRig.killServer()
+  const launch = await plane.launched('quick', onSlurm('lab/main'))
+  await comesTo(launch.id, 'requesting')
+  expect(await slurmRig.jobs()).toEqual([])
+  await slurmRig.up()
+  await jobOf(await nodeNameOf(launch.id))
+  slurmRig.killServer()
+  await slurmRig.up()
+  const live = await plane.reaches(launch.id, ['live'], 10 * minutes)
+  expect(failuresOf(live)).toEqual(['cloud_unavailable', null])
+  await answers(plane, 'quick')
+  await released(live)
+})
+
+test('a control plane killed while it asks for a machine finds it again: one request, one cluster, one job', async () => {
+  const asked = proxy.holdLaunch()
+  const launch = await plane.launched('quick', onSlurm('lab/main'))
+  await asked
+  const name = await nodeNameOf(launch.id)
+  await plane.signal('SIGKILL')
+  await jobOf(name)
+  await plane.start()
+  const live = await plane.reaches(launch.id, ['live'], 8 * minutes)
+  expect(live.attempts).toHaveLength(1)
+  expect(await launchesAskedOf(url, name)).toBe(1)
+  await jobOf(name)
+  await released(live)
+})
+
+const wrong = [
+  { slurm: { image: 'docker:somebody/something' }, code: 'cloud_refused', cause: 'does not support' },
+  { slurm: { nodeBin: '/nowhere/node' }, code: 'node_setup_failed', cause: 'there is no /nowhere/node' },
+  {
+    alter: (task: string) => task.replace(/(FD_LOOP_SHA256: ")../, '$1no'),
+    code: 'node_setup_failed',
+    cause: 'wrong checksum',
+  },
+]
+
+// Mostly waiting for SkyPilot, so all at once; what is left is counted after the last of them.
+describe.concurrent('at the same time', () => {
+  afterAll(() => nothingIsLeft(url, plane))
+
+  test('a partition that takes nobody is left for the next one, and the refusal is told', async () => {
+    await slurmRig.setPartition('main', 'down')
+    try {
+      const launch = await plane.launched('quick', onSlurm('lab/main', 'lab/spot'))
+      const live = await plane.reaches(launch.id, ['live'], 8 * minutes)
+      expect(failuresOf(live)).toEqual(['no_capacity', null])
+      expect(live.attempts[0]?.failure?.cause).toContain('main')
+      expect(live.attempts[0]?.costMicroUsd).toBe(0)
+      expect((await plane.node(live)).offer.region).toBe('lab/spot')
+      await released(live)
+    } finally {
+      await slurmRig.setPartition('main', 'up')
+    }
+  })
+
+  test('a machine that is taken away under traffic: the stream ends as broken, its bill is closed, another takes its place', async () => {
+    const launch = await plane.launched('streamed', onSlurm('lab/spot'))
+    const live = await plane.reaches(launch.id, ['live'], 5 * minutes)
+    const stream = await plane.chat('streamed', await plane.key('under-traffic'), { stream: true, max_tokens: 4_000 })
+    const reading = stream.text().catch(() => 'cut')
+    const lost = await plane.node(live)
+    await slurmRig.cancelJobs([await jobOf(lost.name)])
+    expect(await reading).not.toContain('[DONE]')
+
+    const over = await plane.reaches(launch.id, ['ended', 'failed'], 8 * minutes)
+    const gone = await plane.node(over)
+    billIsClosed(gone)
+    expect(gone.failure).toMatchObject({ code: 'node_vanished' })
+    const next = async () => (await plane.client.listLaunches({})).items.find(({ origin }) => origin === 'deployment')
+    await vi.waitFor(async () => expect(await next()).toBeDefined(), deadline)
+    const replaced = await plane.reaches((await next())?.id ?? '', ['live'], 8 * minutes)
+    expect((await plane.node(replaced)).name).not.toBe(lost.name)
+    await released(replaced)
+  })
+
+  test('a task that is refused, a machine without Node and an agent that is not what was announced are told in plain words', async () => {
+    const told = wrong.map(async ({ slurm = {}, alter = null, code, cause }) => {
+      const between = await heldProxy(url)
+      between.alter = alter
+      const strict = await startSkyPlane(between.url, { scripts: { quick: {} }, slurm })
+      try {
+        const launch = await strict.launched('quick', onSlurm('lab/spot'))
+        const failed = await strict.reaches(launch.id, ['failed'], 8 * minutes)
+        expect(failed.failure).toMatchObject({ code, cause: expect.stringContaining(cause) })
+        const node = await strict.node(failed)
+        if (code === 'node_setup_failed') billIsClosed(node)
+        else expect(node).toMatchObject({ state: 'gone', costMicroUsd: 0 })
+        await nothingIsLeft(url, strict)
+      } finally {
+        await strict.end()
+        await between.close()
+      }
+    })
+    for (const { status, ...rest } of await Promise.allSettled(told))
+      expect({ status, ...rest }).toMatchObject({ status: 'fulfilled' })
+  })
+})
