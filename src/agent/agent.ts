@@ -1,5 +1,5 @@
 // The agent: one process on each GPU machine that supervises the engine and lends its connections to the gateways.
-// Deliberately absent: npm packages, a listening port, and any decision about the fate of the node.
+// Deliberately absent: npm packages, a port unless the operator wants one, and any decision about the fate of the node.
 
 import { version } from '../core/version.ts'
 import { randomName } from '../lib/chance.ts'

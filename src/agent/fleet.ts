@@ -1,8 +1,12 @@
 import type { Duplex } from 'node:stream'
+import type { DirectDoorTerms } from '../wire/agent.ts'
+import { DirectDoor } from './direct-door.ts'
 import { type Gateway, GatewayLink, type LinkDeps } from './gateway-link.ts'
 import type { Gateways } from './node-disk.ts'
 
 export type FleetDeps = Omit<LinkDeps, 'onSocket' | 'onClosed'> & {
+  /** Null: no gateway calls this node. */
+  readonly direct: DirectDoorTerms | null
   readonly onSocket: (socket: Duplex) => void
   /** The last socket has closed. */
   readonly onEmpty: () => void
@@ -15,16 +19,18 @@ export class Fleet {
   readonly #deps: FleetDeps
   readonly #links = new Map<string, GatewayLink>()
   /** Gateways that are no longer named, while requests over them are finished. */
-  readonly #leaving = new Set<GatewayLink>()
-  readonly #linkOf = new Map<Duplex, GatewayLink>()
+  readonly #leaving = new Set<GatewayLink | DirectDoor>()
+  readonly #linkOf = new Map<Duplex, GatewayLink | DirectDoor>()
+  readonly #door: DirectDoor | null
   #open = true
 
   constructor(deps: FleetDeps) {
     this.#deps = deps
+    this.#door = deps.direct && this.#openDoor(deps.direct)
   }
 
   get spareCount(): number {
-    let count = 0
+    let count = this.#door?.spareCount ?? 0
     for (const link of this.#links.values()) count += link.spareCount
     return count
   }
@@ -60,6 +66,7 @@ export class Fleet {
     if (!this.#open) return
     this.#open = false
     for (const link of this.#links.values()) link.withdraw()
+    this.#door?.withdraw()
     if (this.#linkOf.size === 0) this.#deps.onEmpty()
   }
 
@@ -67,27 +74,42 @@ export class Fleet {
     if (this.#open) return
     this.#open = true
     for (const link of this.#links.values()) link.reopen()
+    this.#door?.reopen()
   }
 
   destroy(): void {
     this.#open = false
     for (const link of [...this.#links.values(), ...this.#leaving]) link.destroy()
+    this.#door?.destroy()
   }
 
   #linkDeps(): LinkDeps {
-    const { onSocket, onEmpty, ...rest } = this.#deps
     return {
-      ...rest,
-      onSocket: (socket, link) => {
-        this.#linkOf.set(socket, link)
-        onSocket(socket)
-      },
-      onClosed: (socket) => {
-        const link = this.#linkOf.get(socket)
-        this.#linkOf.delete(socket)
-        if (link && link.busyCount + link.spareCount === 0) this.#leaving.delete(link)
-        if (this.#linkOf.size === 0) onEmpty()
-      },
+      ...this.#deps,
+      onSocket: (socket, link) => this.#taken(socket, link),
+      onClosed: (socket) => this.#lost(socket),
     }
+  }
+
+  #openDoor(terms: DirectDoorTerms): DirectDoor {
+    const door: DirectDoor = new DirectDoor({
+      ...this.#deps,
+      terms,
+      onSocket: (socket) => this.#taken(socket, door),
+      onClosed: (socket) => this.#lost(socket),
+    })
+    return door
+  }
+
+  #taken(socket: Duplex, by: GatewayLink | DirectDoor): void {
+    this.#linkOf.set(socket, by)
+    this.#deps.onSocket(socket)
+  }
+
+  #lost(socket: Duplex): void {
+    const link = this.#linkOf.get(socket)
+    this.#linkOf.delete(socket)
+    if (link && link.busyCount + link.spareCount === 0) this.#leaving.delete(link)
+    if (this.#linkOf.size === 0) this.#deps.onEmpty()
   }
 }

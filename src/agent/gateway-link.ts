@@ -1,9 +1,8 @@
-import { request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { jitter } from '../lib/chance.ts'
-import type { Pins, Trust } from '../lib/trust.ts'
+import type { Pins } from '../lib/trust.ts'
+import { callUpgrade, UpgradeRefused } from '../lib/upgrade-call.ts'
 import { reverse } from '../wire/paths.ts'
 import type { Gateways } from './node-disk.ts'
 import { backOff } from './orders.ts'
@@ -150,7 +149,7 @@ export class GatewayLink {
   }
 
   #dialFailed(error: unknown): void {
-    const status = error instanceof DialRefused ? error.status : 0
+    const status = error instanceof UpgradeRefused ? error.status : 0
     const why = error instanceof Error ? error.message : String(error)
     if (this.#open) this.#deps.log.sayOnce(`dial ${this.id}`, `Gateway ${this.id} at ${this.url}: ${why}`)
     if (status === 410) this.#deps.onReleased()
@@ -172,43 +171,12 @@ export class GatewayLink {
     refusePlainHttp(this.url, 'The address of a gateway')
     const { credential, incarnation, pins } = this.#deps
     const trust = await pins.trust(this.url, this.#fingerprint)
-    return upgrade(new URL(reverse.path, this.url), trust, {
+    const headers = {
       connection: 'Upgrade',
       upgrade: reverse.protocol,
       authorization: `Bearer ${credential}`,
       [reverse.incarnationHeader]: incarnation,
-    })
+    }
+    return (await callUpgrade(new URL(reverse.path, this.url), { ...trust, headers }, readTimeoutMs)).socket
   }
-}
-
-class DialRefused extends Error {
-  readonly status: number
-
-  constructor(status: number) {
-    super(`the upgrade was answered with ${status}`)
-    this.status = status
-  }
-}
-
-function upgrade(url: URL, trust: Trust, headers: Record<string, string>): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const start = url.protocol === 'https:' ? requestHttps : requestHttp
-    // No pool: a lent socket never comes back.
-    const request = start(url, { ...trust, agent: false, headers })
-    const deadline = setTimeout(() => request.destroy(new Error('no answer to the upgrade')), readTimeoutMs)
-    request.once('close', () => clearTimeout(deadline))
-    request.once('upgrade', (_, socket, head) => {
-      clearTimeout(deadline)
-      // The gateway may have sent its first request right behind the 101.
-      if (head.length > 0) socket.unshift(head)
-      resolve(socket as Socket)
-    })
-    request.once('response', (response) => {
-      response.resume()
-      reject(new DialRefused(response.statusCode ?? 0))
-      request.destroy()
-    })
-    request.once('error', reject)
-    request.end()
-  })
 }

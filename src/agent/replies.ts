@@ -26,16 +26,23 @@ export function readAgentReply(body: unknown): AgentReply | null {
 
 export function readJoinReply(body: unknown): JoinReply | null {
   if (!isFields(body)) return null
-  const { nodeId, credential, engine, secrets, gateways, heartbeatMs, leaseMs } = body
+  const { nodeId, credential, engine, secrets, gateways, direct, heartbeatMs, leaseMs } = body
   const good =
     isText(nodeId) &&
     isText(credential) &&
     isEngine(engine) &&
     isTexts(secrets) &&
     areGateways(gateways) &&
+    (direct === undefined || direct === null || isDoor(direct)) &&
     isCount(heartbeatMs) &&
     isCount(leaseMs)
   return good ? (body as unknown as JoinReply) : null
+}
+
+function isDoor(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const { port, cert, key, tokenHash } = value
+  return isCount(port) && isText(cert) && isText(key) && isText(tokenHash)
 }
 
 function isEngine(value: unknown): boolean {

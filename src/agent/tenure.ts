@@ -92,6 +92,8 @@ export class Tenure {
       credential: joined.credential,
       incarnation: identity.incarnation,
       pins: control.pins,
+      // What an older agent kept on its disk has none.
+      direct: joined.direct ?? null,
       log,
       onSocket: (socket) => this.#server.emit('connection', socket),
       onWord: () => this.#lease.renew(),

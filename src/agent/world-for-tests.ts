@@ -144,7 +144,8 @@ export class FakeControl {
     this.incarnation = body.incarnation
     const { gateways, heartbeatMs, leaseMs } = this.reply
     const { engine, secrets } = this
-    const reply: JoinReply = { nodeId: 'n1', credential, engine, secrets, gateways, heartbeatMs, leaseMs }
+    const terms = { engine, secrets, gateways, direct: null, heartbeatMs, leaseMs }
+    const reply: JoinReply = { nodeId: 'n1', credential, ...terms }
     if (this.refuse.join) send(response, this.refuse.join, { message: 'no such join token' })
     else if (bearer !== `Bearer ${joinToken}`) send(response, 401, {})
     else if (this.loseJoinReply) incoming.socket.destroy()

@@ -1,6 +1,7 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { version } from '../core/version.ts'
 import { makeAlarm } from '../intake/alarm.ts'
+import type { IntakeDeps } from '../intake/context.ts'
 import { makeGatewayIntake } from '../intake/gateway.ts'
 import { makeHeartbeats } from '../intake/heartbeat.ts'
 import { makeJoins } from '../intake/join.ts'
@@ -12,7 +13,7 @@ import { Answered, type Handlers } from './asked.ts'
 import type { ApiMetrics } from './metrics.ts'
 
 export function machineHandlers(
-  deps: CommandDeps,
+  deps: CommandDeps & Pick<IntakeDeps, 'direct'>,
   tables: RouteTables,
 ): Handlers<'join' | 'heartbeat' | 'progress' | 'gatewayTable' | 'gatewayReport'> {
   const alarm = makeAlarm(deps)

@@ -4,6 +4,7 @@ import helmet from '@fastify/helmet'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { CommandDeps } from '../commands/context.ts'
 import { Failure } from '../core/failure.ts'
+import type { DirectWay } from '../intake/direct.ts'
 import { makeRouteTables, type RouteTables } from '../intake/routes.ts'
 import type { CertificateSource } from '../lib/certificate-source.ts'
 import { randomName } from '../lib/chance.ts'
@@ -36,6 +37,8 @@ export interface ApiOptions extends CommandDeps {
   readonly gatewayTokenHash: string
   /** Where the built agent lies: `dist/agent`. */
   readonly agentDir: string
+  /** How gateways call nodes whose address is known; absent or null: no node is called. */
+  readonly direct?: DirectWay | null
   readonly databaseKind: 'embedded' | 'given'
   /** The address that people and agents use where a proxy stands in front. */
   readonly publicUrl?: string

@@ -5,6 +5,8 @@ export const tokenPrefixes = {
   node: 'fd_node_',
   key: 'fd_key_',
   gateway: 'fd_gw_',
+  /** A gateway's, at the agent of one node that it calls directly. */
+  direct: 'fd_direct_',
 } as const
 export type TokenKind = keyof typeof tokenPrefixes
 

@@ -23,11 +23,13 @@ export const routed = (id: string, over: Partial<RoutedNode> = {}): RoutedNode =
   healthPath: '/health',
   routable: true,
   order: 'run',
+  direct: null,
   ...over,
 })
 
 export const tableOf = (nodes: RoutedNode[]) => ({
   install: 'test',
+  authority: null as string | null,
   nodes,
   models: [
     { id: 'm', created: 1, ownedBy: 'flightdeck' },

@@ -82,12 +82,14 @@ export class GatewayMetrics {
 
   #nodes(metrics: Metrics, router: Router) {
     const inFlight = metrics.gauge('in_flight', 'Requests that a node has now.', ['node'])
-    const sockets = metrics.gauge('sockets', 'Connections that a node has lent.', ['node'])
+    const sockets = metrics.gauge('sockets', 'Connections to a node.', ['node'])
+    const direct = metrics.gauge('direct_sockets', 'Of them, those to its own address.', ['node'])
     const spares = metrics.gauge('spare_sockets', 'Of them, those that carry nothing.', ['node'])
     for (const pool of router.pools.values()) {
       const node = pool.node.name
       inFlight.set({ node }, pool.inFlight)
       sockets.set({ node }, pool.sockets.size)
+      direct.set({ node }, pool.directCount)
       spares.set({ node }, pool.spares)
     }
   }

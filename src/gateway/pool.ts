@@ -34,6 +34,8 @@ export class NodePool implements SocketOwner {
   /** When a client's request last completed here: monotonic ms. */
   completedAt = Number.NEGATIVE_INFINITY
   readonly sockets = new Set<NodeSocket>()
+  /** Calls the node at its address so many times more; null while its agent has to call us. */
+  dialMore: ((count: number) => void) | null = null
   readonly #limits: PoolLimits
   readonly #idle: NodeSocket[] = []
   readonly #waiting: Waiter[] = []
@@ -57,19 +59,27 @@ export class NodePool implements SocketOwner {
     return this.sockets.size >= this.#limits.maxSockets
   }
 
+  get directCount(): number {
+    let count = 0
+    for (const { direct } of this.sockets) if (direct) count += 1
+    return count
+  }
+
   get serves(): boolean {
     return this.node.routable && this.node.order === 'run' && this.sockets.size > 0
   }
 
-  add(socket: Socket) {
-    const fresh = new NodeSocket(socket, this)
+  add(socket: Socket, direct = false) {
+    const fresh = new NodeSocket(socket, this, direct)
     this.sockets.add(fresh)
     if (this.#dialling > 0) this.#dialling -= 1
     this.freed(fresh)
   }
 
-  /** The warmest spare, or null. */
+  /** The warmest spare, or null. One to the node's own address comes before those that were lent. */
   take(): NodeSocket | null {
+    const place = this.dialMore === null ? -1 : this.#idle.findLastIndex(({ direct }) => direct)
+    if (place >= 0) return this.#idle.splice(place, 1)[0] ?? null
     return this.#idle.pop() ?? null
   }
 
@@ -77,6 +87,8 @@ export class NodePool implements SocketOwner {
   wait(waiter: Waiter): boolean {
     if (this.#waiting.length >= this.#limits.maxWaiting) return false
     this.#waiting.push(waiter)
+    // Nobody sends a request now that could carry the hint.
+    if (this.dialMore !== null) this.dialHint()
     return true
   }
 
@@ -85,7 +97,7 @@ export class NodePool implements SocketOwner {
     if (place >= 0) this.#waiting.splice(place, 1)
   }
 
-  /** How many sockets the agent should dial, told with the request that goes out now. Spares follow use. */
+  /** How many sockets the agent should dial, told with the request that goes out now; 0 where we dial. Spares follow use. */
   dialHint(): number {
     const wanted = this.#waiting.length + Math.max(1, Math.ceil(this.inFlight / 2))
     if (this.#idle.length >= wanted) return 0
@@ -96,7 +108,9 @@ export class NodePool implements SocketOwner {
     if (hint <= 0) return 0
     this.#dialling += hint
     this.#diallingSince = now
-    return hint
+    if (this.dialMore === null) return hint
+    this.dialMore(hint)
+    return 0
   }
 
   freed(socket: NodeSocket) {
@@ -117,7 +131,8 @@ export class NodePool implements SocketOwner {
 
   /** Closes spares that traffic has not needed for a minute; the coldest are at the front. */
   trim(now: number) {
-    const keep = Math.max(1, Math.ceil(this.inFlight / 2))
+    // Besides those in use, the one that the agent lends in case its address fails.
+    const keep = Math.max(1, Math.ceil(this.inFlight / 2)) + (this.dialMore === null ? 0 : 1)
     while (this.#idle.length > keep && now - (this.#idle[0]?.idleSince ?? now) > surplusMs) this.#idle[0]?.destroy()
   }
 

@@ -8,6 +8,7 @@ import { reverse } from '../wire/paths.ts'
 import { ask } from './ask.ts'
 import type { GatewayConfig } from './config.ts'
 import { ControlClient } from './control.ts'
+import { DirectDialer } from './direct.ts'
 import { Gateway } from './gateway.ts'
 import { UsageJournal } from './journal.ts'
 import { GatewayMetrics } from './metrics.ts'
@@ -15,7 +16,7 @@ import { Prober } from './probe.ts'
 import { Reporter } from './report.ts'
 import { createGatewayServer, type GatewayServer, type ServerDeps } from './server.ts'
 import { TableFollower } from './table.ts'
-import { acceptUpgrade } from './upgrade.ts'
+import { acceptUpgrade, type UpgradeDeps } from './upgrade.ts'
 
 /** How long the last report may take. */
 const lastWordMs = 2_000
@@ -30,7 +31,7 @@ export interface RunningGateway {
 export async function startGateway(config: GatewayConfig, log: Log): Promise<RunningGateway> {
   await mkdir(config.dir, { recursive: true, mode: 0o700 })
   const parts = await assemble(config, log)
-  const { gateway, table, prober, journal, reporter, ending } = parts
+  const { gateway, table, prober, journal, reporter, ending, dialer } = parts
   await journal.load()
   await table.load()
   const certificate = config.tls === null ? null : certificateFromFiles(config.tls, log)
@@ -38,10 +39,15 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
   certificate?.onChange((fresh) => door.tls?.renew(fresh))
   const port = await listen(config, door)
   parts.url = config.url ?? urlOf(config, port)
-  const probing = setInterval(() => prober.sweep(performance.now()), Math.min(250, config.badProbeMs / 2))
+  const sweep = () => {
+    prober.sweep(performance.now())
+    dialer.sweep(performance.now())
+  }
+  const probing = setInterval(sweep, Math.min(250, config.badProbeMs / 2))
   const loops = [table.follow(), reporter.run()]
   const stop = async () => {
     clearInterval(probing)
+    dialer.close()
     certificate?.close()
     door.close()
     await gateway.finish(config.stopMs)
@@ -66,6 +72,8 @@ interface Parts {
   readonly prober: Prober
   readonly journal: UsageJournal
   readonly reporter: Reporter
+  readonly upgrades: UpgradeDeps
+  readonly dialer: DirectDialer
   /** Aborted at the end: every talk with control stops. */
   readonly ending: AbortController
   /** Where agents dial; known once we listen. */
@@ -83,6 +91,7 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const nudges = new DrainNudges(gateway, log)
   const apply = (table: RoutingTable) => {
     gateway.apply(table)
+    parts.dialer.apply(table.authority)
     nudges.look()
     prober.sweep(performance.now())
   }
@@ -93,18 +102,6 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const url = () => parts.url
   const { fingerprint } = config
   const reporter = new Reporter({ control, router, usage, journal, prober, reportMs, log, signal, url, fingerprint })
-  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, ending, url: '' }
-  return parts
-}
-
-function serverOf(
-  config: GatewayConfig,
-  parts: Parts,
-  certificate: ServerDeps['certificate'],
-  log: Log,
-): GatewayServer {
-  const { gateway, metrics, table, prober, journal, reporter } = parts
-  const { router } = gateway
   const upgrades = {
     router,
     freshTable: () => table.fresh(),
@@ -114,6 +111,19 @@ function serverOf(
     },
     joined: () => prober.sweep(performance.now()),
   }
+  const dialer = new DirectDialer(upgrades, log)
+  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, upgrades, dialer, ending, url: '' }
+  return parts
+}
+
+function serverOf(
+  config: GatewayConfig,
+  parts: Parts,
+  certificate: ServerDeps['certificate'],
+  log: Log,
+): GatewayServer {
+  const { gateway, metrics, table, journal, upgrades } = parts
+  const { router } = gateway
   return createGatewayServer({
     router,
     maxBodyBytes: config.maxBodyBytes,

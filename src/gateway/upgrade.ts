@@ -67,7 +67,8 @@ async function findHolder({ router, freshTable }: UpgradeDeps, hash: string): Pr
   return router.holder(hash)
 }
 
-async function admit(deps: UpgradeDeps, node: RoutedNode, incarnation: string): Promise<NodePool | RefusalCode> {
+/** The pool that takes a connection of this incarnation of the node's agent, or why none does. */
+export async function admit(deps: UpgradeDeps, node: RoutedNode, incarnation: string): Promise<NodePool | RefusalCode> {
   let pool = deps.router.pools.get(node.id)
   if (pool && differs(pool, incarnation) && pool.node.incarnation !== incarnation) {
     await deps.freshTable()

@@ -25,10 +25,12 @@ const noBytes = Buffer.alloc(0)
 /** Below this, one copy costs less than a second buffer in the system call. */
 const copyBelow = 32_768
 
-/** One reversed connection: the agent dialled, we ask. One request at a time, never pipelined. */
+/** One connection to a node, reversed as a rule: the agent dialled, we ask. One request at a time, never pipelined. */
 export class NodeSocket {
   /** For the trim of surplus spares: monotonic ms. */
   idleSince = 0
+  /** We called the node, at its address; otherwise its agent called us. */
+  readonly direct: boolean
   readonly #socket: Socket
   readonly #owner: SocketOwner
   readonly #framing = new BodyFraming()
@@ -37,7 +39,8 @@ export class NodeSocket {
   #held: Buffer | null = null
   #closed = false
 
-  constructor(socket: Socket, owner: SocketOwner) {
+  constructor(socket: Socket, owner: SocketOwner, direct: boolean) {
+    this.direct = direct
     this.#socket = socket
     this.#owner = owner
     socket.setNoDelay(true)

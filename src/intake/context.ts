@@ -6,12 +6,15 @@ import type { Store } from '../store/database.ts'
 import type { LivingGateway } from '../store/gateways.ts'
 import type { KnownNode } from '../store/heard.ts'
 import type { AgentReply } from '../wire/agent.ts'
+import type { DirectWay } from './direct.ts'
 
 export interface IntakeDeps {
   readonly store: Store
   readonly clock: Clock
   readonly settings: Settings
   readonly vault: Vault
+  /** Absent or null: every node calls the gateways. */
+  readonly direct?: DirectWay | null
 }
 
 /** The answer to every word of an agent: what it is to do, and where the gateways are. */

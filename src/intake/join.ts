@@ -17,6 +17,7 @@ import { transact } from '../store/transact.ts'
 import type { EngineSpec, JoinReply, JoinRequest } from '../wire/agent.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
 import type { IntakeDeps } from './context.ts'
+import { directTermsFor } from './direct.ts'
 import { engineSpecFor } from './engine-spec.ts'
 
 export interface Joins {
@@ -69,6 +70,12 @@ async function joinNode(
       outcome.sealed.map(({ name, sealed }) => [name, deps.vault.open(secretLabel(name), sealed)]),
     ),
     gateways: await livingGateways(db, now),
+    direct: directTermsFor(deps, {
+      nodeId,
+      machine: outcome.node.name,
+      cloud: outcome.node.offer.cloud,
+      instance: request.instance,
+    }),
     heartbeatMs: deps.settings.heartbeatMs,
     leaseMs: deps.settings.leaseMs,
   }

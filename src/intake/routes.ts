@@ -6,19 +6,23 @@ import { sha256 } from '../lib/chance.ts'
 import { loadRoutes, type RoutableNode, type RoutingRows } from '../store/routing.ts'
 import type { RoutedNode, RoutingTable } from '../wire/gateway.ts'
 import type { IntakeDeps } from './context.ts'
+import { directTokenOf } from './direct.ts'
 
 /** What gateways route by. Its version says what is in it, so equal tables of two servers have equal versions. */
-export function tableOf({ install, nodes, models, keys }: RoutingRows): RoutingTable {
+export function tableOf({ install, nodes, models, keys }: RoutingRows, way: Way): RoutingTable {
   const content = {
     install,
-    nodes: nodes.map(routedNode),
+    nodes: nodes.map((node) => routedNode(node, way)),
     models: models.map(({ id, createdAt }) => ({ id, created: Math.floor(createdAt / 1000), ownedBy: 'flightdeck' })),
     keys: keys.map(({ id, hash, models: may }) => ({ id, hash, models: may })),
+    authority: way.direct?.authority ?? null,
   }
   return { version: sha256(canonicalJson(content)).slice(0, 16), ...content }
 }
 
-function routedNode(node: RoutableNode): RoutedNode {
+type Way = Pick<IntakeDeps, 'vault' | 'direct'>
+
+function routedNode(node: RoutableNode, way: Way): RoutedNode {
   return {
     id: node.id,
     name: node.name,
@@ -29,7 +33,14 @@ function routedNode(node: RoutableNode): RoutedNode {
     routable: node.state === 'ready' && isRoutable(node.verdict),
     // The deadline is not in the table, so the moment that it is looked at does not matter.
     order: orderOf(node, 0).order,
+    direct: directlyTo(node, way),
   }
+}
+
+function directlyTo(node: RoutableNode, { vault, direct }: Way): RoutedNode['direct'] {
+  const { id, cloud, joinInstance, directAddress } = node
+  if (directAddress === null || joinInstance === null || (direct?.portOf(cloud) ?? null) === null) return null
+  return { address: directAddress, token: directTokenOf(vault, id, joinInstance) }
 }
 
 export interface RouteTables {
@@ -49,14 +60,17 @@ const isAboutRoutes = (topic: string): boolean =>
   topic === 'routes' || topic === 'gap' || topic.startsWith('deployment:')
 
 /** Keeps the routing table at hand and makes it anew when something in it may have changed. */
-export function makeRouteTables(deps: Pick<IntakeDeps, 'store'>, onError: (error: unknown) => void): RouteTables {
+export function makeRouteTables(
+  deps: Pick<IntakeDeps, 'store' | 'vault' | 'direct'>,
+  onError: (error: unknown) => void,
+): RouteTables {
   let table: RoutingTable | undefined
   let first: Promise<RoutingTable> | undefined
   let closed = false
   const waiting = new Set<() => void>()
 
   const load = async (): Promise<RoutingTable> => {
-    const fresh = tableOf(await loadRoutes(deps.store.db))
+    const fresh = tableOf(await loadRoutes(deps.store.db), deps)
     const changed = fresh.version !== table?.version
     table = fresh
     if (changed) for (const wake of [...waiting]) wake()

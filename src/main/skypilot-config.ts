@@ -13,6 +13,9 @@ const skyCloud = z
     onThisHost: z.boolean().default(false),
     /** They share a private network with us, so that a private address is right. Left out: by the cloud. */
     privateNetwork: z.boolean().optional(),
+    /** The machines open `directPort`, and the gateways call them there. */
+    direct: z.boolean().default(false),
+    directPort: z.number().int().min(1).max(65_535).default(8_443),
     nodeBin: z.string().min(1).max(4_096).default('node'),
     cpus: z.string().max(16).optional(),
     memoryGib: z.string().max(16).optional(),

@@ -1,6 +1,6 @@
 import type { Cloud } from '../clouds/cloud.ts'
 import { SkyApi } from '../clouds/skypilot/api.ts'
-import { SkyLaunches } from '../clouds/skypilot/launches.ts'
+import { type DirectPorts, SkyLaunches } from '../clouds/skypilot/launches.ts'
 import { SkyCloud } from '../clouds/skypilot/skypilot.ts'
 import type { Download } from '../clouds/skypilot/task.ts'
 import type { CloudTraits } from '../core/decide-node.ts'
@@ -34,7 +34,7 @@ export function skyClouds(options: SkyOptions): SkyClouds {
   const userId = sha256(install).slice(0, 8)
   const auth = token ? { token } : {}
   const api = new SkyApi({ url: config.url, userId, command: `flightdeck ${install}`, ...auth })
-  const launches = new SkyLaunches(api, systemClock, `fd-${install}-`)
+  const launches = new SkyLaunches(api, systemClock, `fd-${install}-`, directPortsOf(config))
   const clouds = Object.entries(config.clouds).map(([cloud, given]) => {
     const controlUrl = nodesReachUsAt(cloud, given, options)
     const { regions, gpus, spot, nodeBin } = given
@@ -48,12 +48,18 @@ export function skyClouds(options: SkyOptions): SkyClouds {
       memoryGib: given.memoryGib ?? null,
       diskGib: given.diskGib ?? null,
       image: given.image ?? null,
+      directPort: given.direct ? given.directPort : null,
     }
     const traits = traitsOf(cloud, given, options)
     return new SkyCloud({ api, launches, clock: systemClock, cloud, task, regions, gpus, spot, traits })
   })
   return { clouds, close: () => launches.close() }
 }
+
+export const directPortsOf = (config: SkypilotConfig | undefined): DirectPorts =>
+  new Map(
+    Object.entries(config?.clouds ?? {}).flatMap(([name, given]) => (given.direct ? [[name, given.directPort]] : [])),
+  )
 
 function downloadOf({ version, artefacts }: ArtefactIndex, controlUrl: string, name: string): Download {
   const found = artefacts.find(({ file }) => file === name)

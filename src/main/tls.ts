@@ -1,6 +1,8 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fingerprintOf, type KeyPair, makeAuthority } from '../lib/certificate.ts'
+import type { DirectPorts } from '../clouds/skypilot/launches.ts'
+import type { DirectWay } from '../intake/direct.ts'
+import { fingerprintOf, issue, type KeyPair, makeAuthority } from '../lib/certificate.ts'
 import {
   type CertificateFiles,
   type CertificateSource,
@@ -15,6 +17,7 @@ import { ensureAuthority } from '../store/authority.ts'
 import type { Store } from '../store/database.ts'
 import type { Config } from './config.ts'
 import type { PublicAddresses } from './public-address.ts'
+import { directPortsOf } from './skypilot.ts'
 
 /** How one of our two ports is served beyond loopback. */
 export interface Served {
@@ -30,6 +33,8 @@ export interface InstallTls {
   readonly gateway: Served
   /** Where people find the authority, and its fingerprint; null while nothing of ours is signed by it. */
   readonly authority: { readonly file: string; readonly cert: string; readonly fingerprint: string } | null
+  /** How gateways call nodes of the clouds that want it; null: none does. */
+  readonly direct: DirectWay | null
   close(): void
 }
 
@@ -53,7 +58,9 @@ const wantsOwn = (address: Address): boolean => wantsTls(address) && !address.tl
 export async function installTls(config: Config, addresses: PublicAddresses, deps: TlsDeps): Promise<InstallTls> {
   const { listen, gateway } = config
   const { dataDir, log } = deps
-  const authority = wantsOwn(listen) || wantsOwn(gateway) ? await ownAuthority(deps) : null
+  const ports = directPortsOf(config.skypilot)
+  const isShown = wantsOwn(listen) || wantsOwn(gateway)
+  const authority = isShown || ports.size > 0 ? await ownAuthority(deps) : null
   const own = authority && certificateFrom(authority, ownHosts(config, Object.values(addresses)), systemClock)
   const fingerprint = authority && fingerprintOf(authority.cert)
   const served = (address: Address, files: CertificateFiles | null): Served => {
@@ -64,15 +71,27 @@ export async function installTls(config: Config, addresses: PublicAddresses, dep
   const control = served(listen, null)
   const given = control.files && certificateFromFiles(control.files, log)
   const gatewayFiles = own && wantsOwn(gateway) ? keptForGateway(own, dataDir, log) : null
-  const shown = authority && fingerprint ? { ...authorityFile(dataDir, authority), fingerprint } : null
+  const shown = isShown && authority && fingerprint ? { ...authorityFile(dataDir, authority), fingerprint } : null
   return {
     control: { ...control, certificate: given ?? control.certificate },
     gateway: served(gateway, gatewayFiles),
     authority: shown,
+    direct: authority && ports.size > 0 ? directWay(authority, ports) : null,
     close() {
       own?.close()
       given?.close()
     },
+  }
+}
+
+// Longer than any machine is rented; the address in the table and the token end with the node.
+const nodeDays = 5 * 365
+
+function directWay(authority: KeyPair, ports: DirectPorts): DirectWay {
+  return {
+    authority: authority.cert,
+    portOf: (cloud) => ports.get(cloud) ?? null,
+    certificateFor: (machine) => issue(authority, { hosts: [machine], now: systemClock.now(), days: nodeDays }),
   }
 }
 

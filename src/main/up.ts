@@ -76,13 +76,13 @@ export async function up(options: UpOptions): Promise<Up> {
     log,
     listen: { host: config.listen.host, port: ports.control },
     certificate: tls.control.certificate,
+    direct: tls.direct,
     gatewayTokenHash: sha256(gatewayToken(dataDir)),
     agentDir: join(projectRoot, 'dist', 'agent'),
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
-  const { fingerprint } = tls.control
-  const where = { ...addresses, install, dataDir, controlUrl: api.url, fingerprint }
+  const where = { ...addresses, install, dataDir, controlUrl: api.url, fingerprint: tls.control.fingerprint }
   const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
   const loops = await startLoops(
     store,

@@ -61,6 +61,8 @@ export class SimSkyPilot {
   readonly requests = new Map<string, Request>()
   /** What happened to each cluster, by its hash: it is told when the row is gone, too. */
   readonly #events = new Map<string, { reason: string; transitioned_at: number }[]>()
+  /** The host part of the endpoints of every machine; null: the cloud opens no port. */
+  endpointHost: string | null = null
   /** Bodies of every launch that was posted, in their order. */
   readonly posted: Readonly<Record<string, unknown>>[] = []
   readonly #stepMs: number
@@ -179,9 +181,14 @@ export class SimSkyPilot {
       return rows.map(clusterRow)
     }
     if (path === '/queue') return this.#queue(String(body['cluster_name']))
+    if (path === '/endpoints') return this.#endpoints(String(body['cluster']), String(body['port']))
     if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
     if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
     return null
+  }
+
+  #endpoints(name: string, port: string): unknown {
+    return this.endpointHost !== null && this.machines.has(name) ? { [port]: `${this.endpointHost}:${port}` } : {}
   }
 
   #queue(name: string): unknown {

@@ -75,6 +75,8 @@ export async function openStore(
 /** On a connection of its own, without the limits: a table may take its time to change. */
 async function migrate(config: pg.PoolConfig): Promise<void> {
   const pool = new pg.Pool({ ...config, max: 1, application_name: 'flightdeck-migrate' })
+  // It may still be closing when the database goes away.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   const provider = {
     getMigrations: async () => ({

@@ -9,6 +9,7 @@ import type { DeliveredGpu } from './tables.ts'
 
 export interface JoiningNode {
   readonly id: string
+  readonly name: string
   readonly tenantId: string
   readonly launchId: string
   readonly deploymentId: string
@@ -32,6 +33,7 @@ export async function lockJoining(tx: Tx, nodeId: string): Promise<JoiningNode |
     .innerJoin('deployments as d', 'd.id', 'n.deployment_id')
     .select([
       'n.id',
+      'n.name',
       'n.tenant_id as tenantId',
       'n.launch_id as launchId',
       'n.deployment_id as deploymentId',

@@ -16,6 +16,10 @@ export interface RoutableNode {
   readonly incarnation: string | null
   readonly model: string
   readonly engine: EngineName
+  readonly cloud: string
+  readonly joinInstance: string | null
+  /** As its cloud told it; never as the node did. */
+  readonly directAddress: string | null
 }
 
 export interface RoutingRows {
@@ -37,8 +41,9 @@ export function loadRoutes(db: Db): Promise<RoutingRows> {
       const { rows: nodes } = await sql<RoutableNode>`
         select n.id, n.name, n.state, n.verdict, n.unwanted_at is not null as unwanted,
           n.drain_asked_at is not null as "drainAsked", n.drain_deadline_at as "drainDeadlineAt",
-          n.credential_hash as "credentialHash", n.incarnation, d.model, d.engine
-        from nodes n join deployments d on d.id = n.deployment_id
+          n.credential_hash as "credentialHash", n.incarnation, d.model, d.engine,
+          n.cloud, n.join_instance as "joinInstance", s.detail->>'direct' as "directAddress"
+        from nodes n join deployments d on d.id = n.deployment_id left join sightings s on s.name = n.name
         where n.joined_at is not null and n.credential_hash is not null and n.state <> 'gone' order by n.id`.execute(tx)
       const { rows: models } = await sql<RoutingRows['models'][number]>`
         select model as id, min(created_at) as "createdAt" from deployments d

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
-import { at, type Db, maybeAt, maybeJson } from './database.ts'
+import { at, type Db, maybeAt, maybeJson, tell } from './database.ts'
 import { type AskedNode, type AskSeen, saveAsksSeen } from './late-asks.ts'
 
 /** A machine as its cloud lists it. */
@@ -37,6 +37,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open', 'g.heard_at'])
     .select(['n.launch_id', 'n.refusal', 's.seen', 's.absent_since'])
+    .select(sql<string | null>`s.detail->>'direct'`.as('direct'))
     .where('n.cloud', '=', look.cloud)
     .where((eb) =>
       eb.or([
@@ -66,6 +67,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
       }
     }),
   )
+  if (covered.some((row) => row.direct !== (directIn(present.get(row.name)) ?? row.direct))) await tell(db, ['routes'])
   // A listed machine of a node that is gone wakes it at every look: the nudge of the first may have been lost.
   const changed = covered.filter(
     (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
@@ -84,6 +86,10 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
 
 const isThere = ({ ask }: Listed): boolean => ask === undefined || ask.machine
 const isAsked = ({ ask }: Listed): boolean => ask?.open === true && !ask.machine
+
+/** Where the cloud says that the machine can be called; null where a look says nothing of it. */
+const directIn = (listed: Listed | undefined): string | null =>
+  typeof listed?.detail?.['direct'] === 'string' ? listed.detail['direct'] : null
 
 interface CoveredRow {
   readonly id: string
@@ -119,11 +125,13 @@ async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Prom
   const details = covered.map(({ listed, asked, ended }) =>
     maybeJson((listed ?? asked)?.detail ?? (ended === undefined ? undefined : { ended })),
   )
+  // The address stays known: a look after our restart comes before the cloud was asked for it again.
   await sql`insert into sightings as s (name, cloud, seen, at, absent_since, detail)
     select name, ${look.cloud}, seen, ${at(look.startedAt)}::timestamptz, since, detail::jsonb
     from unnest(${names}::text[], ${seen}::text[], ${since}::timestamptz[], ${details}::text[]) as t (name, seen, since, detail)
     on conflict (name) do update set seen = excluded.seen, at = excluded.at, absent_since = excluded.absent_since,
-      detail = coalesce(excluded.detail, s.detail)
+      detail = coalesce(
+        jsonb_strip_nulls(jsonb_build_object('direct', s.detail->'direct')) || excluded.detail, s.detail)
     where s.at <= excluded.at`.execute(db)
 }
 

@@ -62,6 +62,10 @@ export type EngineSpec = z.infer<typeof engineSpec>
 /** Where to dial. `fingerprint`: of the authority to pin there; null: the machine's own authorities. */
 const gateways = z.array(z.object({ id: text(64), url: text(512), fingerprint: sha256Hex.nullable().default(null) }))
 
+/** Of an agent that gateways may call directly: what it listens with, and the SHA-256 of the token that they show. */
+const directDoor = z.object({ port: count, cert: text(8_192), key: text(8_192), tokenHash: sha256Hex })
+export type DirectDoorTerms = z.infer<typeof directDoor>
+
 export const joinReply = z.object({
   nodeId: text(64),
   credential: token,
@@ -69,6 +73,7 @@ export const joinReply = z.object({
   /** Secrets for the engine's environment (HF_TOKEN, ...): kept in memory and in a file of mode 0600, never logged. */
   secrets: z.record(text(128), text(8_192)),
   gateways,
+  direct: directDoor.nullable().default(null),
   heartbeatMs: count,
   leaseMs: count,
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { orders, sha256Hex } from './agent.ts'
+import { orders, sha256Hex, token } from './agent.ts'
 import { reverse } from './paths.ts'
 
 const text = (max: number) => z.string().max(max)
@@ -18,6 +18,11 @@ export const routedNode = z.object({
   /** True for a ready node under a good verdict: it may get requests. */
   routable: z.boolean(),
   order: z.enum(orders),
+  /** Where its cloud says that it can be called, and the token for it; null: it calls us. */
+  direct: z
+    .object({ address: text(300), token })
+    .nullable()
+    .default(null),
 })
 export type RoutedNode = z.infer<typeof routedNode>
 
@@ -36,6 +41,8 @@ export const routingTable = z.object({
   nodes: z.array(routedNode),
   models: z.array(z.object({ id: text(256), created: count, ownedBy: text(64) })),
   keys: z.array(gatewayKey),
+  /** In PEM: who signs for nodes that are called directly. */
+  authority: text(8_192).nullable().default(null),
 })
 export type RoutingTable = z.infer<typeof routingTable>
 

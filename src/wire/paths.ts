@@ -6,6 +6,9 @@ export const agentPaths = {
   progress: '/agent/progress',
 } as const
 
+/** The upgrade by which a gateway calls an agent whose address its cloud told; the same protocol, the other way round. */
+export const directPath = '/node/direct'
+
 /** The upgrade by which an agent lends a gateway a reversed connection. */
 export const reverse = {
   path: '/node/connect',

@@ -62,7 +62,7 @@ export class RentedMachines {
     const child = this.#running.get(name)
     this.#running.delete(name)
     // The loop takes it as the end of its job, and with it goes the engine.
-    if (child?.pid !== undefined && child.exitCode === null) process.kill(child.pid, 'SIGTERM')
+    child?.kill('SIGTERM')
   }
 }
 

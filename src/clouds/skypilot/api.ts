@@ -146,6 +146,11 @@ export class SkyApi {
     return (await textWithin(response)).split(/\r?\n|\r/).map(withoutColours)
   }
 
+  /** Where a port of the cluster's first node is reached, as `host:port`; null while the cloud does not say. */
+  async endpoint(clusterName: string, port: number): Promise<string | null> {
+    return textOf(fieldsOf(await this.#ask('/endpoints', { cluster: clusterName, port }))[String(port)])
+  }
+
   /** Clouds, with their contexts or clusters where they have such: `aws`, `slurm/lab`. */
   async enabledInfra(): Promise<string[]> {
     const response = await this.#send('GET', '/enabled_clouds?expand=true')

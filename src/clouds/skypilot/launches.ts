@@ -4,6 +4,7 @@ import { type HearStep, type ListedMachine, type MachineStep, maybeThere } from 
 import type { SkyApi } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
+import { EndpointWatch } from './endpoint-watch.ts'
 import { failureOfLaunch } from './failures.ts'
 import { JobWatch } from './job-watch.ts'
 import { machineMayRun } from './steps.ts'
@@ -11,6 +12,9 @@ import { StreamWatch } from './stream-watch.ts'
 
 export const launchVerb = 'sky.launch'
 export const downVerb = 'sky.down'
+
+/** Which port machines of a cloud open for gateways that call them, by the cloud's name. */
+export type DirectPorts = ReadonlyMap<string, number>
 
 interface Launch {
   /** Null while the request is open, or as long as nobody knows. */
@@ -32,12 +36,14 @@ export class SkyLaunches {
   readonly #jobs: JobWatch
   readonly #ended: EndedClusters
   readonly #hearers = new Set<HearStep>()
+  readonly #endpoints: EndpointWatch
+  readonly #directPorts: DirectPorts
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
   /** The last look that was answered: when it began, and what it listed. */
   last: { readonly startedAt: number; readonly names: ReadonlySet<string> } | null = null
 
-  constructor(api: SkyApi, clock: Clock, prefix: string) {
+  constructor(api: SkyApi, clock: Clock, prefix: string, directPorts: DirectPorts = new Map()) {
     this.#api = api
     this.#clock = clock
     this.#prefix = prefix
@@ -45,6 +51,8 @@ export class SkyLaunches {
     this.#streams = new StreamWatch(api, tell)
     this.#jobs = new JobWatch(api, clock, tell)
     this.#ended = new EndedClusters(api)
+    this.#endpoints = new EndpointWatch(api, clock)
+    this.#directPorts = directPorts
   }
 
   isOurs = (name: string | null): name is string => name?.startsWith(this.#prefix) ?? false
@@ -126,6 +134,7 @@ export class SkyLaunches {
       this.#launches.delete(name)
       this.#streams.forget(name)
       this.#jobs.forget(name)
+      this.#endpoints.forget(name)
     }
   }
 
@@ -162,12 +171,19 @@ export class SkyLaunches {
     const said = cluster?.lastEvent ?? open?.message ?? null
     if (isOpen && said !== null && !this.#streams.isReading(name)) this.#tell({ name, n: null, text: said })
     const step = isOpen ? (this.#streams.stepOf(name) ?? said) : null
+    const direct = isOpen || !machine ? null : this.#addressOf(cluster)
     const detail = {
       status: cluster?.status ?? null,
       event: cluster?.lastEvent ?? null,
       ...(step ? { step } : {}),
+      ...(direct ? { direct } : {}),
     }
     return [{ name, detail, ask: { open: isOpen, machine, refusal } }]
+  }
+
+  #addressOf(cluster: SkyCluster | undefined): string | null {
+    const port = this.#directPorts.get(cluster?.cloud?.toLowerCase() ?? '')
+    return cluster && port !== undefined ? this.#endpoints.addressOf(cluster.name, port) : null
   }
 }
 

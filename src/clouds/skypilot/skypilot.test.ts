@@ -35,6 +35,7 @@ const task = {
   memoryGib: null,
   diskGib: null,
   image: null,
+  directPort: null,
 }
 
 let sky: SimSkyPilot
@@ -42,7 +43,11 @@ let url: string
 let open: SkyLaunches[]
 /** Added to the clock: what is waited for in minutes has passed. */
 let later = 0
-const clock = { ...systemClock, now: () => systemClock.now() + later }
+const clock = {
+  ...systemClock,
+  now: () => systemClock.now() + later,
+  monotonicMs: () => systemClock.monotonicMs() + later,
+}
 
 beforeEach(async () => {
   later = 0

@@ -36,12 +36,18 @@ const parts: TaskParts = {
   memoryGib: null,
   diskGib: null,
   image: null,
+  directPort: null,
 }
 
 test('a task is pinned to one place, and gives the machine no credentials of the API server', () => {
   const task = parse(taskFile(parts))
   assert.deepEqual(task.resources, { infra: 'aws/us-east-1', accelerators: 'T4:2', cpus: '4+', use_spot: true })
   assert.equal(task.api_server_access, false)
+})
+
+test('a port is opened only where gateways call the machine', () => {
+  assert.equal(parse(taskFile(parts)).resources.ports, undefined)
+  assert.deepEqual(parse(taskFile({ ...parts, directPort: 8443 })).resources.ports, ['8443'])
 })
 
 test('the join token is the one secret, and stands nowhere else', () => {

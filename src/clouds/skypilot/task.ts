@@ -23,6 +23,8 @@ export interface TaskParts {
   readonly memoryGib: string | null
   readonly diskGib: number | null
   readonly image: string | null
+  /** Opened to the world, for gateways that call the machine; null: none is. */
+  readonly directPort: number | null
 }
 
 /**
@@ -41,6 +43,7 @@ export function taskFile(parts: TaskParts): string {
       ...(parts.diskGib === null ? {} : { disk_size: parts.diskGib }),
       ...(parts.image === null ? {} : { image_id: parts.image }),
       use_spot: offer.spot,
+      ...(parts.directPort === null ? {} : { ports: [String(parts.directPort)] }),
     },
     // Left out, SkyPilot would put credentials for its own API server on the machine.
     api_server_access: false,
