@@ -6,7 +6,7 @@ import { nodeLoop } from '../src/control/node.ts'
 import { sightLoop } from '../src/control/sight.ts'
 import { isOver, type LaunchState } from '../src/core/launch-table.ts'
 import type { NodeState } from '../src/core/node-table.ts'
-import { anyWish } from '../src/core/offer.ts'
+import { anyWish, rankOffers } from '../src/core/offer.ts'
 import type { Settings } from '../src/core/settings.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { SimCloud, type SimFaults, simOffer } from '../src/sim/cloud.ts'
@@ -75,7 +75,11 @@ export class World {
       const deployment = await lockDeployment(tx, tenantId, { name: 'd' })
       if (!deployment) throw new Error('the deployment was made a moment ago')
       const by = { tenantId, deploymentId: deployment.id, origin: 'hand' as const, requestedBy: name }
-      return openLaunch(tx, { ...by, wish: anyWish, offers, deadlineAt: now + 120_000 }, now)
+      return openLaunch(
+        tx,
+        { ...by, wish: anyWish, offers: rankOffers(offers, anyWish), deadlineAt: now + 120_000 },
+        now,
+      )
     })
     await enrol(db, 'sight', 'sim', now)
     return new World(base, options, launchId)

@@ -2,11 +2,12 @@ import type { CommandDeps } from '../commands/context.ts'
 import { createDeployment, pauseDeployment, scaleDeployment } from '../commands/deployments.ts'
 import { armTheSweep, pauseAutomation } from '../commands/pause.ts'
 import { Failure } from '../core/failure.ts'
-import { loadOffers } from '../store/install.ts'
+import { anyWish, rankOffers } from '../core/offer.ts'
+import { loadOffers, standingsNow } from '../store/offers.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
 import { readBurn, readSpend, readTokens } from '../store/read-spend.ts'
 import type { Handlers } from './asked.ts'
-import { presentCatalogModel } from './present-plan.ts'
+import { presentCatalogModel, presentOffer } from './present-plan.ts'
 import { presentSpend } from './present-spend.ts'
 import { theOne, type Views } from './views.ts'
 
@@ -58,7 +59,10 @@ export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> 
       return { items }
     },
     listCatalog: async () => ({ items: settings.catalog.map(presentCatalogModel) }),
-    listOffers: async () => ({ items: await loadOffers(db) }),
+    async listOffers() {
+      const standingOf = await standingsNow(db, settings.capacity, clock.now())
+      return { items: rankOffers(await loadOffers(db), anyWish, standingOf).map(presentOffer) }
+    },
     status: () => views.status(),
     async pause({ actor, body }) {
       await pauseAutomation(deps, actor, body)

@@ -11,6 +11,7 @@ import {
 } from '../core/phases.ts'
 import type { AttemptRow, LaunchRow, PhaseRow } from '../store/read-launches.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
+import { presentOffer } from './present-plan.ts'
 import { costAt, iso, maybeIso } from './present-time.ts'
 
 /** What a launch is seen against: the time, the queue, and how long its phases took in the past. */
@@ -75,7 +76,7 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     ...presentLaunch(row, scene),
     wish: { ...row.wish, clouds: [...row.wish.clouds], regions: [...row.wish.regions] },
     engineArgs: row.engineArgs,
-    offers: [...row.offers],
+    offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
     phases: phasesOf(row, attempts),
     steps: attempts.flatMap(stepsOf),

@@ -40,7 +40,7 @@ function launchRow(over: Partial<LaunchRow>): LaunchRow {
     phaseEndedAt: null,
     phasePercent: null,
     wish: { clouds: [], regions: [], gpu: null, gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
-    offers: [offer],
+    offers: [{ ...offer, standing: null }],
     engineArgs: {},
     closedMicroUsd: 0,
     open: [],

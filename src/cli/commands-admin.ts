@@ -39,7 +39,9 @@ function addReads(program: Command, act: Act): void {
       }),
     )
   read('offers', 'what could be bought now', async (context) =>
-    answer(context, await context.client.listOffers(), ({ items }) => offersText(items, context.terminal.look())),
+    answer(context, await context.client.listOffers(), ({ items }) =>
+      offersText(items, Date.now(), context.terminal.look()),
+    ),
   )
   program
     .command('sweep')

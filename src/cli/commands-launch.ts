@@ -110,7 +110,7 @@ async function launch(context: Context, model: string, options: LaunchOptions): 
   const idempotencyKey = options.idempotencyKey ?? randomUUID()
   const reply = await context.client.createLaunch({ body, idempotencyKey })
   if ('dryRun' in reply) {
-    answer(context, reply.plan, (plan) => planText(plan, context.terminal.look()))
+    answer(context, reply.plan, (plan) => planText(plan, Date.now(), context.terminal.look()))
     return exitCodes.ok
   }
   if (options.detach) {

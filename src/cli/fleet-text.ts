@@ -4,12 +4,13 @@ import type {
   DeploymentView,
   KeyView,
   ModelView,
-  OfferView,
   OperatorView,
+  RankedOfferView,
   SpendView,
   StatusView,
 } from '../wire/views.ts'
 import { ageOf } from './human-time.ts'
+import { standingWords } from './launch-progress.ts'
 import { plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
 import type { Look } from './terminal.ts'
@@ -92,9 +93,9 @@ export function modelsText(models: readonly ModelView[], look: Look): string {
   )
 }
 
-export function offersText(offers: readonly OfferView[], look: Look): string {
+export function offersText(offers: readonly RankedOfferView[], now: number, look: Look): string {
   if (offers.length === 0) return 'No cloud offers anything at the moment.\n'
-  return table<OfferView>(
+  return table<RankedOfferView>(
     [
       { title: 'CLOUD', cell: ({ cloud }) => cloud },
       { title: 'REGION', cell: ({ region }) => region, gives: true },
@@ -103,6 +104,7 @@ export function offersText(offers: readonly OfferView[], look: Look): string {
       { title: 'KIND', cell: ({ spot }) => (spot ? 'spot' : 'on demand') },
       { title: 'PER HOUR', cell: ({ pricePerHourMicroUsd }) => formatUsd(pricePerHourMicroUsd), right: true },
       { title: 'FREE', cell: ({ available }) => (available === null ? '?' : String(available)), right: true },
+      { title: 'LATELY', cell: (offer) => standingWords(offer, now), gives: true },
     ],
     offers,
     look,

@@ -1,8 +1,8 @@
 import { isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import { type Phase, phases } from '../core/phases.ts'
-import type { LaunchDetail } from '../wire/views.ts'
-import { humanMs, humanRough, msBetween } from './human-time.ts'
+import type { LaunchDetail, RankedOfferView } from '../wire/views.ts'
+import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
 import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
 import type { Look } from './terminal.ts'
 
@@ -27,6 +27,16 @@ export function offerWords(offer: Offer): string {
   const gpu = offer.gpu === null ? '' : ` ${offer.gpu}${offer.gpuCount > 1 ? ` x${offer.gpuCount}` : ''}`
   const spot = offer.spot ? ', spot' : ''
   return plainLine(`${offer.cloud} ${offer.region}${gpu}${spot}, ${formatUsd(offer.pricePerHourMicroUsd)}/h`)
+}
+
+/** What clouds said of the offer lately, as it moved its rank; empty where nothing is remembered. */
+export function standingWords({ standing }: RankedOfferView, now: number): string {
+  if (!standing) return ''
+  const { factor, refusals, refusedAt, refusedFor, gaveAt } = standing
+  const times = refusals > 1 ? `${refusals} times, last ` : ''
+  const refused = refusedAt === null ? [] : [`refused ${times}${ageOf(refusedAt, now)} ago (${refusedFor})`]
+  const gave = gaveAt === null ? [] : [`gave a machine ${ageOf(gaveAt, now)} ago`]
+  return plainLine(`${[...refused, ...gave].join(', ')}: ranked as x${factor.toFixed(2)} its price`)
 }
 
 /** The phases of the attempt that runs, with the wait in the queue before it. */

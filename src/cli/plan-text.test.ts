@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../wire/catalog.ts'
 import type { PlanView } from '../wire/views.ts'
+import { standingWords } from './launch-progress.ts'
 import { widthOf } from './plain-text.ts'
 import { catalogText, fitBar, planText } from './plan-text.ts'
-import { ascii, offer } from './test-views.ts'
+import { ascii, at, now, offer } from './test-views.ts'
 
 const fit: FitView = {
   verdict: 'fits',
@@ -64,7 +65,9 @@ const plan: PlanView = {
 }
 
 test('a plan shows how full each GPU gets, what the engine is told, and why an offer is left out', () => {
-  expect(planText(plan, ascii(Number.POSITIVE_INFINITY))).toBe(`would launch  eight (vllm) for the deployment eight
+  expect(
+    planText(plan, now(0), ascii(Number.POSITIVE_INFINITY)),
+  ).toBe(`would launch  eight (vllm) for the deployment eight
 cost          $0.8000 an hour, $584.0000 a month
 time limit    30m00s
 queue         starts at once
@@ -93,7 +96,7 @@ Nothing was started.
 test('a bar is as wide as any other, however much is wanted, and no line is wider than the screen', () => {
   for (const kvGib of [0, 0.01, 5, 1e6]) expect(widthOf(fitBar({ ...fit, kvGib }, ascii(80)))).toBe(26)
   for (const columns of [40, 80])
-    for (const line of planText(plan, ascii(columns)).split('\n').slice(6))
+    for (const line of planText(plan, now(0), ascii(columns)).split('\n').slice(6))
       expect(widthOf(line)).toBeLessThanOrEqual(columns)
 })
 
@@ -126,4 +129,17 @@ test('the catalogue shows size, weights, context and licence, and marks what was
 org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 * not every figure was checked; --json names them
 `)
+})
+
+test('why an offer has its rank is said below it, with what it counted for', () => {
+  const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
+  const refused = { ...plan, offers: [{ ...offer, standing, fit: null }] }
+  expect(planText(refused, now(240), ascii(200))).toContain(
+    '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
+  )
+  const gave = { factor: 0.9, refusals: 0, refusedAt: null, refusedFor: null, gaveAt: at(0) }
+  expect(standingWords({ ...offer, standing: gave }, now(60))).toBe(
+    'gave a machine 1m00s ago: ranked as x0.90 its price',
+  )
+  expect(planText({ ...plan, offers: [{ ...offer, fit: null }] }, now(0), ascii(200))).not.toContain('ranked')
 })

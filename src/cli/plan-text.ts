@@ -2,7 +2,7 @@ import { formatUsd } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
 import type { PlanView } from '../wire/views.ts'
 import { humanRough } from './human-time.ts'
-import { offerWords } from './launch-progress.ts'
+import { offerWords, standingWords } from './launch-progress.ts'
 import { cut, plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
 import type { Look } from './terminal.ts'
@@ -14,7 +14,7 @@ const hoursPerMonth = 730
 const indent = '     '
 
 /** What a launch would do and cost, before money is spent. */
-export function planText(plan: PlanView, look: Look): string {
+export function planText(plan: PlanView, now: number, look: Look): string {
   const { paint } = look
   const tried = plan.offers.filter(({ fit }) => fit?.fits ?? true)
   const refused = plan.offers.slice(tried.length)
@@ -30,15 +30,20 @@ export function planText(plan: PlanView, look: Look): string {
     ],
     look,
   )
-  const offers = tried.map((offer, i) => offerText(offer, String(i + 1), look)).join('')
-  const others = refused.map((offer) => offerText(offer, '-', look)).join('')
+  const offers = tried.map((offer, i) => offerText(offer, String(i + 1), now, look)).join('')
+  const others = refused.map((offer) => offerText(offer, '-', now, look)).join('')
   const cannot = others && `${paint.dim('offers that cannot hold the model')}\n${others}`
   return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}Nothing was started.\n`
 }
 
-function offerText(offer: PlannedOffer, mark: string, look: Look): string {
+function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): string {
   const aMonth = `${formatUsd(offer.pricePerHourMicroUsd * hoursPerMonth)} a month`
-  const lines = [`  ${mark}  ${offerWords(offer)}, ${aMonth}`, ...(offer.fit ? fitLines(offer.fit, look) : [])]
+  const lately = standingWords(offer, now)
+  const lines = [
+    `  ${mark}  ${offerWords(offer)}, ${aMonth}`,
+    ...(lately ? [`${indent}${lately}`] : []),
+    ...(offer.fit ? fitLines(offer.fit, look) : []),
+  ]
   return lines.map((line) => `${cut(line, look.columns)}\n`).join('')
 }
 

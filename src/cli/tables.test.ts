@@ -76,7 +76,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     timeLimitS: 1_800,
     queuePlace: 0,
   }
-  expect(planText(plan, ascii(80))).toBe(
+  expect(planText(plan, now(0), ascii(80))).toBe(
     `would launch  sim-small (sim) for the deployment sim-small
 cost          $2.4900 an hour, $1817.7000 a month
 time limit    30m00s

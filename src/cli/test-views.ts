@@ -18,6 +18,7 @@ export const offer: LaunchDetail['offers'][number] = {
   spot: false,
   pricePerHourMicroUsd: 2_490_000,
   available: 4,
+  standing: null,
 }
 
 type Attempt = LaunchDetail['attempts'][number]

@@ -1,7 +1,7 @@
 import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
-import type { Offer } from '../core/offer.ts'
+import type { RankedOffer } from '../core/offer.ts'
 import { type FittedOffer, mayHold } from '../core/preflight.ts'
 import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../lib/canonical.ts'
@@ -153,7 +153,7 @@ async function refuseTooMany(deps: CommandDeps, actor: Actor, tx: Tx, now: numbe
 interface Asked {
   readonly request: LaunchRequest
   readonly command: EngineCommand
-  readonly offers: readonly Offer[]
+  readonly offers: readonly RankedOffer[]
   readonly idempotencyKey: string | null
   readonly requestHash: string
 }

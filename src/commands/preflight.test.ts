@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { CatalogModel } from '../core/catalog.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
+import { failureRecord } from '../core/failure.ts'
 import { anyWish, type Offer } from '../core/offer.ts'
-import { saveOffers } from '../store/install.ts'
-import { gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
+import { at, json } from '../store/database.ts'
+import { saveOffers } from '../store/offers.ts'
+import { addNode, gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import { createDeployment } from './deployments.ts'
 import { createLaunch, planLaunch } from './launches.ts'
 import { putSecret } from './secrets.ts'
@@ -66,7 +68,7 @@ test('a launch keeps only the offers that hold the model, and a plan shows why t
   expect(plan.pricePerHourMicroUsd).toBe(800_000)
   expect(plan.argv.join(' ')).toContain('--tensor-parallel-size 4')
   await launch(request(null))
-  expect(await launches()).toEqual([{ offers: [l4] }])
+  expect(await launches()).toEqual([{ offers: [{ ...l4, standing: null }] }])
 })
 
 test('a model that no wished offer holds is refused before anything is written, by launch, plan and deployment', async () => {
@@ -85,7 +87,7 @@ test('a model that no wished offer holds is refused before anything is written, 
 test('a model that the catalogue does not know is launched as asked', async () => {
   know()
   await launch(request('T4'))
-  expect(await launches()).toEqual([{ offers: [t4] }])
+  expect(await launches()).toEqual([{ offers: [{ ...t4, standing: null }] }])
 })
 
 test('the arguments of a deployment that is named on purpose decide what fits', async () => {
@@ -105,4 +107,31 @@ test('a gated model is refused until there is a token', async () => {
   await putSecret(world.deps, world.actor, 'HF_TOKEN', 'hf_made_up')
   await launch(request(null))
   expect(await launches()).toHaveLength(1)
+})
+
+test('what a cloud refused lately is tried last by the next launch, is told why, and is forgotten with time', async () => {
+  const { deps, actor } = world
+  const { launchId, nodeId } = await addNode(world, { offer: l4, state: 'gone', model: 'eight' })
+  const { db } = deps.store
+  const refusal = json(failureRecord('no_capacity', 'There is no capacity there.'))
+  await db.updateTable('nodes').set({ failure: refusal }).where('id', '=', nodeId).execute()
+  const closed = { closed_at: at(deps.clock.now()), outcome: 'failed' as const, failure: refusal }
+  await db.updateTable('attempts').set(closed).where('launch_id', '=', launchId).execute()
+  const h100: Offer = { ...l4, id: 'sky/h100', gpu: 'H100', gpuCount: 1, vramGib: 80, pricePerHourMicroUsd: 1_000_000 }
+  await saveOffers(db, 'sky', [l4, h100], deps.clock.now() + 2)
+  const order = async () =>
+    (await planLaunch(deps, actor, request(null))).offers.map(({ id, standing }) => [id, standing])
+  const refusedAt = deps.clock.now()
+  expect(await order()).toEqual([
+    ['sky/h100', null],
+    ['sky/l4', { factor: 2, refusals: 1, refusedAt, refusedFor: 'no_capacity', gaveAt: null }],
+  ])
+  await launch(request(null))
+  const kept = await db.selectFrom('launches').select('offers').where('id', '<>', launchId).executeTakeFirstOrThrow()
+  expect(kept.offers.map(({ id }) => id)).toEqual(['sky/h100', 'sky/l4'])
+  deps.clock.pass(3 * 3_600_000)
+  expect(await order()).toEqual([
+    ['sky/l4', null],
+    ['sky/h100', null],
+  ])
 })

@@ -3,7 +3,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
 import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
 import { type FittedOffer, fitOffers, mayHold, whyGated, whyNoOfferHolds } from '../core/preflight.ts'
-import { loadOffers } from '../store/install.ts'
+import { loadOffers, standingsNow } from '../store/offers.ts'
 import { sealedSecrets } from '../store/secrets.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { Actor, CommandDeps } from './context.ts'
@@ -19,13 +19,13 @@ export interface Preflight {
  * @throws Failure `unknown_model`, `no_offer_fits`, `model_too_large` or `gated_without_token`, each with what would help.
  */
 export async function preflight(
-  { settings, store }: CommandDeps,
+  { settings, store, clock }: CommandDeps,
   actor: Actor,
   { model, engineArgs, wish }: Preflight,
 ): Promise<FittedOffer[]> {
   const entry = modelNamed(settings, model)
   const known = await loadOffers(store.db)
-  const ranked = rankOffers(known, wish)
+  const ranked = rankOffers(known, wish, await standingsNow(store.db, settings.capacity, clock.now()))
   if (ranked.length === 0) {
     const why = whyNoOfferFits(known, wish)
     throw new Failure('no_offer_fits', why.cause, why)

@@ -3,7 +3,7 @@ import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
 import type { Claim } from '../store/claims.ts'
 import { loadDeployment, saveDeploymentDecision } from '../store/deployments.ts'
-import { loadOffers } from '../store/install.ts'
+import { loadOffers, standingsNow } from '../store/offers.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -25,8 +25,9 @@ async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: 
   const now = clock.now()
   const { fill, withdraw } = decideDeployment(deployment.view, now)
   if (fill === 0 && withdraw.length === 0) return { moved: false, nextDueAt: now + 10_000 }
+  const standingOf = await standingsNow(db, settings.capacity, now)
   const refill = {
-    offers: offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish)),
+    offers: offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish, standingOf)),
     timeLimitMs: settings.launchTimeLimitS * 1_000,
     stopAfterFailures: settings.stopAfterFailures,
     decide: (view: typeof deployment.view) => decideDeployment(view, now),

@@ -1,7 +1,7 @@
 import type { Cloud } from '../clouds/cloud.ts'
 import { pause } from '../lib/clock.ts'
 import type { Claim } from '../store/claims.ts'
-import { saveOffers } from '../store/install.ts'
+import { saveOffers } from '../store/offers.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 

@@ -46,3 +46,28 @@ test('where nothing fits, the wishes that nothing satisfies are named', () => {
   assert.equal(cause({ gpu: 'A100', spot: 'only' }), 'No single offer satisfies all wishes together.')
   assert.equal(cause({}, []), 'No cloud offers anything at the moment.')
 })
+
+test('a place that refused lately comes after a dearer one, and after as dear a one even where nothing costs', () => {
+  const standing = { factor: 2, refusals: 1, refusedAt: 1, refusedFor: 'no_capacity', gaveAt: null }
+  const remembered = (id: string) => (offer: Offer) => (offer.id === id ? standing : null)
+  assert.deepEqual(
+    rankOffers(offers, anyWish, remembered('b')).map(({ id }) => id),
+    ['c', 'd', 'a', 'b'],
+  )
+  const free = offers.slice(0, 2).map((offer) => ({ ...offer, pricePerHourMicroUsd: 0 }))
+  assert.deepEqual(
+    rankOffers(free, anyWish, remembered('a')).map((offer) => [offer.id, offer.standing]),
+    [
+      ['b', null],
+      ['a', standing],
+    ],
+  )
+})
+
+test('the order that was wished weighs more than the memory, and what is taken now comes after what is not', () => {
+  const standing = { factor: 64, refusals: 9, refusedAt: 1, refusedFor: 'no_capacity', gaveAt: null }
+  const wish = { ...anyWish, clouds: ['two', 'one'] }
+  assert.equal(rankOffers(offers, wish, ({ cloud }) => (cloud === 'two' ? standing : null))[0]?.id, 'b')
+  const taken = offers.map((offer) => (offer.id === 'c' ? { ...offer, available: 0 } : offer))
+  assert.deepEqual(ids({}, taken), ['b', 'd', 'a', 'c'])
+})

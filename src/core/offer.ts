@@ -1,4 +1,5 @@
 import { type FailureRecord, failureRecord } from './failure.ts'
+import type { Standing } from './offer-memory.ts'
 
 /** What could be bought: one machine of one kind in one place. `gpu` null is a machine without a GPU. */
 export interface Offer {
@@ -12,6 +13,11 @@ export interface Offer {
   readonly pricePerHourMicroUsd: number
   /** How many of it can be had now; null where the cloud does not say. */
   readonly available: number | null
+}
+
+/** An offer with what is remembered of it, which was part of its rank; null where nothing is. */
+export interface RankedOffer extends Offer {
+  readonly standing: Standing | null
 }
 
 /** What a launch asks of an offer; null and empty mean that anything will do. */
@@ -46,12 +52,33 @@ const tests: readonly [string, (wish: Wish, offer: Offer) => boolean][] = [
   ],
 ]
 
-/** Offers that satisfy the wish: in the order of the wished clouds, then by price, then by id so that ties are stable. */
-export function rankOffers(offers: readonly Offer[], wish: Wish): Offer[] {
-  const place = (offer: Offer) => (wish.clouds.length === 0 ? 0 : wish.clouds.indexOf(offer.cloud))
+const nothingRemembered = (): Standing | null => null
+
+/**
+ * Offers that satisfy the wish: in the order of the wished clouds, then those that are not known to be taken, then by
+ * price as the memory of each weighs it, then by id so that ties are stable.
+ */
+export function rankOffers(
+  offers: readonly Offer[],
+  wish: Wish,
+  standingOf: (offer: Offer) => Standing | null = nothingRemembered,
+): RankedOffer[] {
   return offers
     .filter((offer) => tests.every(([, fits]) => fits(wish, offer)))
-    .sort((a, b) => place(a) - place(b) || a.pricePerHourMicroUsd - b.pricePerHourMicroUsd || (a.id < b.id ? -1 : 1))
+    .map((offer) => ({ ...offer, standing: standingOf(offer) }))
+    .sort((a, b) => firstDifference(rankOf(a, wish), rankOf(b, wish)) || (a.id < b.id ? -1 : 1))
+}
+
+/** Smaller is better; the first number that differs decides. */
+function rankOf(offer: RankedOffer, wish: Wish): readonly number[] {
+  const place = wish.clouds.length === 0 ? 0 : wish.clouds.indexOf(offer.cloud)
+  const factor = offer.standing?.factor ?? 1
+  return [place, offer.available === 0 ? 1 : 0, offer.pricePerHourMicroUsd * factor, factor]
+}
+
+function firstDifference(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i])
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0)
 }
 
 /** Why nothing fits: the wishes that no single offer satisfies, in plain words. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { CatalogModel } from './catalog.ts'
 import { engineCommand } from './engine-command.ts'
-import type { Offer } from './offer.ts'
+import type { RankedOffer } from './offer.ts'
 import { fitOffers, mayHold, offersToTry, whyGated, whyNoOfferHolds } from './preflight.ts'
 import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
 
@@ -34,7 +34,7 @@ const settings: Settings = {
   catalog: [model],
   engines: { vllm: { command: ['vllm', 'serve'], env: {} } },
 }
-const offer = (gpu: string | null, gpuCount: number, vramGib = 0): Offer => ({
+const offer = (gpu: string | null, gpuCount: number, vramGib = 0): RankedOffer => ({
   id: `c/r/${gpu}-${gpuCount}`,
   cloud: 'c',
   region: 'r',
@@ -44,6 +44,7 @@ const offer = (gpu: string | null, gpuCount: number, vramGib = 0): Offer => ({
   spot: false,
   pricePerHourMicroUsd: 1,
   available: null,
+  standing: null,
 })
 const t4 = offer('T4', 1)
 const l4 = offer('L4', 1)
@@ -62,7 +63,7 @@ test('offers that cannot hold the model come last and are never tried', () => {
 })
 
 test('nothing is said, and nothing refused, where too little is known', () => {
-  const verdicts = (over: Partial<ModelEntry>, of: Offer) =>
+  const verdicts = (over: Partial<ModelEntry>, of: RankedOffer) =>
     fitOffers(settings, { ...entry, ...over }, {}, [of])[0]?.fit
   expect(verdicts({ source: '/models/eight' }, t4)).toBeNull()
   expect(verdicts({ engine: 'sim' }, t4)).toBeNull()
@@ -75,7 +76,8 @@ test('nothing is said, and nothing refused, where too little is known', () => {
 })
 
 test('what an offer demands is given to the engine, unless somebody asked for something else', () => {
-  const words = (given: Record<string, number>, of: Offer) => engineCommand(settings, 'eight', given, of).argv.join(' ')
+  const words = (given: Record<string, number>, of: RankedOffer) =>
+    engineCommand(settings, 'eight', given, of).argv.join(' ')
   expect(words({}, offer('L4', 4))).toContain('--tensor-parallel-size 4')
   expect(words({}, l4)).toMatch(/--max-model-len \d+$/)
   expect(words({ 'max-model-len': 4_096 }, l4)).toMatch(/--max-model-len 4096$/)

@@ -3,11 +3,11 @@ import { type EngineArguments, type EngineName, type EnginePreset, enginePresets
 import { type FailureRecord, failureRecord } from './failure.ts'
 import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
 import { gpuNamed } from './gpus.ts'
-import type { Offer } from './offer.ts'
+import type { Offer, RankedOffer } from './offer.ts'
 import type { ModelEntry, Settings } from './settings.ts'
 
 /** An offer and whether the model fits there; null where the model, the engine or the GPU is not known well enough. */
-export interface FittedOffer extends Offer {
+export interface FittedOffer extends RankedOffer {
   readonly fit: Fit | null
 }
 
@@ -115,7 +115,7 @@ export function fitOffers(
   settings: Known,
   entry: ModelEntry,
   given: EngineArguments,
-  offers: readonly Offer[],
+  offers: readonly RankedOffer[],
 ): FittedOffer[] {
   const fitted = offers.map((offer) => ({ ...offer, fit: fitOnOffer(settings, entry, given, offer) }))
   return [...fitted.filter(mayHold), ...fitted.filter((offer) => !mayHold(offer))]
@@ -125,8 +125,8 @@ export function fitOffers(
 export function offersToTry(
   settings: Pick<Settings, 'catalog' | 'models'>,
   { model, engineArgs }: { readonly model: string; readonly engineArgs: EngineArguments },
-  offers: readonly Offer[],
-): Offer[] {
+  offers: readonly RankedOffer[],
+): RankedOffer[] {
   const entry = settings.models.find(({ name }) => name === model)
   if (!entry) return [...offers]
   return offers.filter((offer) => fitOnOffer(settings, entry, engineArgs, offer)?.fits ?? true)

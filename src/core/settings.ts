@@ -1,6 +1,7 @@
 import type { CatalogModel } from './catalog.ts'
 import type { EngineArguments, EngineName } from './engine-presets.ts'
 import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
+import { type CapacityPolicy, defaultCapacityPolicy } from './offer-memory.ts'
 import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
 
 /** A model that can be launched, as the operator configured it. `source` is what the engine is told to load. */
@@ -32,6 +33,7 @@ export interface Settings {
   /** Launches that one owner may ask for within a minute. */
   readonly launchesPerMinute: number
   readonly retry: RetryPolicy
+  readonly capacity: CapacityPolicy
   readonly stopAfterFailures: number
   readonly heartbeatMs: number
   readonly leaseMs: number
@@ -52,6 +54,7 @@ export const defaultSettings: Settings = {
   launchTimeLimitS: 1_800,
   launchesPerMinute: 60,
   retry: defaultRetryPolicy,
+  capacity: defaultCapacityPolicy,
   stopAfterFailures: 3,
   heartbeatMs: 10_000,
   // Far above the hour of outage that is promised to be ridden out.

@@ -75,6 +75,7 @@ export const configFile = z
         rounds: z.number().int().min(1).max(100).default(defaultSettings.retry.rounds),
         triesPerOffer: z.number().int().min(1).max(20).default(defaultSettings.retry.triesPerOffer),
         firstBackOffS: seconds.default(defaultSettings.retry.firstBackOffMs / 1_000),
+        refusalHalfLifeS: seconds.default(defaultSettings.capacity.halfLifeMs / 1_000),
       })
       .strict()
       .prefault({}),
@@ -160,6 +161,7 @@ export function settingsOf(config: Config): Settings {
       triesPerOffer: config.launch.triesPerOffer,
       firstBackOffMs: config.launch.firstBackOffS * 1_000,
     },
+    capacity: { ...defaultSettings.capacity, halfLifeMs: config.launch.refusalHalfLifeS * 1_000 },
     stopAfterFailures: config.stopAfterFailures,
     claimHoldMs: config.claimHoldS * 1_000,
     heartbeatMs: config.heartbeatS * 1_000,

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
-import type { Offer, Wish } from '../core/offer.ts'
+import type { RankedOffer, Wish } from '../core/offer.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
@@ -57,7 +57,7 @@ export async function loadDeployment(
 }
 
 export interface Refill {
-  readonly offers: readonly Offer[]
+  readonly offers: readonly RankedOffer[]
   readonly timeLimitMs: number
   readonly decide: (view: DeploymentView) => DeploymentDecision
   readonly stopAfterFailures: number

@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
-import type { Offer } from '../core/offer.ts'
 import { randomName } from '../lib/chance.ts'
-import { at, type Db, json } from './database.ts'
+import { at, type Db } from './database.ts'
 
 export interface Install {
   readonly id: string
@@ -30,24 +29,4 @@ export async function ensureInstall(db: Db, keyCheck: string, now: number): Prom
 export async function loadInstall(db: Db): Promise<Install & { readonly guard: string | null }> {
   const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
   return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed, guard: row.guard }
-}
-
-/** Replaces what one cloud offers; an offer that is not made any more is taken away. */
-export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    for (const offer of offers) {
-      const row = { id: offer.id, cloud, data: json(offer), seen_at: at(now) }
-      await tx
-        .insertInto('offers')
-        .values(row)
-        .onConflict((oc) => oc.column('id').doUpdateSet({ data: row.data, seen_at: row.seen_at }))
-        .execute()
-    }
-    await sql`delete from offers where cloud = ${cloud} and seen_at < ${at(now)}`.execute(tx)
-  })
-}
-
-export async function loadOffers(db: Db): Promise<Offer[]> {
-  const rows = await db.selectFrom('offers').select('data').execute()
-  return rows.map(({ data }) => data)
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
-import type { Offer, Wish } from '../core/offer.ts'
+import type { RankedOffer, Wish } from '../core/offer.ts'
 import { admissionOrder } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
@@ -17,7 +17,7 @@ export interface NewLaunch {
   readonly requestedBy: string
   readonly wish: Wish
   /** In ranked order; an attempt is made at one of them. */
-  readonly offers: readonly Offer[]
+  readonly offers: readonly RankedOffer[]
   readonly deadlineAt: number
   readonly idempotencyKey?: string | null
   readonly requestHash?: string | null
@@ -83,7 +83,7 @@ export interface LaunchForLoop {
   readonly deadlineAt: number
   readonly wasLive: boolean
   readonly holdsSlot: boolean
-  readonly offers: readonly Offer[]
+  readonly offers: readonly RankedOffer[]
   readonly attemptIds: readonly string[]
   readonly view: LaunchView
 }
@@ -242,8 +242,9 @@ async function openNext(
   terms: AttemptTerms,
   now: number,
 ): Promise<void> {
-  const offer = launch.offers[offerIndex]
-  if (!offer) throw new Error(`launch ${launch.id} has no offer ${offerIndex}`)
+  const ranked = launch.offers[offerIndex]
+  if (!ranked) throw new Error(`launch ${launch.id} has no offer ${offerIndex}`)
+  const { standing: _, ...offer } = ranked
   await openAttempt(
     tx,
     {

@@ -3,7 +3,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { LaunchState } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
-import type { Offer, Wish } from '../core/offer.ts'
+import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Db } from './database.ts'
 import { type CostSoFar, costOver } from './read-cost.ts'
 import { inDeployment, ofModel, olderThan, oneMore, type PageWish } from './read-page.ts'
@@ -34,7 +34,7 @@ export interface LaunchRow extends CostSoFar {
   readonly phaseEndedAt: number | null
   readonly phasePercent: number | null
   readonly wish: Wish
-  readonly offers: readonly Offer[]
+  readonly offers: readonly RankedOffer[]
   readonly engineArgs: EngineArguments
 }
 

@@ -4,7 +4,7 @@ import type { FailureRecord } from '../core/failure.ts'
 import type { LaunchOutcome, LaunchState } from '../core/launch-table.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
-import type { Offer, Wish } from '../core/offer.ts'
+import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Role } from '../core/tokens.ts'
 import type { Verdict } from '../core/verdict-table.ts'
 
@@ -101,7 +101,7 @@ export interface Database {
     idempotency_key: Maybe<string>
     request_hash: Maybe<string>
     wish: Json<Wish>
-    offers: Json<Offer[]>
+    offers: Json<RankedOffer[]>
     created_at: Time
     deadline_at: Time
     unwanted_at: MaybeTime

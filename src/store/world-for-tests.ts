@@ -5,10 +5,11 @@ import { defaultSettings, type Settings } from '../core/settings.ts'
 import { makeVault, type Vault } from '../lib/vault.ts'
 import { at, type Store } from './database.ts'
 import { addDeployment, lockDeployment, setWanted } from './deployment-requests.ts'
-import { ensureInstall, saveOffers } from './install.ts'
+import { ensureInstall } from './install.ts'
 import { joinTokenFor } from './join-token.ts'
 import { openLaunch } from './launches.ts'
 import { openAttempt } from './nodes.ts'
+import { saveOffers } from './offers.ts'
 import { testStore } from './test-database.ts'
 
 /** Time that only a test moves. */
@@ -100,7 +101,11 @@ export async function addNode({ deps, install, actor }: TestWorld, wish: NodeWis
     if (!held) throw new Error('no deployment')
     await setWanted(tx, held.id, held.wanted + 1)
     const from = { tenantId, deploymentId: held.id, origin: 'hand' as const, requestedBy }
-    const launchId = await openLaunch(tx, { ...from, wish: anyWish, offers: [offer], deadlineAt: now + 600_000 }, now)
+    const launchId = await openLaunch(
+      tx,
+      { ...from, wish: anyWish, offers: [{ ...offer, standing: null }], deadlineAt: now + 600_000 },
+      now,
+    )
     const nodeId = await openAttempt(
       tx,
       {

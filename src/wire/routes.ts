@@ -193,7 +193,7 @@ export const routes = {
   listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
     reply: allOf(catalogModelView),
   }),
-  listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.offerView) }),
+  listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.rankedOfferView) }),
 
   listKeys: route('GET', '/api/keys', 'viewer', 'API keys of the gateway', { reply: allOf(view.keyView) }),
   createKey: route('POST', '/api/keys', 'operator', 'Make an API key; it is shown once', {

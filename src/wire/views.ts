@@ -35,7 +35,19 @@ export const offerView = z.object({
   available: count.nullable(),
 })
 
-export type OfferView = z.infer<typeof offerView>
+/** What clouds said of the offer lately; `factor`: its price counts as this many times itself when offers are ranked. */
+export const rankedOfferView = offerView.extend({
+  standing: z
+    .object({
+      factor: z.number().min(0),
+      refusals: count,
+      refusedAt: time.nullable(),
+      refusedFor: text(64).nullable(),
+      gaveAt: time.nullable(),
+    })
+    .nullable(),
+})
+export type RankedOfferView = z.infer<typeof rankedOfferView>
 
 export const engineArguments = z.record(text(64), z.union([z.string().max(512), z.number(), z.boolean()]))
 
@@ -112,7 +124,7 @@ export type LaunchView = z.infer<typeof launchView>
 export const launchDetail = launchView.extend({
   wish: wishSchema,
   engineArgs: engineArguments,
-  offers: z.array(offerView),
+  offers: z.array(rankedOfferView),
   attempts: z.array(attemptView),
   phases: z.array(phaseView),
   steps: z.array(stepView),
@@ -282,7 +294,7 @@ export const planView = z.object({
   argv: z.array(text(4_096)),
   deployment: text(64),
   /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
-  offers: z.array(offerView.extend({ fit: fitView.nullable() })),
+  offers: z.array(rankedOfferView.extend({ fit: fitView.nullable() })),
   pricePerHourMicroUsd: microUsd,
   pricePerMonthMicroUsd: microUsd,
   timeLimitS: count,

@@ -1,0 +1,76 @@
+import { sql } from 'kysely'
+import type { FailureRecord } from '../core/failure.ts'
+import type { Offer } from '../core/offer.ts'
+import {
+  type CapacityPolicy,
+  type CapacityWord,
+  isRefusal,
+  type Place,
+  rememberedMs,
+  type Standing,
+  standingOf,
+} from '../core/offer-memory.ts'
+import { at, type Db, json } from './database.ts'
+
+/** Replaces what one cloud offers; an offer that is not made any more is taken away. */
+export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    for (const offer of offers) {
+      const row = { id: offer.id, cloud, data: json(offer), seen_at: at(now) }
+      await tx
+        .insertInto('offers')
+        .values(row)
+        .onConflict((oc) => oc.column('id').doUpdateSet({ data: row.data, seen_at: row.seen_at }))
+        .execute()
+    }
+    await sql`delete from offers where cloud = ${cloud} and seen_at < ${at(now)}`.execute(tx)
+  })
+}
+
+export async function loadOffers(db: Db): Promise<Offer[]> {
+  const rows = await db.selectFrom('offers').select('data').execute()
+  return rows.map(({ data }) => data)
+}
+
+// A bound on what one look costs; the latest are the ones that weigh.
+const mostAttempts = 2_000
+
+/**
+ * What clouds answered to the asks of the last hours, of every tenant: the attempts themselves are the memory, so that
+ * all control planes share it and no restart forgets it.
+ */
+async function loadCapacityWords(db: Db, policy: CapacityPolicy, now: number): Promise<CapacityWord[]> {
+  const since = at(now - rememberedMs(policy))
+  const { rows } = await sql<AttemptWord>`
+    select a.offer, n.first_seen_at as "cameAt", coalesce(a.failure, n.failure) as failure,
+      coalesce(a.closed_at, n.state_since) as "failedAt"
+    from attempts a join nodes n on n.id = a.node_id
+    where a.opened_at > ${since} or a.closed_at > ${since}
+    order by a.opened_at desc limit ${mostAttempts}`.execute(db)
+  return rows.flatMap(wordsOf)
+}
+
+interface AttemptWord {
+  readonly offer: Offer
+  readonly cameAt: number | null
+  readonly failure: FailureRecord | null
+  readonly failedAt: number
+}
+
+/** An attempt may say both: the machine came, and was taken away again. */
+function wordsOf({ offer, cameAt, failure, failedAt }: AttemptWord): CapacityWord[] {
+  const { cloud, region, gpu, gpuCount, spot } = offer
+  const place = { cloud, region, gpu, gpuCount, spot }
+  const came = cameAt === null ? [] : [{ ...place, at: cameAt, refusedFor: null }]
+  return failure && isRefusal(failure.code) ? [...came, { ...place, at: failedAt, refusedFor: failure.code }] : came
+}
+
+/** How each offer stands by what clouds said of it lately. */
+export async function standingsNow(
+  db: Db,
+  policy: CapacityPolicy,
+  now: number,
+): Promise<(place: Place) => Standing | null> {
+  const words = await loadCapacityWords(db, policy, now)
+  return (place) => standingOf(place, words, policy, now)
+}
