@@ -22,6 +22,8 @@ const maxCachedKeys = 4_096
 /** The routing table as the hot path needs it: who may call, which models there are, which nodes serve them. */
 export class Router {
   version: string | null = null
+  /** Whose table it is. */
+  install: string | null = null
   /** By node id. Nodes that left the table stay only until their last request is over. */
   readonly pools = new Map<string, NodePool>()
   readonly #limits: PoolLimits
@@ -39,6 +41,7 @@ export class Router {
 
   apply(table: RoutingTable) {
     this.version = table.version
+    this.install = table.install
     this.#keys = new Map(
       table.keys.map((key) => [key.hash, { id: key.id, models: key.models === null ? null : new Set(key.models) }]),
     )

@@ -185,7 +185,7 @@ class Door implements LaneDesk {
     const { router } = this.#deps
     const status = router.version !== null && this.#deps.open() ? 200 : 503
     const state = status === 200 ? 'ok' : router.version === null ? 'starting' : 'stopping'
-    send(response, status, JSON.stringify({ status: state, version }), asked.requestId)
+    send(response, status, JSON.stringify({ status: state, version, install: router.install }), asked.requestId)
   }
 
   #metrics(response: ServerResponse) {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, test } from 'vitest'
 import { issue, makeAuthority } from '../lib/certificate.ts'
 import { configFile } from './config.ts'
-import { lookAtPublicAddress, nodesReachUsAt, publicAddresses } from './public-address.ts'
+import { lookAtPublicAddress, nodesReachUsAt, publicAddresses, watchPublicAddress } from './public-address.ts'
 
 const here = { controlUrl: 'http://127.0.0.1:8080', publicUrl: undefined, publicGatewayUrl: undefined }
 const open = { publicUrl: 'https://control.example/', publicGatewayUrl: 'https://gateway.example' }
@@ -59,8 +59,8 @@ describe('what answers at the public address', () => {
   let close: () => void = () => undefined
   afterEach(() => close())
 
-  async function answering(body: string): Promise<string> {
-    const server = createServer(pair, (_, response) => response.end(body))
+  async function answering(body: () => string): Promise<string> {
+    const server = createServer(pair, (_, response) => response.end(body()))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     close = () => void server.close()
     return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -68,15 +68,26 @@ describe('what answers at the public address', () => {
 
   test('is this install, or the operator is told what it is', async () => {
     const look = async (body: string) =>
-      lookAtPublicAddress({ url: await answering(body), install: 'abc12', ca: authority.cert })
+      lookAtPublicAddress({ url: await answering(() => body), of: 'control', install: 'abc12', ca: authority.cert })
     assert.equal(await look('{"install":"abc12"}'), null)
     assert.match(String(await look('{"install":"other"}')), /another install \(other\)/)
     assert.match(String(await look('<html>welcome</html>')), /something that is no control plane/)
   })
 
+  test('may take its time at the start: what is wrong at first is looked at again', async () => {
+    let asked = 0
+    const url = await answering(() => (++asked < 3 ? '{"status":"starting","install":null}' : '{"install":"abc12"}'))
+    const check = { url, of: 'gateway' as const, install: 'abc12', ca: authority.cert }
+    assert.equal(await watchPublicAddress(check, new AbortController().signal), null)
+    assert.equal(asked, 3)
+  })
+
   test('is worth nothing under a certificate that machines would not trust', async () => {
-    const url = await answering('{"install":"abc12"}')
+    const url = await answering(() => '{"install":"abc12"}')
     const other = makeAuthority('other', { now: Date.now(), days: 1 }).cert
-    assert.match(String(await lookAtPublicAddress({ url, install: 'abc12', ca: other })), /could not be checked/)
+    assert.match(
+      String(await lookAtPublicAddress({ url, of: 'control', install: 'abc12', ca: other })),
+      /could not be checked/,
+    )
   })
 })

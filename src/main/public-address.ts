@@ -1,4 +1,5 @@
 import { request } from 'node:https'
+import { pause } from '../lib/clock.ts'
 import { hostPort, isEveryAddress, isLoopback, type Reach, reachOf } from '../lib/host.ts'
 import type { Config } from './config.ts'
 import type { SkyCloudConfig } from './skypilot-config.ts'
@@ -76,10 +77,16 @@ function refuseUnreachable({ cloud, name, what, mayBePrivate }: Asked, url: stri
 
 export interface PublicCheck {
   readonly url: string
+  readonly of: keyof typeof answering
   readonly install: string
   /** The authority that machines pin there; null: what this machine trusts. */
   readonly ca: string | null
 }
+
+const answering = {
+  control: { path: '/api/health', what: 'control plane', variable: 'FLIGHTDECK_PUBLIC_URL' },
+  gateway: { path: '/health', what: 'gateway', variable: 'FLIGHTDECK_PUBLIC_GATEWAY_URL' },
+} as const
 
 const answerLimitMs = 10_000
 const mostBytes = 65_536
@@ -88,18 +95,34 @@ const mostBytes = 65_536
  * Whether this install answers at its public address, as far as it can be seen from here: null when it does, else what
  * was found. Not every network lets a machine call its own public address, so what cannot be reached proves nothing.
  */
-export async function lookAtPublicAddress({ url, install, ca }: PublicCheck): Promise<string | null> {
+export async function lookAtPublicAddress(check: PublicCheck, stop?: AbortSignal): Promise<string | null> {
+  const { url, of, install, ca } = check
+  const { path, what, variable } = answering[of]
   let body: string
   try {
-    body = await read(`${url.replace(/\/+$/, '')}/api/health`, ca)
+    body = await read(`${url.replace(/\/+$/, '')}${path}`, ca, stop)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return `${url} could not be checked from here (${why}). If machines cannot reach it either, they are paid for and never join.`
   }
   const found = installIn(body)
   if (found === install) return null
-  const what = found === null ? 'something that is no control plane' : `another install (${found})`
-  return `At ${url} answers ${what}: machines would join there, or nowhere. Correct FLIGHTDECK_PUBLIC_URL or what stands there.`
+  const who = found === null ? `something that is no ${what}` : `another install (${found})`
+  return `At ${url} answers ${who}: machines would call there, or nowhere. Correct ${variable} or what stands there.`
+}
+
+// The gateway is started after us, and says whose it is once it has its table.
+const patienceMs = 20_000
+const againMs = 500
+
+/** The same, of an install that is just starting: what is wrong at first is looked at again before it is told. */
+export async function watchPublicAddress(check: PublicCheck, stop: AbortSignal): Promise<string | null> {
+  const until = performance.now() + patienceMs
+  for (;;) {
+    const found = await lookAtPublicAddress(check, stop)
+    if (found === null || stop.aborted || performance.now() > until) return stop.aborted ? null : found
+    await pause(againMs, stop)
+  }
 }
 
 function installIn(body: string): string | null {
@@ -112,9 +135,10 @@ function installIn(body: string): string | null {
   }
 }
 
-function read(url: string, ca: string | null): Promise<string> {
+function read(url: string, ca: string | null, signal: AbortSignal | undefined): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { agent: false, ...(ca ? { ca } : {}) }, (response) => {
+    const options = { agent: false, ...(ca ? { ca } : {}), ...(signal ? { signal } : {}) }
+    const asked = request(url, options, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (piece: string) => {

@@ -32,9 +32,9 @@ import {
 } from './config.ts'
 import { gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
-import { lookAtPublicAddress, type PublicAddresses, publicAddresses } from './public-address.ts'
+import { type PublicAddresses, type PublicCheck, publicAddresses, watchPublicAddress } from './public-address.ts'
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
-import { type InstallTls, installTls } from './tls.ts'
+import { type InstallTls, installTls, type Served } from './tls.ts'
 
 export interface UpOptions {
   readonly data?: string
@@ -65,8 +65,7 @@ export async function up(options: UpOptions): Promise<Up> {
   const { store, kind, stopDatabase } = await openDatabase(dataDir, config, log, options.say)
   const vault = makeVault(secretKey(process.env, dataDir))
   const install = (await ensureInstall(store.db, vault.check, systemClock.now())).id
-  const settings = settingsOf(config)
-  const deps = { store, clock: systemClock, settings, vault }
+  const deps = { store, clock: systemClock, settings: settingsOf(config), vault }
   const adminToken = await firstAdmin(deps, dataDir)
   const ports = await keptPorts(dataDir, options, config)
   const addresses = publicAddresses(config, process.env, ports)
@@ -91,7 +90,7 @@ export async function up(options: UpOptions): Promise<Up> {
       clouds,
       clock: systemClock,
       log,
-      settings,
+      settings: deps.settings,
       vault,
       install,
       continuity: new Continuity(systemClock.now()),
@@ -104,8 +103,9 @@ export async function up(options: UpOptions): Promise<Up> {
   const gateway = options.gateway === false ? null : keepGateway({ dataDir, ...reached, ...served, log })
   keepForCli(dataDir, api.url)
   sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken, ...addresses, tls })
-  checkPublicAddress(options.say, addresses, install, tls)
+  const endChecks = checkPublicAddresses(options.say, addresses, install, tls)
   async function stop(): Promise<void> {
+    endChecks()
     await loops.stop()
     closeClouds()
     await gateway?.stop()
@@ -257,14 +257,20 @@ function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
   say('Ready. Try `bin/flightdeck launch sim-small`; Ctrl-C stops the control plane, machines go on.')
 }
 
-/** Told when it is known; nothing waits for it. */
-function checkPublicAddress(
+/** Told when it is known; nothing waits for it. Returns what ends it. */
+function checkPublicAddresses(
   say: (line: string) => void,
-  { publicUrl }: PublicAddresses,
+  { publicUrl, publicGatewayUrl }: PublicAddresses,
   install: string,
-  { control, authority }: InstallTls,
-): void {
-  if (!publicUrl?.startsWith('https:')) return
-  const ca = control.fingerprint === null ? null : (authority?.cert ?? null)
-  void lookAtPublicAddress({ url: publicUrl, install, ca }).then((found) => found && say(`Warning: ${found}`))
+  { control, gateway, authority }: InstallTls,
+): () => void {
+  const stop = new AbortController()
+  const check = (of: PublicCheck['of'], url: string | undefined, { fingerprint }: Served) => {
+    if (!url?.startsWith('https:')) return
+    const ca = fingerprint === null ? null : (authority?.cert ?? null)
+    void watchPublicAddress({ url, of, install, ca }, stop.signal).then((found) => found && say(`Warning: ${found}`))
+  }
+  check('control', publicUrl, control)
+  check('gateway', publicGatewayUrl, gateway)
+  return () => stop.abort()
 }

@@ -21,6 +21,8 @@ export class RentedMachines {
   readonly sky = new SimSkyPilot()
   readonly rented: Rented[] = []
   readonly home = mkdtempSync(join(tmpdir(), 'fd-rented-'))
+  /** What the image of these machines has set, besides where programs are. */
+  imageEnv: Readonly<Record<string, string>> = {}
   readonly #running = new Map<string, ChildProcess>()
   readonly #timer = setInterval(() => this.#look(), lookMs)
 
@@ -53,7 +55,7 @@ export class RentedMachines {
     this.rented.push({ name: task.name, envs: task.envs })
     const { PATH = '' } = process.env
     // Each finds the one H100 that was ordered.
-    const env = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...task.envs, ...task.secrets }
+    const env = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...this.imageEnv, ...task.envs, ...task.secrets }
     const child = spawn('/bin/bash', ['-c', task.run], { detached: true, stdio: 'ignore', env })
     this.#running.set(task.name, child)
   }
