@@ -1,3 +1,4 @@
+import type { Cloud } from '../src/clouds/cloud.ts'
 import type { ControlDeps } from '../src/control/context.ts'
 import { Continuity } from '../src/control/continuity.ts'
 import type { Loop } from '../src/control/driver.ts'
@@ -6,7 +7,7 @@ import { nodeLoop } from '../src/control/node.ts'
 import { sightLoop } from '../src/control/sight.ts'
 import { isOver, type LaunchState } from '../src/core/launch-table.ts'
 import type { NodeState } from '../src/core/node-table.ts'
-import { anyWish, rankOffers } from '../src/core/offer.ts'
+import { anyWish, type Offer, rankOffers } from '../src/core/offer.ts'
 import type { Settings } from '../src/core/settings.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { SimCloud, type SimFaults, simOffer } from '../src/sim/cloud.ts'
@@ -17,10 +18,21 @@ import { lockLaunch, withdrawLaunch } from '../src/store/launch-requests.ts'
 import { openLaunch } from '../src/store/launches.ts'
 import { type TestWorld, testSettings } from '../src/store/world-for-tests.ts'
 import { Crash, Crashes, type CrashPlan, withCrashes, withCrashesInCloud } from './crashes.ts'
-import { SimAgents } from './sim-agents.ts'
+import { type Machines, SimAgents } from './sim-agents.ts'
+
+/** A cloud whose machines can be counted from outside. */
+export interface WorldCloud extends Cloud, Machines {
+  /** How often a machine was asked for or made under each name. */
+  readonly made: ReadonlyMap<string, number>
+  /** As a new process sees it, which may die at any call; left out: every call is the cloud's own. */
+  seenBy?(crashes: Crashes | null): Cloud
+  /** What the cloud works on by itself goes one step on. */
+  workOn?(): void
+}
 
 export interface WorldOptions {
   readonly crash?: CrashPlan
+  readonly offers?: readonly Offer[]
   readonly faults?: Partial<SimFaults>
   readonly settings?: Partial<Settings>
 }
@@ -28,10 +40,11 @@ export interface WorldOptions {
 // Long enough for the longest wait of a scenario, short enough that a loop which never ends is told.
 const mostTurns = 400
 const retryRowMs = 2_000
+const launchMs = 120_000
 
 const offers = [simOffer('sim', 'small', 1_000_000), simOffer('sim', 'large', 2_000_000)]
 // As short as they may be against each other: a sweep lives hundreds of lives.
-const traits = { confirmGoneMs: 200, listingLagMs: 300, askLimitMs: 1_000, lookFastMs: 250 }
+export const worldTraits = { confirmGoneMs: 200, listingLagMs: 300, askLimitMs: 1_000, lookFastMs: 250 }
 const silent = makeLog('test', 'silent')
 
 export const worldSettings: Settings = {
@@ -41,8 +54,8 @@ export const worldSettings: Settings = {
 }
 
 /** One launch in a world of its own: real rows, a cloud and agents that are not there, and time that only passes here. */
-export class World {
-  readonly cloud: SimCloud
+export class World<C extends WorldCloud = SimCloud> {
+  readonly cloud: C
   readonly crashes: Crashes
   readonly agents: SimAgents
   readonly settings: Settings
@@ -53,17 +66,22 @@ export class World {
   /** The most engines that ever ran for this one slot. */
   mostMachines = 0
 
-  private constructor(base: TestWorld, options: WorldOptions, launchId: string) {
-    const { clock } = base.deps
+  private constructor(base: TestWorld, cloud: C, options: WorldOptions, launchId: string) {
     this.#base = base
     this.#launchId = launchId
     this.settings = { ...worldSettings, ...options.settings }
-    this.cloud = new SimCloud({ clock, offers, traits, faults: options.faults ?? {} })
+    this.cloud = cloud
     this.crashes = new Crashes(options.crash)
-    this.agents = new SimAgents(base.deps, this.cloud)
+    this.agents = new SimAgents(base.deps, cloud)
   }
 
-  static async begin(base: TestWorld, options: WorldOptions = {}): Promise<World> {
+  static begin(base: TestWorld, options: WorldOptions = {}): Promise<World> {
+    const { clock } = base.deps
+    return World.of(base, new SimCloud({ clock, offers, traits: worldTraits, faults: options.faults ?? {} }), options)
+  }
+
+  static async of<C extends WorldCloud>(base: TestWorld, cloud: C, options: WorldOptions = {}): Promise<World<C>> {
+    const wanted = options.offers ?? offers
     const { db } = base.deps.store
     const now = base.deps.clock.now()
     const { tenantId, name } = base.actor
@@ -75,14 +93,11 @@ export class World {
       const deployment = await lockDeployment(tx, tenantId, { name: 'd' })
       if (!deployment) throw new Error('the deployment was made a moment ago')
       const by = { tenantId, deploymentId: deployment.id, origin: 'hand' as const, requestedBy: name }
-      return openLaunch(
-        tx,
-        { ...by, wish: anyWish, offers: rankOffers(offers, anyWish), deadlineAt: now + 120_000 },
-        now,
-      )
+      const ranked = rankOffers(wanted, anyWish)
+      return openLaunch(tx, { ...by, wish: anyWish, offers: ranked, deadlineAt: now + launchMs }, now)
     })
-    await enrol(db, 'sight', 'sim', now)
-    return new World(base, options, launchId)
+    await enrol(db, 'sight', cloud.name, now, cloud.name)
+    return new World(base, cloud, options, launchId)
   }
 
   get #db(): Db {
@@ -93,10 +108,10 @@ export class World {
   process(crashes: Crashes | null = this.crashes): Process {
     const { clock, vault } = this.#base.deps
     const db = crashes ? withCrashes(this.#db, crashes) : this.#db
-    const cloud = crashes ? withCrashesInCloud(this.cloud, crashes) : this.cloud
+    const cloud = this.cloud.seenBy?.(crashes) ?? (crashes ? withCrashesInCloud(this.cloud, crashes) : this.cloud)
     const deps: ControlDeps = {
       db,
-      clouds: new Map([['sim', cloud]]),
+      clouds: new Map([[cloud.name, cloud]]),
       clock,
       log: silent,
       settings: this.settings,
@@ -126,6 +141,7 @@ export class World {
     this.#countMachines()
     const survived = await Promise.all(processes.map((process) => process.turn()))
     this.#countMachines()
+    this.cloud.workOn?.()
     await this.letTimePass()
     return processes.map((process, i) => (survived[i] ? process : this.process()))
   }
@@ -154,8 +170,10 @@ export class World {
   }
 
   /** Goes on, with a new process after each crash, until the launch is where it is wanted. */
-  async until(reached: (state: LaunchState) => boolean | Promise<boolean>): Promise<LaunchState> {
-    let process = this.process()
+  async until(
+    reached: (state: LaunchState) => boolean | Promise<boolean>,
+    process = this.process(),
+  ): Promise<LaunchState> {
     for (const end = this.turns + mostTurns; this.turns < end; ) {
       const state = await this.state()
       if (await reached(state)) return state
@@ -298,7 +316,7 @@ export class Process {
   claim(loop: Loop): Promise<Claim[]> {
     return claimDue(this.deps.db, loop.name, 4, this.deps.clock.now(), loop.holdMs, {
       holder: this.holder,
-      realms: ['sim'],
+      realms: [...this.deps.clouds.keys()],
     })
   }
 

@@ -1,11 +1,16 @@
-import { Failure } from '../src/core/failure.ts'
+import { Failure, type FailureRecord } from '../src/core/failure.ts'
 import { makeJoins } from '../src/intake/join.ts'
 import { makeProgressIntake } from '../src/intake/progress.ts'
-import type { SimCloud, SimMachine } from '../src/sim/cloud.ts'
 import { nudge } from '../src/store/claims.ts'
 import { saveDrained } from '../src/store/heard.ts'
 import { nodeIdOfToken } from '../src/store/join-token.ts'
 import type { TestDeps } from '../src/store/world-for-tests.ts'
+
+/** Machines as their agents stand on them; `bootsAt` null: nothing is ever heard from it. */
+export interface Machines {
+  readonly machines: ReadonlyMap<string, { readonly name: string; readonly bootsAt: number | null }>
+  booted(): readonly { readonly name: string; readonly joinToken: string }[]
+}
 
 interface Agent {
   readonly credential: string
@@ -21,12 +26,14 @@ const loadMs = 300
 export class SimAgents {
   /** Machines boot and stay silent: their agents cannot reach us. */
   silent = false
+  /** What every engine fails with instead of answering. */
+  failure: FailureRecord | null = null
   readonly #deps: TestDeps
-  readonly #cloud: SimCloud
+  readonly #cloud: Machines
   readonly #agents = new Map<string, Agent>()
   readonly #dismissed = new Set<string>()
 
-  constructor(deps: TestDeps, cloud: SimCloud) {
+  constructor(deps: TestDeps, cloud: Machines) {
     this.#deps = deps
     this.#cloud = cloud
   }
@@ -55,7 +62,7 @@ export class SimAgents {
     })
   }
 
-  async #step({ name, joinToken }: SimMachine): Promise<void> {
+  async #step({ name, joinToken }: { readonly name: string; readonly joinToken: string }): Promise<void> {
     const now = this.#deps.clock.now()
     const agent = this.#agents.get(name)
     if (!agent) {
@@ -64,7 +71,9 @@ export class SimAgents {
       this.#agents.set(name, { credential, joinedAt: now, answered: false })
     } else if (!agent.answered && now >= agent.joinedAt + loadMs) {
       agent.answered = true
-      const report = { incarnation, previous: null, phases: [], lines: [], answeredAgoMs: 0, failure: null }
+      const { failure } = this
+      const answeredAgoMs = failure === null ? 0 : null
+      const report = { incarnation, previous: null, phases: [], lines: [], answeredAgoMs, failure }
       await makeProgressIntake(this.#deps).take(agent.credential, report, '10.0.0.9')
     } else if (agent.answered) {
       await this.#drain(nodeIdOfToken(joinToken) ?? '')

@@ -60,4 +60,15 @@ export interface Cloud {
   onStep?(hear: HearStep): void
 }
 
+/** The cloud answers, and would refuse whatever we ask: a token that is wrong, a version that is too old. */
+export class CloudRefuses extends Error {
+  readonly refusal: FailureRecord
+
+  constructor(refusal: FailureRecord, cause: unknown) {
+    super(refusal.cause, { cause })
+    this.name = 'CloudRefuses'
+    this.refusal = refusal
+  }
+}
+
 export type Clouds = ReadonlyMap<string, Cloud>

@@ -1,4 +1,4 @@
-import type { Cloud } from '../clouds/cloud.ts'
+import { type Cloud, CloudRefuses, type ListedMachine } from '../clouds/cloud.ts'
 import { decideNode, stateLimitAt } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Claim } from '../store/claims.ts'
@@ -76,7 +76,8 @@ async function fulfil(
 async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: NodeForLoop): Promise<void> {
   const answered = node.view.askedAt !== null && !node.view.askOpen
   if (answered) return
-  const listed = await cloud.listMachines()
+  const listed = await listUnlessRefused(deps, cloud, node)
+  if (listed === null) return
   if (listed.some(({ name }) => name === node.name)) {
     await closeAsk(deps.db, node.id, null, deps.clock.now())
   } else {
@@ -87,4 +88,16 @@ async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: 
   }
   await nudge(deps.db, 'sight', [cloud.name], deps.clock.now())
   await nudge(deps.db, 'node', [node.id], deps.clock.now())
+}
+
+/** Null when the cloud refuses us before anything was asked of it under this name: that is the outcome of the ask. */
+async function listUnlessRefused(deps: ControlDeps, cloud: Cloud, node: NodeForLoop): Promise<ListedMachine[] | null> {
+  try {
+    return await cloud.listMachines()
+  } catch (error) {
+    if (!(error instanceof CloudRefuses) || node.view.askedAt !== null) throw error
+    await closeAsk(deps.db, node.id, error.refusal, deps.clock.now())
+    await nudge(deps.db, 'node', [node.id], deps.clock.now())
+    return null
+  }
 }

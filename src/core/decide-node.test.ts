@@ -141,6 +141,14 @@ describe("the cloud's word that a machine is not there", () => {
     assert.equal(releasing({ ...absent(now - 500), askOpen: true, askedAt: now - 4_500 }), 'vanished')
   })
 
+  test('is not needed where the cloud refused us before anything was asked of it', () => {
+    const never = { refusal, sighting: null, askedAt: null, firstSeenAt: null, joinedAt: null }
+    assert.equal(factOf(node('releasing', never)), 'vanished')
+    for (const over of [{ askedAt: now }, { firstSeenAt: now }, { joinedAt: now }, { refusal: null }])
+      assert.equal(factOf(node('releasing', { ...never, ...over })), null, JSON.stringify(over))
+    assert.notEqual(factOf(node('booting', never)), 'vanished')
+  })
+
   test('never ends a node that has spoken since, in any state', () => {
     for (const state of ['booting', 'loading', 'ready', 'draining', 'releasing'] as const) {
       assert.notEqual(factOf(node(state, { ...absent(now - 500), heardAt: now - 500 })), 'vanished', state)

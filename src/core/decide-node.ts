@@ -94,10 +94,18 @@ export function decideNode(view: NodeView, traits: CloudTraits, now: number): No
 /** The cloud said "not there" twice, with time between, while no ask was open and the node itself was silent. */
 function vanished(view: NodeView, traits: CloudTraits): boolean {
   const { sighting } = view
+  if (view.state === 'releasing' && wasNeverAsked(view)) return true
   if (sighting?.seen !== 'absent' || sighting.absentSince === null) return false
   if (sighting.absentSince < absenceCountsFrom(view, traits)) return false
   return sighting.at - sighting.absentSince >= traits.confirmGoneMs
 }
+
+/**
+ * Refused before anything was asked under this name, and an ask is kept before it is made: the cloud can have nothing,
+ * and one that refuses our token could not say so.
+ */
+const wasNeverAsked = ({ refusal, askedAt, firstSeenAt, joinedAt, sighting }: NodeView): boolean =>
+  refusal !== null && askedAt === null && firstSeenAt === null && joinedAt === null && sighting?.seen !== 'present'
 
 /** "Not there" said before this time says nothing: the machine may still come or be listed, or the node spoke since. */
 export function absenceCountsFrom(

@@ -22,6 +22,16 @@ export interface SkyFaults {
   loseAnswers: number
   /** Calls that are answered with 503. */
   busy: number
+  /** Nobody answers: connections break before a word. */
+  away: boolean
+  /** The server wants a token that it does not get. */
+  unauthorised: boolean
+  /** What the server asks of its clients at least. */
+  leastVersion: number
+  /** Answers have fields and statuses that nobody has seen before. */
+  strange: boolean
+  /** What the set-up of machines fails with, which are left running. */
+  setUpError: { readonly type: string; readonly message: string } | null
   /** Rows are not listed before they are this old, in ms. */
   listingLagMs: number
   /** The job of a machine ends as soon as it was submitted. */
@@ -50,6 +60,11 @@ export class SimSkyPilot {
     stopBefore: null,
     loseAnswers: 0,
     busy: 0,
+    away: false,
+    unauthorised: false,
+    leastVersion: 24,
+    strange: false,
+    setUpError: null,
     listingLagMs: 0,
     jobsFail: false,
     jobLines: ['flightdeck: the agent cannot be fetched'],
@@ -68,9 +83,12 @@ export class SimSkyPilot {
   readonly #stepMs: number
   readonly #server: Server
   readonly #timers = new Map<string, NodeJS.Timeout>()
+  readonly #byHand: Map<string, () => void> | null
 
-  constructor({ stepMs = 5 }: { stepMs?: number } = {}) {
+  /** By hand: the server works on its requests only when it is told to. */
+  constructor({ stepMs = 5, byHand = false }: { stepMs?: number; byHand?: boolean } = {}) {
     this.#stepMs = stepMs
+    this.#byHand = byHand ? new Map() : null
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy())
     })
@@ -91,6 +109,7 @@ export class SimSkyPilot {
   restart(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
+    this.#byHand?.clear()
     this.requests.clear()
   }
 
@@ -108,6 +127,11 @@ export class SimSkyPilot {
     if (cluster) cluster.lastEvent = reason
   }
 
+  /** Somebody cancels every request at the server. */
+  cancelAll(): void {
+    for (const request of this.requests.values()) if (isOpen(request)) this.#finish(request, 'CANCELLED')
+  }
+
   /** What the refresh daemon was seen to do with a launch that never ended. */
   claimUp(name: string): void {
     const cluster = this.clusters.get(name)
@@ -121,7 +145,9 @@ export class SimSkyPilot {
     const id = randomUUID()
     response.setHeader('x-skypilot-request-id', id)
     const body = await readBody(request)
-    if (Number(request.headers['x-skypilot-api-version'] ?? 62) < 24)
+    if (this.faults.away) return response.destroy()
+    if (this.faults.unauthorised) return send(response, 401, { detail: 'Authentication required' })
+    if (Number(request.headers['x-skypilot-api-version'] ?? 62) < this.faults.leastVersion)
       return send(response, 400, { error: 'version_mismatch', message: 'Your SkyPilot client version is too old' })
     if (this.faults.busy > 0) {
       this.faults.busy -= 1
@@ -130,7 +156,12 @@ export class SimSkyPilot {
     if (request.method === 'POST') return this.#post(url.pathname, id, body, response)
     if (url.pathname === '/api/health')
       return send(response, 200, { status: 'healthy', api_version: '62', version: '0.14.1' })
-    if (url.pathname === '/api/status') return send(response, 200, this.#rowsFor(url.searchParams).map(rowOf))
+    if (url.pathname === '/api/status')
+      return send(
+        response,
+        200,
+        this.#rowsFor(url.searchParams).map((row) => this.#strange(rowOf(row))),
+      )
     if (url.pathname === '/api/get') return this.#get(url.searchParams.get('request_id') ?? '', response)
     if (url.pathname === '/api/stream') return this.#stream(url.searchParams.get('request_id') ?? '', response)
     if (url.pathname === '/enabled_clouds') {
@@ -178,7 +209,7 @@ export class SimSkyPilot {
       const rows = [...this.clusters.values()].filter(
         ({ name, madeAt }) => madeAt <= ripe && (names?.includes(name) ?? true),
       )
-      return rows.map(clusterRow)
+      return rows.map((row) => this.#strange(clusterRow(row)))
     }
     if (path === '/queue') return this.#queue(String(body['cluster_name']))
     if (path === '/endpoints') return this.#endpoints(String(body['cluster']), String(body['port']))
@@ -189,6 +220,12 @@ export class SimSkyPilot {
 
   #endpoints(name: string, port: string): unknown {
     return this.endpointHost !== null && this.machines.has(name) ? { [port]: `${this.endpointHost}:${port}` } : {}
+  }
+
+  #strange(row: Record<string, unknown>): Record<string, unknown> {
+    const news: Readonly<Record<string, string>> = { RUNNING: 'REHEARSING', INIT: 'HATCHING' }
+    const status = String(row['status'])
+    return this.faults.strange ? { ...row, status: news[status] ?? status, mood: { good: true } } : row
   }
 
   #queue(name: string): unknown {
@@ -212,14 +249,16 @@ export class SimSkyPilot {
   }
 
   #failsAt({ name: step }: Launch, region: string, request: Request): boolean {
-    const { launchError, full } = this.faults
+    const { launchError, setUpError, full } = this.faults
     if (step === 'placing' && launchError) request.error = launchError
     if (step === 'machine' && full.has(region)) request.error = noCapacity(region)
+    if (step === 'up') request.error = setUpError
     return request.error !== null
   }
 
   #fail(request: Request, name: string): void {
-    this.clusters.delete(name)
+    // A machine that came up and could not be set up stays, and is billed.
+    if (!this.machines.has(name)) this.clusters.delete(name)
     this.#finish(request, 'FAILED')
   }
 
@@ -280,10 +319,19 @@ export class SimSkyPilot {
     request.status = status
     request.finishedAt = Date.now()
     clearTimeout(this.#timers.get(request.id))
+    this.#byHand?.delete(request.id)
+  }
+
+  /** By hand: every request that the server works on goes one step further. */
+  workOn(): void {
+    const due = [...(this.#byHand ?? [])]
+    this.#byHand?.clear()
+    for (const [, act] of due) act()
   }
 
   #later(id: string, act: () => void): void {
-    this.#timers.set(id, setTimeout(act, this.#stepMs))
+    if (this.#byHand) this.#byHand.set(id, act)
+    else this.#timers.set(id, setTimeout(act, this.#stepMs))
   }
 
   #rowsFor(query: URLSearchParams): Request[] {

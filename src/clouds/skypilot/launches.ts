@@ -1,7 +1,7 @@
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type HearStep, type ListedMachine, type MachineStep, maybeThere } from '../cloud.ts'
-import type { SkyApi } from './api.ts'
+import { type SkyApi, SkyError } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
@@ -25,6 +25,7 @@ interface Launch {
 // The requests of a day are kept by the server; what we are asked about happened within the last hours.
 const pastLimit = 2_000
 const rememberMs = 2 * 3_600_000
+const jobMatterMs = 30 * 60_000
 
 /** What the server's requests and clusters say of this install's machines, put together. One for each API server. */
 export class SkyLaunches {
@@ -91,12 +92,13 @@ export class SkyLaunches {
     const open = await this.#openLaunches()
     const clusters = new Map((await this.#api.clusters()).map((cluster) => [cluster.name, cluster]))
     this.#forgetOld(open, clusters)
-    for (const [name, launch] of this.#launches) {
-      if (open.has(name)) launch.outcome = null
-      else if (launch.outcome === null) await this.#settle(name, launch, clusters.has(name))
-    }
-    const names = new Set([...this.#launches.keys(), ...[...clusters.keys()].filter(this.isOurs)])
-    const listed = [...names].flatMap((name) => this.#listed(name, open.get(name), clusters.get(name)))
+    // A machine that this process has not seen before: did its launch end well, or does it only look like it?
+    for (const name of clusters.keys()) if (this.isOurs(name)) this.follow(name)
+    const over = [...this.#launches].filter(([name]) => !open.has(name))
+    for (const name of open.keys()) this.#launches.set(name, { outcome: null, settledAt: 0 })
+    const unsettled = over.filter(([, { outcome }]) => outcome === null)
+    await Promise.all(unsettled.map(([name, launch]) => this.#settle(name, launch, clusters.has(name))))
+    const listed = [...this.#launches.keys()].flatMap((name) => this.#listed(name, open.get(name), clusters.get(name)))
     listed.push(...(await this.#vanished(open, clusters)))
     this.last = { startedAt, names: new Set(listed.filter(maybeThere).map(({ name }) => name)) }
     return listed
@@ -144,7 +146,9 @@ export class SkyLaunches {
     if (request?.state === 'open') return
     launch.outcome = await this.#outcomeOf(name, request, hasCluster)
     launch.settledAt = this.#clock.now()
-    if (launch.outcome === 'succeeded') this.#jobs.follow(name)
+    // Of one that ended long ago the agent has spoken; with many of them the server would have much to do.
+    const endedAt = request?.finishedAt ?? 0
+    if (launch.outcome === 'succeeded' && launch.settledAt - endedAt < jobMatterMs) this.#jobs.follow(name)
   }
 
   async #outcomeOf(name: string, request: SkyRequest | undefined, hasCluster: boolean): Promise<Launch['outcome']> {
@@ -155,13 +159,26 @@ export class SkyLaunches {
       return failure ? failureOfLaunch(failure) : 'succeeded'
     }
     // The server forgets its requests when it starts. A launch that ended well before that has left a job.
-    const jobs = hasCluster ? await this.#api.jobStates(name).catch(() => []) : []
+    const jobs = hasCluster ? await this.#jobsOf(name) : []
+    if (jobs === null) return null
     return jobs.length > 0 ? 'succeeded' : forgotten()
+  }
+
+  /** Null without an answer: then it is asked again, for a refusal would end a machine that may be well. */
+  async #jobsOf(name: string): Promise<string[] | null> {
+    try {
+      return await this.#api.jobStates(name)
+    } catch (error) {
+      if (!(error instanceof SkyError)) throw error
+      return error.kind === 'failed' ? [] : null
+    }
   }
 
   #listed(name: string, open: SkyRequest | undefined, cluster: SkyCluster | undefined): ListedMachine[] {
     const outcome = this.#launches.get(name)?.outcome ?? null
-    const refusal = outcome === 'succeeded' ? this.#jobs.failureOf(name) : outcome
+    // A cluster that is gone has no queue to look at.
+    const ofItsJob = cluster === undefined ? null : this.#jobs.failureOf(name)
+    const refusal = outcome === 'succeeded' ? ofItsJob : outcome
     const isOpen = open !== undefined
     // A row comes before the machine, and stays for moments when there was no room for one. Else, without an open
     // request nobody is about to make one: then it may be there.

@@ -2,7 +2,14 @@ import type { CloudTraits } from '../../core/decide-node.ts'
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Offer } from '../../core/offer.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { AskAnswer, Cloud, HearStep, ListedMachine, MachineAsk } from '../cloud.ts'
+import {
+  type AskAnswer,
+  type Cloud,
+  CloudRefuses,
+  type HearStep,
+  type ListedMachine,
+  type MachineAsk,
+} from '../cloud.ts'
 import { type SkyApi, SkyError } from './api.ts'
 import type { SkyRequest } from './api-answers.ts'
 import { failureOfLaunch } from './failures.ts'
@@ -57,8 +64,13 @@ export class SkyCloud implements Cloud {
   }
 
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
-  listMachines(): Promise<ListedMachine[]> {
-    return this.#options.launches.look()
+  async listMachines(): Promise<ListedMachine[]> {
+    try {
+      return await this.#options.launches.look()
+    } catch (error) {
+      if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
+      throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
+    }
   }
 
   onStep(hear: HearStep): void {

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { afterAll, afterEach, beforeAll, describe, test } from 'vitest'
+import { type World, worldSettings } from '../../test/control-world.ts'
+import type { CrashPlan } from '../../test/crashes.ts'
+import { type SkyPilotOnTrial, skyWorld } from '../../test/sky-world.ts'
+import { failureRecord } from '../core/failure.ts'
+import { isOver } from '../core/launch-table.ts'
+import type { SkyFaults } from '../sim/skypilot.ts'
+import { type TestWorld, testWorld } from '../store/world-for-tests.ts'
+
+type SkyWorld = World<SkyPilotOnTrial>
+
+let base: TestWorld
+let worlds: SkyWorld[] = []
+beforeAll(async () => {
+  base = await testWorld()
+})
+afterEach(async () => {
+  await Promise.all(worlds.map(({ cloud }) => cloud.stop()))
+  worlds = []
+})
+afterAll(() => base.drop())
+
+async function begin(faults: Partial<SkyFaults> = {}, crash?: CrashPlan, settings = {}): Promise<SkyWorld> {
+  const world = await skyWorld(base, { faults, settings, ...(crash ? { crash } : {}) })
+  worlds.push(world)
+  return world
+}
+
+const live = (world: SkyWorld) => world.until((state) => state === 'live' || isOver(state))
+const causesOf = async (world: SkyWorld) => (await world.nodes()).map(({ failure }) => failure)
+const oneRound = { retry: { ...worldSettings.retry, rounds: 1 } }
+
+/** Given back by hand, then everything as it should be: nothing left, nothing twice, every second billed once. */
+async function endsClean(world: SkyWorld): Promise<void> {
+  await world.withdraw()
+  await world.untilOver()
+  assert.deepEqual(await world.faults(), [])
+}
+
+describe('an API server', () => {
+  test('that is away when a launch is asked for is asked once it is back, and nothing was posted meanwhile', async () => {
+    const world = await begin({ away: true })
+    await world.passes(10)
+    assert.equal(await world.state(), 'attempting')
+    assert.equal(world.cloud.sky.posted.length, 0)
+    world.cloud.sky.faults.away = false
+    assert.equal(await live(world), 'live')
+    assert.equal(world.cloud.sky.posted.length, 1)
+    await endsClean(world)
+  })
+
+  test('that dies in the middle has its machine given back, and the launch goes on under another name', async () => {
+    const world = await begin({ stopBefore: 'up' })
+    await world.until(() => world.cloud.sky.machines.size === 1)
+    await world.passes(3)
+    Object.assign(world.cloud.sky.faults, { away: true, stopBefore: null })
+    world.cloud.sky.restart()
+    await world.passes(2)
+    assert.equal(await world.state(), 'attempting')
+    world.cloud.sky.faults.away = false
+    for (const name of world.cloud.sky.clusters.keys()) world.cloud.sky.claimUp(name)
+    assert.equal(await live(world), 'live')
+    assert.deepEqual(await causesOf(world), ['cloud_unavailable', null])
+    await endsClean(world)
+  })
+
+  test('that answers 503 is asked again, and takes the launch once', async () => {
+    const world = await begin({ busy: 12 })
+    assert.equal(await live(world), 'live')
+    assert.equal(Math.max(...world.cloud.made.values()), 1)
+    await endsClean(world)
+  })
+
+  test.each([
+    ['wants a token that it does not get', { unauthorised: true }],
+    ['wants a newer client', { leastVersion: 99 }],
+  ])('that %s fails the launch at once and says why, though nobody can look', async (_, faults) => {
+    const world = await begin(faults, undefined, oneRound)
+    assert.equal(await world.untilOver(), 'failed')
+    assert.ok((await causesOf(world)).every((code) => code === 'cloud_credentials'))
+    assert.ok(world.turns < 100, `it took ${world.turns} turns`)
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('whose answers have unknown fields and statuses is followed all the same', async () => {
+    const world = await begin({ strange: true })
+    assert.equal(await live(world), 'live')
+    await endsClean(world)
+  })
+
+  test('that lists a machine late: its agent has joined long before, and there is one of it', async () => {
+    const world = await begin({ listingLagMs: 3_600_000 })
+    assert.equal(await live(world), 'live')
+    world.cloud.sky.faults.listingLagMs = 0
+    await endsClean(world)
+  })
+})
+
+describe('a launch', () => {
+  const refused = { type: 'ValueError', message: 'The task is not valid.' }
+  const foreign = { type: 'ClusterOwnerIdentityMismatchError', message: 'The cluster is owned by somebody else.' }
+
+  test('whose task is refused fails with that, everywhere, and nothing was made', async () => {
+    const world = await begin({ launchError: refused }, undefined, oneRound)
+    assert.equal(await world.untilOver(), 'failed')
+    assert.ok((await causesOf(world)).every((code) => code === 'cloud_refused'))
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('whose name is taken by somebody else gets another name', async () => {
+    const world = await begin({ launchError: foreign })
+    await world.until(async () => (await causesOf(world))[0] === 'cloud_refused')
+    world.cloud.sky.faults.launchError = null
+    assert.equal(await live(world), 'live')
+    await endsClean(world)
+  })
+
+  test('without room at one place takes the next', async () => {
+    const world = await begin({ full: new Set(['lab/main']) })
+    assert.equal(await live(world), 'live')
+    assert.deepEqual(await causesOf(world), ['no_capacity', null])
+    await endsClean(world)
+  })
+
+  test.each([
+    ['a disk that is full', 'Failed to run setup commands on an instance. (exit code 1): No space left on device'],
+    ['a package that is not there', 'Failed to run setup commands on an instance. (exit code 1): dns error'],
+  ])('whose set-up fails for %s gives the machine back that was left running', async (_, message) => {
+    const world = await begin({ setUpError: { type: 'RuntimeError', message } })
+    await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
+    world.cloud.sky.faults.setUpError = null
+    assert.equal(await live(world), 'live')
+    await endsClean(world)
+  })
+
+  test('whose machine cannot get the agent that was announced is given back, with the last words of its job', async () => {
+    const line = 'flightdeck: http://control/agent.cjs is not what was announced: wrong checksum'
+    const world = await begin({ jobsFail: true, jobLines: [line] })
+    await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
+    world.cloud.sky.faults.jobsFail = false
+    assert.equal(await live(world), 'live')
+    assert.match(await world.written(), /wrong checksum/)
+    await endsClean(world)
+  })
+
+  test('whose engine fails is given back with what its agent says', async () => {
+    const world = await begin({}, undefined, oneRound)
+    world.agents.failure = failureRecord('engine_failed', 'The weights file is damaged.')
+    await world.untilOver()
+    assert.ok((await causesOf(world)).every((code) => code === 'engine_failed'))
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('that never ends is ended by us, with its time limit as the cause', async () => {
+    const world = await begin({ stopBefore: 'machine' }, undefined, oneRound)
+    assert.equal(await world.untilOver(), 'failed')
+    assert.ok((await causesOf(world)).every((code) => code === 'boot_timeout'))
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('whose job runs only after it was given up: the agent that joins then is turned away, and its machine goes', async () => {
+    const world = await begin({ stopBefore: 'job' })
+    await world.until(() => world.cloud.sky.machines.size === 1)
+    await world.passes(2)
+    await world.withdraw()
+    await world.passes(1)
+    for (const machine of world.cloud.sky.machines.values()) machine.jobs.push('RUNNING')
+    await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+    assert.equal(world.cloud.sky.machines.size, 0)
+  })
+
+  test.each([
+    ['All nodes terminated, cleaning up the cluster.', /its cloud took it away/],
+    ['Cluster was terminated by user.', /somebody ended it/],
+    ['Cluster was autodowned (idle timeout).', /idle/],
+  ])('whose machine vanishes while it serves ("%s") ends with who ended it', async (event, why) => {
+    const world = await begin()
+    const process = world.process()
+    await world.until((state) => state === 'live', process)
+    for (const name of world.cloud.sky.machines.keys()) world.cloud.sky.vanish(name, event)
+    assert.equal(await world.until(isOver, process), 'ended')
+    assert.match(await world.written(), why)
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('that is cancelled at SkyPilot behind our back leaves no orphan', async () => {
+    const world = await begin({ stopBefore: 'runtime' })
+    await world.until(() => world.cloud.sky.machines.size === 1)
+    world.cloud.sky.cancelAll()
+    world.cloud.sky.faults.stopBefore = null
+    assert.equal(await live(world), 'live')
+    await endsClean(world)
+  })
+})
+
+describe('wherever the control plane dies between two calls of the API', () => {
+  // The long story takes every third call only: the loops' own sweep takes every step of it, on a cloud without HTTP.
+  test.each([
+    ['before', 4, 1],
+    ['after', 12, 3],
+  ] as const)(
+    'nothing is left and no name is launched twice: dying %s a call, withdrawn after %i passes',
+    { timeout: 300_000 },
+    async (when, withdrawAfter, stride) => {
+      let lives = 0
+      for (let at = 1, reached = true; reached; at += stride, lives++) {
+        const world = await begin({}, { at, when })
+        await world.passes(withdrawAfter)
+        await world.withdraw()
+        await world.untilOver()
+        assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
+        reached = world.crashes.fired
+        await world.cloud.stop()
+        worlds = []
+      }
+      assert.ok(lives > 5, `only ${lives} lives`)
+    },
+  )
+})
