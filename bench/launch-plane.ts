@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { startApi } from '../src/api/server.ts'
-import type { AskAnswer, MachineAsk } from '../src/clouds/cloud.ts'
+import type { AskAnswer, Cloud, MachineAsk } from '../src/clouds/cloud.ts'
 import { ensureFirstAdmin } from '../src/commands/operators.ts'
 import { Continuity } from '../src/control/continuity.ts'
 import { startLoops } from '../src/control/loops.ts'
@@ -10,6 +10,8 @@ import { systemClock } from '../src/lib/clock.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { makeVault } from '../src/lib/vault.ts'
 import { configFile, projectRoot, secretKey, settingsOf } from '../src/main/config.ts'
+import { skyClouds } from '../src/main/skypilot.ts'
+import { skypilotConfig } from '../src/main/skypilot-config.ts'
 import { SimCloud } from '../src/sim/cloud.ts'
 import { openStore } from '../src/store/database.ts'
 import { databaseFigures } from '../src/store/database-figures.ts'
@@ -43,7 +45,7 @@ class ToldCloud extends SimCloud {
 }
 
 /** The control plane as `up` composes it, with a cloud that is not there and no gateway. */
-async function serve(dataDir: string, launches: number): Promise<void> {
+async function serve(dataDir: string, launches: number, skyUrl: string | undefined): Promise<void> {
   const log = makeLog('control', process.env.FLIGHTDECK_LOG_LEVEL ?? 'error')
   const config = configFile.parse({
     queue: { attemptsInFlight: launches },
@@ -64,7 +66,9 @@ async function serve(dataDir: string, launches: number): Promise<void> {
     agentDir: join(projectRoot, 'dist', 'agent'),
     databaseKind: 'embedded',
   })
-  const cloud = new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000 } })
+  const cloud = skyUrl
+    ? skyCloud(skyUrl, install)
+    : new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000 } })
   const control = { ...deps, db: store.db, log, install, continuity: new Continuity(systemClock.now()) }
   const loops = await startLoops(store, { ...control, clouds: new Map([[cloud.name, cloud]]) }, { server: 'bench' })
 
@@ -95,8 +99,33 @@ async function serve(dataDir: string, launches: number): Promise<void> {
   tell({ kind: 'ready', url: api.url, adminToken, gatewayToken })
 }
 
+/** As `up` composes it, with an agent that nobody downloads. */
+function skyCloud(url: string, install: string): Cloud {
+  const artefacts = ['agent.cjs', 'loop.sh'].map((file) => ({
+    file,
+    sha256: '0'.repeat(64),
+    bytes: 1,
+    platform: 'node' as const,
+  }))
+  const { clouds } = skyClouds({
+    config: skypilotConfig.parse({ url, clouds: { slurm: { onThisHost: true } } }),
+    install,
+    controlUrl: 'http://127.0.0.1:1',
+    fingerprint: null,
+    publicUrl: undefined,
+    publicGatewayUrl: undefined,
+    token: undefined,
+    agent: { version: '0', artefacts },
+    loadLimitMs: 600_000,
+    drainLimitMs: 60_000,
+  })
+  const [cloud] = clouds
+  if (!cloud) throw new Error('there is no cloud')
+  return cloud
+}
+
 function tell(told: Told): void {
   process.send?.(told)
 }
 
-if (import.meta.main) await serve(process.argv[2] ?? '', Number(process.argv[3]))
+if (import.meta.main) await serve(process.argv[2] ?? '', Number(process.argv[3]), process.argv[4])

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import { type Figures, nowMs, type Told } from './launch-plane.ts'
+import { measureSkypilot } from './launch-skypilot.ts'
 
 const launches = Number(process.argv.find((argument) => argument.startsWith('--launches='))?.slice(11) ?? 100)
 /** Machines of a real cloud take longer; this keeps asking and joining apart in the figures. */
@@ -197,12 +198,16 @@ const lines: Readonly<Record<string, string>> = {
   deadlocks: 'deadlocks, in all',
   longestWaitMs: 'longest wait for a connection (ms)',
   meanWaitMs: 'mean wait for a connection (ms)',
+  skyPostedP50Ms: 'SkyPilot: request -> POST /launch, p50 (ms)',
+  skyLineP50Ms: 'SkyPilot: line of its stream -> WebSocket, p50 (ms)',
+  skyLineMaxMs: 'SkyPilot: line of its stream -> WebSocket, longest (ms)',
+  skyFollowingCpuPercent: 'SkyPilot: following 100 launches, share of a core (%)',
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'fd-bench-'))
 const plane = await startPlane(dataDir)
 try {
-  const result = await measure(plane)
+  const result = { ...(await measure(plane)), ...(await measureSkypilot()) }
   console.log(`${launches} launches at once, ${result.live} live`)
   for (const [name, text] of Object.entries(lines)) {
     console.log(`${text.padEnd(56)}${String(result[name as keyof typeof result]).padStart(10)}`)

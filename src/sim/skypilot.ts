@@ -80,6 +80,8 @@ export class SimSkyPilot {
   endpointHost: string | null = null
   /** Bodies of every launch that was posted, in their order. */
   readonly posted: Readonly<Record<string, unknown>>[] = []
+  /** Told of each line when it is written. */
+  onLine: ((line: string) => void) | null = null
   readonly #stepMs: number
   readonly #server: Server
   readonly #timers = new Map<string, NodeJS.Timeout>()
@@ -264,6 +266,7 @@ export class SimSkyPilot {
 
   #take(step: Launch, request: Request, name: string, region: string): void {
     request.log.push(...step.log)
+    for (const line of step.log) this.onLine?.(line)
     if (step.name === 'row' && !this.clusters.has(name))
       this.clusters.set(name, { name, region, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
     if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })

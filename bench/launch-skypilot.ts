@@ -1,0 +1,144 @@
+// Following launches through SkyPilot: the real adapter and control plane against the fake API server, in two processes.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { openFeed } from '../src/cli/live-feed.ts'
+import { SimSkyPilot } from '../src/sim/skypilot.ts'
+import { type Client, makeClient } from '../src/wire/client.ts'
+import { type Figures, nowMs, type Told } from './launch-plane.ts'
+
+const singles = 15
+const inFlight = 100
+// A recorded launch takes 30 s in six steps.
+const stepMs = 1_000
+const watchedMs = 20_000
+const giveUpMs = 60_000
+
+interface Scene {
+  readonly sky: SimSkyPilot
+  readonly child: ChildProcess
+  readonly url: string
+  readonly token: string
+  readonly client: Client
+}
+
+/** Ask -> post, line -> WebSocket, and the CPU for following many launches at once. */
+export async function measureSkypilot() {
+  const sky = new SimSkyPilot({ stepMs })
+  const dataDir = mkdtempSync(join(tmpdir(), 'fd-bench-sky-'))
+  const child = fork(join(import.meta.dirname, 'launch-plane.ts'), [dataDir, String(inFlight * 2), await sky.start()], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const exited = once(child, 'exit')
+  try {
+    const { url, adminToken: token } = await told(child, 'ready')
+    const scene = { sky, child, url, token, client: makeClient({ url, token }) }
+    await offersAreKnown(scene)
+    const postedMs = []
+    for (let i = 0; i < singles; i++) postedMs.push(await askToPost(scene))
+    const lineMs = await lineToSocket(scene)
+    return {
+      skyPostedP50Ms: median(postedMs),
+      skyLineP50Ms: median(lineMs),
+      skyLineMaxMs: round(Math.max(...lineMs)),
+      ...(await following(scene)),
+    }
+  } finally {
+    child.disconnect()
+    await exited
+    await sky.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function told<K extends Told['kind']>(child: ChildProcess, kind: K): Promise<Extract<Told, { kind: K }>> {
+  for (;;) {
+    const [message] = (await once(child, 'message')) as [Told]
+    if (message.kind === kind) return message as Extract<Told, { kind: K }>
+  }
+}
+
+async function launch({ client }: Scene): Promise<string> {
+  const made = await client.createLaunch({ body: { model: 'sim-small' } })
+  if ('dryRun' in made) throw new Error('nothing was launched')
+  return made.id
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (const end = nowMs() + giveUpMs; !holds(); await pause(1)) if (nowMs() > end) throw new Error(`never: ${what}`)
+}
+
+async function askToPost(scene: Scene): Promise<number> {
+  const before = scene.sky.posted.length
+  const at = nowMs()
+  await launch(scene)
+  await until('the launch is posted', () => scene.sky.posted.length > before)
+  return nowMs() - at
+}
+
+/** The time from each line that the server writes until a reader of the launch has it. */
+async function lineToSocket(scene: Scene): Promise<number[]> {
+  const { sky, url, token } = scene
+  const saidAt = new Map<string, number>()
+  const heardAt = new Map<string, number>()
+  sky.onLine = (line) => saidAt.set(line, nowMs())
+  const ended = new AbortController()
+  const feed = openFeed({ url, token, signal: ended.signal })
+  feed.follow({ do: 'follow', topic: 'launch', id: await launch(scene) })
+  for await (const event of feed.events) {
+    if (event.kind !== 'message' || event.message.topic !== 'launch') continue
+    const { steps } = event.message.launch
+    for (const { text } of steps) if (!heardAt.has(text)) heardAt.set(text, nowMs())
+    if (steps.some(({ text }) => text.startsWith('Job submitted'))) break
+  }
+  ended.abort()
+  sky.onLine = null
+  const waits = [...heardAt].flatMap(([text, at]) => {
+    const said = [...saidAt].find(([line]) => line.includes(text))
+    return said ? [at - said[1]] : []
+  })
+  if (waits.length < 4) throw new Error('hardly a line was heard')
+  return waits
+}
+
+/** CPU of the control plane while many launches are open and nothing new is asked. */
+async function following(scene: Scene) {
+  const { sky, child } = scene
+  sky.faults.stopBefore = 'up'
+  const before = sky.posted.length
+  await Promise.all(Array.from({ length: inFlight }, () => launch(scene)))
+  await until('all are posted', () => sky.posted.length >= before + inFlight)
+  await pause(10_000)
+  const figures = async (): Promise<Figures> => {
+    const answer = told(child, 'figures')
+    child.send('figures')
+    return answer
+  }
+  const first = await figures()
+  await pause(watchedMs)
+  const last = await figures()
+  return {
+    skyInFlight: inFlight,
+    skyFollowingCpuPercent: round((100 * (last.cpuMs - first.cpuMs)) / watchedMs),
+    skyFollowingStatementsPerSecond: round((1_000 * (last.statements - first.statements)) / watchedMs),
+  }
+}
+
+async function offersAreKnown({ client }: Scene): Promise<void> {
+  for (let tries = 0; tries < 100; tries++, await pause(100)) {
+    const planned = await client.createLaunch({ body: { model: 'sim-small', dryRun: true } }).catch(() => null)
+    if (planned) return
+  }
+  throw new Error('the API server never offered anything')
+}
+
+const round = (value: number): number => Number(value.toFixed(1))
+function median(values: readonly number[]): number {
+  return round([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN)
+}
+
+if (import.meta.main) console.log(JSON.stringify(await measureSkypilot()))
