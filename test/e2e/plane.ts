@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { expect } from 'vitest'
+import { vi } from 'vitest'
 import { machineProcesses, signalProcess } from '../../src/clouds/local/processes.ts'
 import { isOver, type LaunchState } from '../../src/core/launch-table.ts'
 import { freePort } from '../../src/main/ports.ts'
@@ -223,10 +223,9 @@ export async function until(
   withinMs: number,
   what: () => string,
 ): Promise<void> {
-  await expect
-    .poll(holds, { timeout: withinMs, interval: 50, message: what() })
-    .toBe(true)
-    .catch((error: Error) => {
-      throw new Error(what(), { cause: error })
-    })
+  // Not expect.poll: that one refuses to work in tests that run beside others.
+  const check = async () => {
+    if (!(await holds())) throw new Error(what())
+  }
+  await vi.waitFor(check, { timeout: withinMs, interval: 50 })
 }
