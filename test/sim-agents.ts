@@ -1,3 +1,4 @@
+import { agentProtocol } from '../src/core/agent-protocol.ts'
 import { Failure, type FailureRecord } from '../src/core/failure.ts'
 import { makeJoins } from '../src/intake/join.ts'
 import { makeProgressIntake } from '../src/intake/progress.ts'
@@ -20,6 +21,7 @@ interface Agent {
 
 const hardware = { hostname: 'sim', cpus: 4, memoryMib: 16_384, gpus: [], instanceType: null }
 const incarnation = 'incarnation-1'
+const who = { protocol: agentProtocol, incarnation, previous: null }
 const loadMs = 300
 
 /** The agents of all machines that have booted; what they say goes through intake, as it would from a real machine. */
@@ -66,14 +68,14 @@ export class SimAgents {
     const now = this.#deps.clock.now()
     const agent = this.#agents.get(name)
     if (!agent) {
-      const request = { instance: 'instance-1', incarnation, agentVersion: '0', hardware }
+      const request = { protocol: agentProtocol, instance: 'instance-1', incarnation, agentVersion: '0', hardware }
       const { credential } = await makeJoins(this.#deps).join(joinToken, request, '10.0.0.9')
       this.#agents.set(name, { credential, joinedAt: now, answered: false })
     } else if (!agent.answered && now >= agent.joinedAt + loadMs) {
       agent.answered = true
       const { failure } = this
       const answeredAgoMs = failure === null ? 0 : null
-      const report = { incarnation, previous: null, phases: [], lines: [], answeredAgoMs, failure }
+      const report = { ...who, phases: [], lines: [], answeredAgoMs, failure }
       await makeProgressIntake(this.#deps).take(agent.credential, report, '10.0.0.9')
     } else if (agent.answered) {
       await this.#drain(nodeIdOfToken(joinToken) ?? '')

@@ -1,6 +1,7 @@
 // The agent: one process on each GPU machine that supervises the engine and lends its connections to the gateways.
 // Deliberately absent: npm packages, a port unless the operator wants one, and any decision about the fate of the node.
 
+import { agentProtocol } from '../core/agent-protocol.ts'
 import { version } from '../core/version.ts'
 import { randomName } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -47,7 +48,8 @@ async function joinFirst(joining: Joining): Promise<Joined | number> {
   const token = readJoinToken(settings)
   const deps = { post: control.post.bind(control), log, stop }
   const instance = disk.instance(() => randomName(20))
-  const request = { instance, incarnation: identity.incarnation, agentVersion: version, hardware }
+  const { incarnation } = identity
+  const request = { protocol: agentProtocol, instance, incarnation, agentVersion: version, hardware }
   const outcome = await join(deps, token, request)
   if (outcome.kind === 'stopped') return 0
   if (outcome.kind === 'final') {

@@ -5,7 +5,7 @@ import { agentPaths } from '../wire/paths.ts'
 import type { Answer } from './control-client.ts'
 import { backOff, readJoinWord } from './orders.ts'
 import type { OwnLog } from './own-log.ts'
-import { readJoinReply } from './replies.ts'
+import { causeOf, readJoinReply } from './replies.ts'
 
 export interface JoinDeps {
   readonly post: (path: string, bearer: string, body: object) => Promise<Answer>
@@ -35,14 +35,8 @@ async function tryOnce({ post }: JoinDeps, token: string, request: JoinRequest) 
   try {
     const { status, body } = await post(agentPaths.join, token, request)
     const reply = readJoinReply(body)
-    return { word: readJoinWord(status, reply !== null), reply, why: `status ${status}${messageOf(body)}` }
+    return { word: readJoinWord(status, reply !== null), reply, why: `status ${status}: ${causeOf(body)}` }
   } catch (error) {
     return { word: 'again' as const, reply: null, why: error instanceof Error ? error.message : String(error) }
   }
-}
-
-function messageOf(body: unknown): string {
-  if (typeof body !== 'object' || body === null) return ''
-  const text = 'cause' in body ? body.cause : 'message' in body ? body.message : ''
-  return typeof text === 'string' && text ? `: ${text.slice(0, 300)}` : ''
 }

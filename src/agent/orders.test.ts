@@ -5,7 +5,7 @@ import { backOff, readJoinWord, readWord } from './orders.ts'
 const reply = { order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 10_000, leaseMs: 1 }
 
 test('every status has its meaning, and only a well-formed 200 is a reply', () => {
-  const kinds = [200, 204, 400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503].map(
+  const kinds = [200, 204, 400, 401, 403, 404, 409, 410, 413, 422, 426, 429, 500, 503].map(
     (status) => readWord({ status, body: reply }).kind,
   )
   assert.deepEqual(kinds, [
@@ -19,6 +19,7 @@ test('every status has its meaning, and only a well-formed 200 is a reply', () =
     'released',
     'malformed',
     'malformed',
+    'too_old',
     'unclear',
     'unclear',
     'unclear',
@@ -29,8 +30,8 @@ test('every status has its meaning, and only a well-formed 200 is a reply', () =
 
 test('a join is final on a refusal, and repeated on everything that may pass', () => {
   assert.deepEqual(
-    [200, 401, 403, 409, 410, 422].map((status) => readJoinWord(status, true)),
-    ['joined', 'refused', 'refused', 'refused', 'released', 'refused'],
+    [200, 401, 403, 409, 410, 422, 426].map((status) => readJoinWord(status, true)),
+    ['joined', 'refused', 'refused', 'refused', 'released', 'refused', 'refused'],
   )
   for (const status of [404, 408, 429, 500, 502, 503]) assert.equal(readJoinWord(status, false), 'again')
   assert.equal(readJoinWord(200, false), 'again', 'half a reply')

@@ -1,6 +1,6 @@
 import type { AgentReply } from '../wire/agent.ts'
 import type { Answer } from './control-client.ts'
-import { readAgentReply } from './replies.ts'
+import { causeOf, readAgentReply } from './replies.ts'
 
 /** What the control plane's answer to a heartbeat or a progress report means. */
 export type Word =
@@ -11,6 +11,8 @@ export type Word =
   | { readonly kind: 'second_holder' }
   /** The credential is not known, which a restored database may cause too; the lease decides in the end. */
   | { readonly kind: 'unknown_here' }
+  /** This agent is too old for it; gateways may still be served, and the lease decides in the end. */
+  | { readonly kind: 'too_old'; readonly why: string }
   /** It read the message and did not like it; sending the same again is useless. */
   | { readonly kind: 'malformed' }
   | { readonly kind: 'unclear'; readonly why: string }
@@ -19,6 +21,7 @@ export function readWord({ status, body }: Answer): Word {
   if (status === 410) return { kind: 'released' }
   if (status === 409) return { kind: 'second_holder' }
   if (status === 401 || status === 403) return { kind: 'unknown_here' }
+  if (status === 426) return { kind: 'too_old', why: causeOf(body) }
   if (status === 400 || status === 413 || status === 422) return { kind: 'malformed' }
   const reply = status === 200 ? readAgentReply(body) : null
   return reply ? { kind: 'reply', reply } : { kind: 'unclear', why: `unexpected answer, status ${status}` }

@@ -21,7 +21,7 @@ interface Batch {
 export type Delivery = 'taken' | 'later' | 'malformed'
 
 /** What happened; who tells it is added when it is sent. */
-export type Report = Omit<ProgressReport, 'incarnation' | 'previous'>
+export type Report = Omit<ProgressReport, 'protocol' | 'incarnation' | 'previous'>
 
 export interface ProgressDeps {
   readonly send: (report: Report) => Promise<Delivery>

@@ -53,3 +53,10 @@ function isEngine(value: unknown): boolean {
     words && isTexts(env) && isText(servedName) && isText(healthPath) && isCount(maxRestarts) && isCount(stopGraceMs)
   )
 }
+
+/** Why a call was refused, in the control plane's own words and with what to do; a proxy's page has none. */
+export function causeOf(body: unknown): string {
+  const error = isFields(body) && isFields(body['error']) ? body['error'] : {}
+  const told = [error['cause'], error['remedy']].filter(isText)
+  return told.length > 0 ? told.join(' ').slice(0, 600) : 'no reason was given'
+}

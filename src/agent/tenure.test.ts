@@ -50,6 +50,15 @@ describe('orders', () => {
     await until('it is drained', () => control.beat?.drained)
   })
 
+  test('an agent that is too old for its control plane says so, and goes on serving what gateways send', async () => {
+    await world()
+    machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    control.refuse.agent = 426
+    await until('it is told', () => machine.tryRead('agent.log')?.includes('does not understand this agent any more'))
+    assert.equal((await control.send('POST', '/v1/chat/completions', ask)).statusCode, 200)
+  })
+
   test('end: the engine is gone and the loop ends with 0', async () => {
     await world()
     const loop = machine.startLoop()

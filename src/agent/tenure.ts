@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { agentProtocol } from '../core/agent-protocol.ts'
 import { version } from '../core/version.ts'
 import type { Clock } from '../lib/clock.ts'
 import { pause } from '../lib/clock.ts'
@@ -163,7 +164,7 @@ export class Tenure {
     this.#heard = true
     this.#deps.disk.saveLoad({ requests: this.#load.requests, busyMs: this.#load.busyMs() })
     if (word.kind === 'reply') return 'heard'
-    return this.#aside ? 'slow' : 'again'
+    return this.#aside || word.kind === 'too_old' ? 'slow' : 'again'
   }
 
   #heartbeat(): Heartbeat {
@@ -190,9 +191,9 @@ export class Tenure {
     return kind === 'reply' ? 'taken' : 'later'
   }
 
-  #who(): { incarnation: string; previous: string | null } {
+  #who(): Pick<Heartbeat, 'protocol' | 'incarnation' | 'previous'> {
     const { incarnation, previous } = this.#deps.identity
-    return { incarnation, previous }
+    return { protocol: agentProtocol, incarnation, previous }
   }
 
   /** One call and everything that follows from its answer, whichever message it answered. */
@@ -203,6 +204,7 @@ export class Tenure {
     if (word.kind === 'released') void this.#end('The control plane has released this node.')
     if (word.kind === 'second_holder' && !this.#deps.identity.refused(body.previous)) this.#standAside()
     if (word.kind === 'unknown_here') this.#say('The control plane does not know our credential.')
+    if (word.kind === 'too_old') this.#say(`The control plane does not understand this agent any more: ${word.why}`)
     if (word.kind === 'malformed') this.#say(`The control plane cannot read ${path}: the versions may differ.`)
     if (word.kind === 'unclear') this.#say(`The control plane is away (${word.why}).`)
     return word

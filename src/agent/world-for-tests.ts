@@ -146,7 +146,7 @@ export class FakeControl {
     const { engine, secrets } = this
     const terms = { engine, secrets, gateways, direct: null, heartbeatMs, leaseMs }
     const reply: JoinReply = { nodeId: 'n1', credential, ...terms }
-    if (this.refuse.join) send(response, this.refuse.join, { message: 'no such join token' })
+    if (this.refuse.join) send(response, this.refuse.join, { error: { cause: 'no such join token' } })
     else if (bearer !== `Bearer ${joinToken}`) send(response, 401, {})
     else if (this.loseJoinReply) incoming.socket.destroy()
     else send(response, 200, reply)

@@ -1,3 +1,4 @@
+import { agentStanding } from '../core/agent-protocol.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import { healthScore, type SignalAges, signalsOf } from '../core/health.ts'
 import { stepOf } from '../core/machine-table.ts'
@@ -16,7 +17,7 @@ export interface NodeScene {
 
 export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
   const { id, name, state, verdict, verdictRow, launchId, deploymentId, deployment, model, engine, offer } = row
-  const { instanceType, spot, gpus, agentVersion, engineVersion, inFlight } = row
+  const { instanceType, spot, gpus, agentVersion, agentProtocol, engineVersion, inFlight } = row
   const living = state !== 'gone' && row.heardAt !== null
   return {
     id,
@@ -39,6 +40,8 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     spot,
     gpus: [...gpus],
     agentVersion,
+    agentProtocol,
+    agentStanding: standingOf(row),
     engineVersion,
     signals: presentSignals(row, scene),
     inFlight,
@@ -51,6 +54,12 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     costMicroUsd: costAt(row, scene.now),
     actions: actionsOf(row),
   }
+}
+
+function standingOf({ agentVersion, agentProtocol }: NodeRow): NodeView['agentStanding'] {
+  return agentVersion === null || agentProtocol === null
+    ? null
+    : agentStanding({ agentVersion, protocol: agentProtocol })
 }
 
 function actionsOf({ state, drainAskedAt, unwantedAt }: NodeRow): NodeView['actions'] {

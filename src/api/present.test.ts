@@ -67,6 +67,7 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     spot: false,
     gpus: [],
     agentVersion: null,
+    agentProtocol: null,
     engineVersion: null,
     addresses: [],
     hostname: null,

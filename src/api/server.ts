@@ -4,6 +4,8 @@ import helmet from '@fastify/helmet'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { CommandDeps } from '../commands/context.ts'
 import { Failure } from '../core/failure.ts'
+import { makeAgeCheck } from '../intake/agent-age.ts'
+import { makeAlarm } from '../intake/alarm.ts'
 import type { DirectWay } from '../intake/direct.ts'
 import { makeRouteTables, type RouteTables } from '../intake/routes.ts'
 import type { CertificateSource } from '../lib/certificate-source.ts'
@@ -92,6 +94,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...selfHandlers(options, metrics),
   }
   const app = await makeApp(options, door, metrics)
+  refuseOldAgents(app, options)
   for (const name of Object.keys(routes) as RouteName[]) {
     addRoute(app, name, handlers, failedLogins, options.checkReplies ?? false)
   }
@@ -211,6 +214,14 @@ async function makeApp(options: ApiOptions, door: Door, metrics: ApiMetrics): Pr
     request.caller = await door.admit(access, request.headers.authorization, request.ip)
   })
   return app
+}
+
+/** Before the schemas: an agent that is too old is told so, and not that its fields are wrong. */
+function refuseOldAgents(app: FastifyInstance, options: ApiOptions): void {
+  const age = makeAgeCheck(options, makeAlarm(options))
+  app.addHook('preHandler', async ({ caller, body, ip }) => {
+    if (caller?.kind === 'machine') await age.check(caller.token, body, ip)
+  })
 }
 
 /** JSON or nothing. An empty body is no body: some clients name a type for it all the same. */

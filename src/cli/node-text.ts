@@ -1,3 +1,4 @@
+import type { AgentStanding } from '../core/agent-protocol.ts'
 import { formatUsd } from '../core/money.ts'
 import type { LogLine, NodeDetail, NodeView } from '../wire/views.ts'
 import { failureText } from './exit.ts'
@@ -65,6 +66,7 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
       ['launch', node.launchId],
       ['offer', offerWords(node.offer)],
       ['machine', node.hostname && plainLine([node.hostname, node.instanceType, gpus].filter(Boolean).join(', '))],
+      ['agent', agentWords(node)],
       ['lease', leaseWords(node, now)],
       ['billed', `${node.billed}, ${formatUsd(node.costMicroUsd)} so far`],
     ],
@@ -72,6 +74,18 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
   )
   const failure = node.failure ? `\n${failureText({ record: node.failure, requestId: null }, look)}` : ''
   return `${head}${ledgerText(node, now, look)}${timelineText(node, now, look)}${failure}`
+}
+
+const standingWords: Readonly<Record<AgentStanding, string>> = {
+  current: '',
+  behind: ', behind the one that is served here: it works, and goes when the node is replaced',
+  ahead: ', ahead of the one that is served here',
+  too_old: ', too old to be heard: drain the node, and the machine in its place brings the right one',
+}
+
+function agentWords({ agentVersion, agentProtocol, agentStanding }: NodeDetail): string | null {
+  if (agentVersion === null || agentStanding === null) return null
+  return plainLine(`${agentVersion}, protocol ${agentProtocol}${standingWords[agentStanding]}`)
 }
 
 function leaseWords({ leaseUntil, state }: NodeDetail, now: number): string | null {

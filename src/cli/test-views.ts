@@ -151,6 +151,8 @@ export const node = (over: Partial<NodeView> = {}): NodeView => ({
   spot: false,
   gpus: [],
   agentVersion: '0.1.0',
+  agentProtocol: 2,
+  agentStanding: 'current',
   engineVersion: null,
   signals: {
     heartbeat: { value: 'good', at: at(97), detail: null },

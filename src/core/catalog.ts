@@ -1,5 +1,3 @@
-// State machines as data: what a state means for the bill, and which fact leads where.
-// Deliberately absent: effects, time and any knowledge of where the facts come from.
 export const weightTypes = ['fp32', 'bf16', 'fp16', 'fp8', 'mxfp4', 'int4'] as const
 export type WeightType = (typeof weightTypes)[number]
 

@@ -72,6 +72,12 @@ export const failures = {
     409,
     'Two agents hold one credential: release the node, and find out who copied it.',
   ),
+  agent_too_old: entry(
+    'policy',
+    'same',
+    426,
+    'Drain or release the node (`flightdeck drain NODE`): the machine in its place fetches the agent that this control plane serves.',
+  ),
   database_unavailable: entry(
     'us',
     'later',

@@ -165,10 +165,11 @@ async function saveChanges(deps: IntakeDeps, node: KnownNode, message: Heartbeat
 const identityOf = (gpus: KnownNode['gpus']): string =>
   gpus.map(({ index, name, memoryMib }) => `${index}/${name}/${memoryMib}`).join()
 
-function findings(node: KnownNode, { gpus, agentVersion, engine }: Heartbeat): Findings {
+function findings(node: KnownNode, { gpus, agentVersion, protocol, engine }: Heartbeat): Findings {
   return {
     ...(identityOf(gpus) !== identityOf(node.gpus) && { gpus }),
     ...(agentVersion !== node.agentVersion && { agentVersion }),
+    ...(protocol !== node.agentProtocol && { agentProtocol: protocol }),
     ...(engine.version !== null && engine.version !== node.engineVersion && { engineVersion: engine.version }),
   }
 }

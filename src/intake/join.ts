@@ -137,9 +137,10 @@ async function writeJoin(
   { nodeId, request, address, now }: Attempt,
   failure: FailureRecord | null,
 ): Promise<void> {
-  const { hardware, instance, incarnation, agentVersion } = request
+  const { hardware, instance, incarnation, agentVersion, protocol } = request
   const credentialHash = sha256(credentialFor(deps, nodeId, instance))
-  await saveJoin(tx, node, { ...hardware, instance, incarnation, agentVersion, credentialHash, address, failure }, now)
+  const told = { ...hardware, instance, incarnation, agentVersion, protocol }
+  await saveJoin(tx, node, { ...told, credentialHash, address, failure }, now)
   if (node.joinUsedAt !== null) return
   const gpus = hardware.gpus.length > 0 ? hardware.gpus.map(({ name }) => name).join(', ') : 'no GPU'
   await tellEvent(tx, now, {
@@ -152,7 +153,7 @@ async function writeJoin(
   if (failure) await tellFailure(tx, node, failure, now)
 }
 
-async function failNode(tx: Tx, node: JoiningNode, failure: FailureRecord, now: number): Promise<void> {
+export async function failNode(tx: Tx, node: JoiningNode, failure: FailureRecord, now: number): Promise<void> {
   if (await saveFailure(tx, node.id, failure)) await tellFailure(tx, node, failure, now)
 }
 

@@ -1,8 +1,10 @@
+import { agentProtocol } from '../core/agent-protocol.ts'
 import type { Heartbeat, JoinRequest, ProgressReport } from '../wire/agent.ts'
 import type { GatewayReport } from '../wire/gateway.ts'
 
 /** Messages as a well-behaved machine sends them; a test changes what it is about. */
 export const joinRequest = (over: Partial<JoinRequest> = {}): JoinRequest => ({
+  protocol: agentProtocol,
   instance: 'instance-one',
   incarnation: 'incarnation-1',
   agentVersion: '0.1.0',
@@ -20,6 +22,7 @@ export const gpu = (name: string, memoryMib: number, index = 0) => ({
 })
 
 export const heartbeat = (over: Partial<Heartbeat> = {}): Heartbeat => ({
+  protocol: agentProtocol,
   incarnation: 'incarnation-1',
   previous: null,
   agentVersion: '0.1.0',
@@ -32,6 +35,7 @@ export const heartbeat = (over: Partial<Heartbeat> = {}): Heartbeat => ({
 })
 
 export const progress = (over: Partial<ProgressReport> = {}): ProgressReport => ({
+  protocol: agentProtocol,
   incarnation: 'incarnation-1',
   previous: null,
   phases: [],

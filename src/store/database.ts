@@ -4,6 +4,7 @@ import pg from 'pg'
 import { spine } from './migrations/0001_spine.ts'
 import { asks } from './migrations/0002_asks.ts'
 import { authority } from './migrations/0005_authority.ts'
+import { agentProtocolColumn } from './migrations/0006_agent_protocol.ts'
 import { steps } from './migrations/0009_steps.ts'
 import type { Database } from './tables.ts'
 
@@ -83,10 +84,14 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0001_spine': spine,
       '0002_asks': asks,
       '0005_authority': authority,
+      '0006_agent_protocol': agentProtocolColumn,
       '0009_steps': steps,
     }),
   }
-  const { error } = await new Migrator({ db, provider }).migrateToLatest().finally(() => db.destroy())
+  // None builds on another one but the first, and they land in the order in which they are done.
+  const { error } = await new Migrator({ db, provider, allowUnorderedMigrations: true })
+    .migrateToLatest()
+    .finally(() => db.destroy())
   if (error) throw error
 }
 

@@ -21,6 +21,7 @@ export interface KnownNode {
   readonly offer: Offer
   readonly gpus: readonly DeliveredGpu[]
   readonly agentVersion: string | null
+  readonly agentProtocol: number | null
   readonly engineVersion: string | null
   readonly inFlight: number
   readonly engineState: string | null
@@ -42,6 +43,7 @@ export async function knownNodes(db: Db | Tx, ids: readonly string[]): Promise<M
       'n.offer',
       'n.gpus',
       'n.agent_version as agentVersion',
+      'n.agent_protocol as agentProtocol',
       'n.engine_version as engineVersion',
     ])
     .select([
@@ -100,6 +102,7 @@ export async function saveIncarnation(db: Db | Tx, nodeId: string, from: string 
 export interface Findings {
   readonly gpus?: readonly DeliveredGpu[]
   readonly agentVersion?: string
+  readonly agentProtocol?: number
   readonly engineVersion?: string
 }
 
@@ -109,6 +112,7 @@ export async function saveFindings(db: Db | Tx, nodeId: string, found: Findings)
     .set({
       ...(found.gpus && { gpus: json(found.gpus) }),
       ...(found.agentVersion !== undefined && { agent_version: found.agentVersion }),
+      ...(found.agentProtocol !== undefined && { agent_protocol: found.agentProtocol }),
       ...(found.engineVersion !== undefined && { engine_version: found.engineVersion }),
     })
     .where('id', '=', nodeId)

@@ -64,6 +64,7 @@ export interface Joined {
   readonly memoryMib: number
   readonly instanceType: string | null
   readonly agentVersion: string
+  readonly protocol: number
   readonly address: string
   readonly failure: FailureRecord | null
 }
@@ -85,6 +86,7 @@ export async function saveJoin(tx: Tx, node: JoiningNode, joined: Joined, now: n
       memory_mib: Math.min(joined.memoryMib, 2_000_000_000),
       instance_type: joined.instanceType,
       agent_version: joined.agentVersion,
+      agent_protocol: joined.protocol,
       // Never what the node says of itself: where its call came from.
       addresses: [joined.address],
       failure: sql`coalesce(failure, ${maybeJson(joined.failure)}::jsonb)`,

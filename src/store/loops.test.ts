@@ -33,6 +33,7 @@ const joined = {
   memoryMib: 1,
   instanceType: null,
   agentVersion: '0',
+  protocol: 1,
   address: '10.0.0.1',
   failure: null,
 }

@@ -28,6 +28,7 @@ export interface NodeRow extends CostSoFar {
   readonly spot: boolean
   readonly gpus: DeliveredGpu[]
   readonly agentVersion: string | null
+  readonly agentProtocol: number | null
   readonly engineVersion: string | null
   readonly addresses: string[]
   readonly hostname: string | null
@@ -57,7 +58,7 @@ const nodesOf = (picked: RawBuilder<unknown>): RawBuilder<NodeRow> => sql<NodeRo
   select n.id, n.name, n.state, n.state_since as "stateSince", n.verdict, n.verdict_row as "verdictRow",
     n.verdict_since as "verdictSince", n.launch_id as "launchId", n.deployment_id as "deploymentId", d.name as deployment,
     d.model, d.engine, n.offer, n.instance_type as "instanceType", n.spot, n.gpus, n.agent_version as "agentVersion",
-    n.engine_version as "engineVersion", n.addresses, n.hostname, n.created_at as "createdAt", n.asked_at as "askedAt",
+    n.agent_protocol as "agentProtocol", n.engine_version as "engineVersion", n.addresses, n.hostname, n.created_at as "createdAt", n.asked_at as "askedAt",
     n.first_seen_at as "firstSeenAt", n.joined_at as "joinedAt", n.ready_at as "readyAt", n.gone_at as "goneAt",
     n.unwanted_at as "unwantedAt", n.drain_asked_at as "drainAskedAt", n.failure, g.heard_at as "heardAt", g.heartbeat,
     coalesce(g.in_flight, 0) as "inFlight", g.probe_at as "probeAt", g.probe_good as "probeGood",

@@ -264,6 +264,7 @@ interface NodesTable {
   memory_mib: Maybe<number>
   addresses: Generated<string[]>
   agent_version: Maybe<string>
+  agent_protocol: Maybe<number>
   engine_version: Maybe<string>
 }
 

@@ -1,6 +1,7 @@
 // What crosses a socket, one schema for each message. This file: agent and control.
 // Deliberately absent: database rows, and any decision about what a message means.
 import { z } from 'zod'
+import { unsaidAgentProtocol } from '../core/agent-protocol.ts'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)
@@ -36,8 +37,16 @@ export const hardwareSchema = z.object({
 })
 export type Hardware = z.infer<typeof hardwareSchema>
 
+const protocol = count.max(1_000_000).default(unsaidAgentProtocol)
+
+/** What is read of a message before the rest of it, and cannot be wrong: who has to be told to renew their agent? */
+export const agentAge = z
+  .object({ protocol: protocol.catch(unsaidAgentProtocol), agentVersion: text(32).catch('of an unknown version') })
+  .catch({ protocol: unsaidAgentProtocol, agentVersion: 'of an unknown version' })
+
 /** `POST /agent/join`, with the join token as bearer. `instance` is made once by the agent and kept on its disk. */
 export const joinRequest = z.object({
+  protocol,
   instance: text(64).min(8),
   incarnation: text(64).min(8),
   agentVersion: text(32),
@@ -83,6 +92,7 @@ export const engineStates = ['starting', 'serving', 'failed', 'stopped'] as cons
 
 /** `POST /agent/heartbeat`, with the node credential as bearer. `previous` proves a restart on the same disk. */
 export const heartbeat = z.object({
+  protocol,
   incarnation: text(64).min(8),
   previous: text(64).nullable(),
   agentVersion: text(32),
@@ -120,6 +130,7 @@ export type AgentReply = z.infer<typeof agentReply>
 
 /** `POST /agent/progress`: sent as soon as something happens, at most twice a second. */
 export const progress = z.object({
+  protocol,
   incarnation: text(64).min(8),
   previous: text(64).nullable(),
   /** Phases entered or moved since the last report, oldest first; `agoMs` because clocks of machines disagree. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { agentStandings } from '../core/agent-protocol.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
 import { nodeStates } from '../core/node-table.ts'
@@ -154,6 +155,8 @@ export const nodeView = z.object({
   spot: z.boolean(),
   gpus: z.array(gpuSchema),
   agentVersion: text(32).nullable(),
+  agentProtocol: count.nullable(),
+  agentStanding: z.enum(agentStandings).nullable(),
   engineVersion: text(64).nullable(),
   signals: z.object({ heartbeat: signalView, probe: signalView, sighting: signalView }),
   inFlight: count,
