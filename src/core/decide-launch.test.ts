@@ -30,7 +30,7 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
     unwantedAt: null,
     unwantedOutcome: 'cancelled',
     deadlineAt: now + 100_000,
-    offerCount: 3,
+    offerClouds: ['one', 'one', 'two'],
     attempts: state === 'queued' ? [] : [attempt(state === 'live' ? 'ready' : 'loading')],
     admitted: false,
     failure: null,
@@ -45,7 +45,7 @@ const gone = [attempt('gone', { failure: full, closedAt: now })]
 /** One situation for each arrow of the table. */
 const situations: Record<string, LaunchView> = {
   'queued admitted': launch('queued', { admitted: true }),
-  'queued exhausted': launch('queued', { admitted: true, offerCount: 0 }),
+  'queued exhausted': launch('queued', { admitted: true, offerClouds: [] }),
   'queued unwanted': launch('queued', { admitted: true, unwantedAt: now }),
   'queued expired': launch('queued', { admitted: true, deadlineAt: now }),
   'attempting node_ready': launch('attempting', { attempts: [attempt('ready')] }),
@@ -216,6 +216,6 @@ describe('the failure', () => {
 
   test('of a machine that ended without a word, and of a launch without an offer, is told all the same', () => {
     assert.equal(causeOf(launch('live', { attempts: [attempt('gone')] }))?.code, 'node_vanished')
-    assert.equal(causeOf(launch('queued', { offerCount: 0 }))?.code, 'no_offer_fits')
+    assert.equal(causeOf(launch('queued', { offerClouds: [] }))?.code, 'no_offer_fits')
   })
 })

@@ -21,7 +21,8 @@ export interface LaunchView {
   /** What a withdrawal means: a person cancelled, or the deployment needs one less. */
   readonly unwantedOutcome: 'cancelled' | 'ended'
   readonly deadlineAt: number
-  readonly offerCount: number
+  /** The cloud of each offer, in ranked order. */
+  readonly offerClouds: readonly string[]
   readonly attempts: readonly AttemptView[]
   readonly admitted: boolean
   readonly failure: FailureRecord | null
@@ -57,7 +58,7 @@ export function decideLaunch(view: LaunchView, policy: RetryPolicy, now: number)
     state,
     outcome,
     failure: entered ? failureFor(entered, view) : view.failure,
-    openAttemptAt: opens ? nextOffer(tried, view.offerCount, policy) : null,
+    openAttemptAt: opens ? nextOffer(tried, view.offerClouds, policy) : null,
     closeAttempt: current !== undefined && current.closedAt === null && attemptIsOver(state, current),
     withdrawNodes: state === 'ending' && view.attempts.some((attempt) => !leaving.includes(attempt.nodeState)),
     holdsSlot: holdsSlot(state, current),
@@ -75,7 +76,7 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   if (view.state === 'live') return current && givenUp(current.nodeState) ? 'node_lost' : null
   if (now >= view.deadlineAt) return 'expired'
   const tried = view.attempts.map(({ failure }) => failure)
-  const exhausted = nextOffer(tried, view.offerCount, policy) === null
+  const exhausted = nextOffer(tried, view.offerClouds, policy) === null
   if (view.state === 'queued') return exhausted ? 'exhausted' : view.admitted ? 'admitted' : null
   if (!current) return null
   if (view.state === 'attempting') {

@@ -2,8 +2,11 @@
 export const faults = ['caller', 'policy', 'cloud', 'node', 'us'] as const
 export type Fault = (typeof faults)[number]
 
-/** `same`: the same offer may work later. `elsewhere`: try another offer. `later`: after the remedy or a wait. */
-export const retries = ['never', 'same', 'elsewhere', 'later'] as const
+/**
+ * `same`: the same offer may work at once. `elsewhere`: another offer first. `not_here`: never this offer again for the
+ * launch. `later`: after the remedy or a wait.
+ */
+export const retries = ['never', 'same', 'elsewhere', 'not_here', 'later'] as const
 export type Retry = (typeof retries)[number]
 
 interface Entry {
@@ -87,10 +90,16 @@ export const failures = {
   internal: entry('us', 'later', 500, 'This is a fault of Flightdeck; the log has the details under the request id.'),
   // What can end an attempt.
   no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),
-  cloud_refused: entry('cloud', 'elsewhere', 502, 'Read what the cloud said below.'),
+  cloud_refused: entry('cloud', 'not_here', 502, 'Read what the cloud said below.'),
+  cloud_unknown: entry(
+    'cloud',
+    'same',
+    502,
+    'Read what the cloud said below; the text is kept with the attempt. Choose another cloud if it comes again.',
+  ),
   cloud_credentials: entry(
     'policy',
-    'elsewhere',
+    'not_here',
     502,
     'Enable the cloud where its API server runs: `sky check` there names what is missing.',
   ),

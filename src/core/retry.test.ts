@@ -11,36 +11,38 @@ const policy: RetryPolicy = {
   maxBackOffMs: 6_000,
   waitForGoneMs: 60_000,
 }
+const two = ['one', 'one']
+const three = ['one', 'one', 'two']
 const same = failureRecord('engine_failed', 'x')
 const elsewhere = failureRecord('no_capacity', 'x')
 const never = failureRecord('command_not_found', 'x')
 
 test('a failure that may mend by itself is tried again at the same offer, as often as the policy says', () => {
   assert.deepEqual(
-    [[], [same], [same, same], [same, same, same]].map((tried) => nextOffer(tried, 3, policy)),
+    [[], [same], [same, same], [same, same, same]].map((tried) => nextOffer(tried, three, policy)),
     [0, 0, 1, 1],
   )
 })
 
 test('a failure of the place goes on to the next offer at once', () => {
   assert.deepEqual(
-    [[elsewhere], [elsewhere, elsewhere], [same, elsewhere]].map((tried) => nextOffer(tried, 3, policy)),
+    [[elsewhere], [elsewhere, elsewhere], [same, elsewhere]].map((tried) => nextOffer(tried, three, policy)),
     [1, 2, 1],
   )
 })
 
 test('an attempt that ended without a word counts as a failure of the place', () => {
-  assert.equal(nextOffer([null], 2, policy), 1)
+  assert.equal(nextOffer([null], two, policy), 1)
 })
 
 test('the list is gone through as many rounds as the policy says, and then it is over', () => {
-  assert.equal(nextOffer([elsewhere, elsewhere], 2, policy), 0)
-  assert.equal(nextOffer([elsewhere, elsewhere, elsewhere, elsewhere], 2, policy), null)
+  assert.equal(nextOffer([elsewhere, elsewhere], two, policy), 0)
+  assert.equal(nextOffer([elsewhere, elsewhere, elsewhere, elsewhere], two, policy), null)
 })
 
 test('a failure that no offer mends ends it at once, and so does an empty list', () => {
-  assert.equal(nextOffer([never], 3, policy), null)
-  assert.equal(nextOffer([], 0, policy), null)
+  assert.equal(nextOffer([never], three, policy), null)
+  assert.equal(nextOffer([], [], policy), null)
 })
 
 test('whatever fails, tries are bounded and every offer gets its turn', () => {
@@ -53,7 +55,11 @@ test('whatever fails, tries are bounded and every offer gets its turn', () => {
         const endless = [...failures, ...Array.from({ length: most }, () => elsewhere)]
         const tries: number[] = []
         for (let made = 0; made <= endless.length; made++) {
-          const next = nextOffer(endless.slice(0, made), offers, policy)
+          const next = nextOffer(
+            endless.slice(0, made),
+            Array.from({ length: offers }, () => 'one'),
+            policy,
+          )
           if (next === null) break
           tries.push(next)
         }
@@ -69,4 +75,29 @@ test('waits double from the first to the longest', () => {
     [0, 1, 2, 3, 4, 50].map((made) => backOffMs(policy, made)),
     [1_000, 1_000, 2_000, 4_000, 6_000, 6_000],
   )
+})
+
+test('an offer that will never do is not tried in a later round, the others are', () => {
+  const refused = failureRecord('cloud_refused', 'Not sold.')
+  assert.deepEqual(
+    [[refused], [refused, elsewhere], [refused, elsewhere, elsewhere], [refused, refused, refused]].map((tried) =>
+      nextOffer(tried, three, policy),
+    ),
+    [1, 2, 1, null],
+  )
+})
+
+test('refused credentials end every offer of their cloud, and of no other', () => {
+  const credentials = failureRecord('cloud_credentials', 'Not enabled.')
+  assert.equal(nextOffer([credentials], three, policy), 2)
+  assert.equal(nextOffer([credentials], two, policy), null)
+  assert.equal(nextOffer([elsewhere, credentials], three, policy), 2)
+})
+
+test('what nobody has seen before is tried twice at most at one cloud, wherever there', () => {
+  const unknown = failureRecord('cloud_unknown', 'The cat is dead.')
+  assert.equal(nextOffer([unknown], three, policy), 0)
+  assert.equal(nextOffer([unknown, unknown], three, policy), 2)
+  assert.equal(nextOffer([unknown, elsewhere, unknown], three, policy), 2)
+  assert.equal(nextOffer([unknown, unknown], two, { ...policy, triesPerOffer: 5 }), null)
 })

@@ -26,25 +26,39 @@ export function backOffMs(policy: RetryPolicy, made: number): number {
   return Math.min(policy.maxBackOffMs, policy.firstBackOffMs * 2 ** Math.max(0, made - 1))
 }
 
+// A text that nobody has seen before may be a passing trouble; twice at one cloud it is not.
+const mostUnknown = 2
+
 /**
- * The index of the offer to try next, given the failures of the tries so far in their order; null when the rounds are
- * used up or the last failure is one that no offer mends.
+ * The index of the offer to try next, given the failures of the tries so far in their order and the clouds of the
+ * offers; null when the rounds are used up or the last failure is one that no offer mends.
  */
 export function nextOffer(
   failuresSoFar: readonly (FailureRecord | null)[],
-  offerCount: number,
+  clouds: readonly string[],
   policy: RetryPolicy,
 ): number | null {
-  if (offerCount === 0 || failuresSoFar.at(-1)?.retry === 'never') return null
-  let offer = 0
-  let triesHere = 0
-  let round = 1
-  for (const failure of failuresSoFar) {
-    triesHere += 1
-    if (failure?.retry === 'same' && triesHere < policy.triesPerOffer) continue
-    triesHere = 0
-    offer = (offer + 1) % offerCount
-    if (offer === 0) round += 1
+  if (failuresSoFar.at(-1)?.retry === 'never') return null
+  const turns = clouds.map(() => 0)
+  const unknown = new Map<string, number>()
+  const leastTried = () => {
+    const fewest = Math.min(policy.rounds, ...turns)
+    return fewest < policy.rounds ? turns.indexOf(fewest) : null
   }
-  return round > policy.rounds ? null : offer
+  let offer = leastTried()
+  let triesHere = 0
+  for (const failure of failuresSoFar) {
+    if (offer === null) return null
+    const cloud = clouds[offer] ?? ''
+    triesHere += 1
+    if (failure?.code === 'cloud_unknown') unknown.set(cloud, (unknown.get(cloud) ?? 0) + 1)
+    const wholeCloud = failure?.code === 'cloud_credentials' || (unknown.get(cloud) ?? 0) >= mostUnknown
+    const barred = failure?.retry === 'not_here' || wholeCloud
+    if (!barred && failure?.retry === 'same' && triesHere < policy.triesPerOffer) continue
+    triesHere = 0
+    turns[offer] = barred ? policy.rounds : (turns[offer] ?? 0) + 1
+    if (wholeCloud) for (const [i, other] of clouds.entries()) if (other === cloud) turns[i] = policy.rounds
+    offer = leastTried()
+  }
+  return offer
 }

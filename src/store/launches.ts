@@ -106,7 +106,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     unwantedAt: row.unwanted_at,
     unwantedOutcome: row.unwanted_outcome ?? 'ended',
     deadlineAt: row.deadline_at,
-    offerCount: row.offers.length,
+    offerClouds: row.offers.map(({ cloud }) => cloud),
     attempts: attempts.map((attempt) => ({
       closedAt: attempt.closed_at,
       nodeState: attempt.state,

@@ -11,7 +11,7 @@ export const token = z.string().min(16).max(512)
 export const failureSchema = z.object({
   code: text(64).regex(/^[a-z][a-z0-9_]*$/),
   fault: z.enum(['caller', 'policy', 'cloud', 'node', 'us']),
-  retry: z.enum(['never', 'same', 'elsewhere', 'later']),
+  retry: z.enum(['never', 'same', 'elsewhere', 'not_here', 'later']),
   cause: text(4_000),
   remedy: text(2_000),
   evidence: text(8_000).optional(),

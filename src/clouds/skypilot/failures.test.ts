@@ -41,7 +41,7 @@ describe('a failure', () => {
 
   test('that nobody has seen before is tried once more at the same place, and its text is kept', () => {
     const record = failureOfLaunch({ type: 'QuantumError', message: 'the cat is dead\nand more' })
-    assert.deepEqual([record.code, record.retry], ['cloud_refused', 'same'])
+    assert.deepEqual([record.code, record.retry], ['cloud_unknown', 'same'])
     assert.match(record.cause, /the cat is dead$/)
     assert.equal(record.evidence, 'QuantumError: the cat is dead\nand more')
   })

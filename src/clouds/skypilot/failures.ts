@@ -95,8 +95,7 @@ const longestEvidence = 4_000
 export function failureOfLaunch({ type, message }: SkyFailure): FailureRecord {
   const kind = kinds.find(({ types, text }) => (types?.includes(type) ?? true) && (text?.test(message) ?? true))
   const evidence = `${type}: ${message}`.slice(0, longestEvidence)
-  if (!kind)
-    return failureRecord('cloud_refused', `SkyPilot failed: ${firstLine(message)}`, { retry: 'same', evidence })
+  if (!kind) return failureRecord('cloud_unknown', `SkyPilot failed: ${firstLine(message)}`, { evidence })
   return failureRecord(kind.code, `${kind.cause}${detailOf(message)}`, { ...kind.over, evidence })
 }
 
