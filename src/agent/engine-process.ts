@@ -26,7 +26,7 @@ export class StartError extends Error {
   }
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 const passedOn = new Set(['PATH', 'HOME', 'LANG', 'TMPDIR', 'LD_LIBRARY_PATH', 'FLIGHTDECK_SIM'])
 const engineMark = 'FLIGHTDECK_ENGINE=1'
@@ -140,7 +140,7 @@ export async function stopEngine(record: EngineRecord, graceMs: number, machine:
   await endStrays(machine)
 }
 
-async function untilGone(members: () => number[], limitMs: number): Promise<void> {
+export async function untilGone(members: () => number[], limitMs: number): Promise<void> {
   const deadline = performance.now() + limitMs
   while (members().length > 0 && performance.now() < deadline) await pause(50)
 }

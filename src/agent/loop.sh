@@ -112,6 +112,8 @@ end_everything() {
     sleep 0.1
   done
   rm -f "$dir/sweep"
+  # Gigabytes that were installed for this machine alone. On a disk that outlives it nobody else would take them away.
+  rm -rf "$dir/recipe"
 }
 
 told_to_end() {

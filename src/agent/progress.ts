@@ -1,4 +1,5 @@
 import type { ProgressReport } from '../wire/agent.ts'
+import type { Size } from './install-meter.ts'
 import type { JsonFailure, LogMark } from './node-disk.ts'
 import { backOff } from './orders.ts'
 
@@ -6,6 +7,7 @@ type Line = ProgressReport['lines'][number] & { readonly from: number | null }
 interface Step {
   readonly phase: string
   readonly percent: number | null
+  readonly size: Size | null
   readonly at: number
 }
 interface Batch {
@@ -59,8 +61,8 @@ export class Progress {
     this.#readTo = deps.mark.offset
   }
 
-  phase(phase: string, percent: number | null): void {
-    const step = { phase, percent, at: this.#deps.monotonicMs() }
+  phase(phase: string, percent: number | null, size: Size | null = null): void {
+    const step = { phase, percent, size, at: this.#deps.monotonicMs() }
     // The first word on a phase says when it began; of the rest only the latest counts.
     const [before, last] = this.#steps.slice(-2)
     if (before?.phase === phase && last?.phase === phase) this.#steps.pop()
@@ -178,7 +180,9 @@ export class Progress {
     const now = this.#deps.monotonicMs()
     const ago = (at: number) => Math.max(0, Math.round(now - at))
     return {
-      phases: steps.map(({ phase, percent, at }) => ({ phase, percent, agoMs: ago(at) })),
+      phases: steps.map(({ phase, percent, size, at }) => {
+        return { phase, percent, agoMs: ago(at), bytes: size?.bytes ?? null, bytesPerS: size?.bytesPerS ?? null }
+      }),
       lines: [...lossNotice(dropped, lines[0]), ...lines.map(({ n, source, text }) => ({ n, source, text }))],
       answeredAgoMs: answeredAt === null ? null : ago(answeredAt),
       failure,

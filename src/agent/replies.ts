@@ -26,11 +26,12 @@ export function readAgentReply(body: unknown): AgentReply | null {
 
 export function readJoinReply(body: unknown): JoinReply | null {
   if (!isFields(body)) return null
-  const { nodeId, credential, engine, secrets, gateways, direct, heartbeatMs, leaseMs } = body
+  const { nodeId, credential, engine, install, secrets, gateways, direct, heartbeatMs, leaseMs } = body
   const good =
     isText(nodeId) &&
     isText(credential) &&
     isEngine(engine) &&
+    (install === undefined || install === null || isInstallation(install)) &&
     isTexts(secrets) &&
     areGateways(gateways) &&
     (direct === undefined || direct === null || isDoor(direct)) &&
@@ -44,6 +45,35 @@ function isDoor(value: unknown): boolean {
   const { port, cert, key, tokenHash } = value
   return isCount(port) && isText(cert) && isText(key) && isText(tokenHash)
 }
+
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+
+function isInstallation(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const { folder, stages } = value
+  return (folder === null || isText(folder)) && Array.isArray(stages) && stages.every(isStage)
+}
+
+function isStage(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const { name, title, keeps, exists, ways, files, env, measures, secrets, needsMib, limitS, tries } = value
+  return (
+    isText(name) &&
+    isText(title) &&
+    (keeps === 'env' || keeps === 'models' || keeps === null) &&
+    (exists === null || isText(exists)) &&
+    Array.isArray(ways) &&
+    ways.every(isWay) &&
+    isTexts(files) &&
+    isTexts(env) &&
+    areTexts(measures) &&
+    areTexts(secrets) &&
+    [needsMib, limitS, tries].every(isCount)
+  )
+}
+
+const isWay = (value: unknown): boolean =>
+  isFields(value) && isText(value['program']) && Array.isArray(value['commands']) && value['commands'].every(areTexts)
 
 function isEngine(value: unknown): boolean {
   if (!isFields(value)) return false

@@ -12,6 +12,8 @@ export interface Settings {
   readonly joinTokenFile: string | null
   /** The node's folder on its own disk. */
   readonly dir: string
+  /** Where engines are installed that name no folder of their own. */
+  readonly recipeDir: string
   /** SHA-256 of the control plane's certificate or of its authority, as 64 hex digits. */
   readonly fingerprint: string | null
   /** Tests shorten the heartbeat; null leaves it to the control plane. */
@@ -26,11 +28,13 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function readSettings(env: Environment): Settings {
   const controlUrl = needed(env, 'FLIGHTDECK_CONTROL_URL').replace(/\/+$/, '')
   refusePlainHttp(controlUrl, 'FLIGHTDECK_CONTROL_URL')
+  const dir = join(needed(env, 'FLIGHTDECK_NODE_DIR'))
   return {
     machine: needed(env, 'FLIGHTDECK_MACHINE'),
     controlUrl,
     joinTokenFile: env['FLIGHTDECK_JOIN_TOKEN_FILE'] || null,
-    dir: join(needed(env, 'FLIGHTDECK_NODE_DIR')),
+    dir,
+    recipeDir: env['FLIGHTDECK_RECIPE_DIR'] || join(dir, 'recipe'),
     fingerprint: readPin(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
     heartbeatMs: readMs(env['FLIGHTDECK_HEARTBEAT_MS']),
   }

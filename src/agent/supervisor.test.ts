@@ -31,6 +31,7 @@ function supervise(spec: ReturnType<typeof simEngine>, timing: Partial<Timing>):
   const nothing = () => undefined
   const events: SupervisorEvents = {
     onPhase: (phase) => seen.phases.push(phase),
+    onInstallLine: nothing,
     onLine: nothing,
     onLogRestart: nothing,
     onAnswered: () => {
@@ -43,6 +44,7 @@ function supervise(spec: ReturnType<typeof simEngine>, timing: Partial<Timing>):
   const log = { say, note: say, sayOnce: (_: string, text: string) => say(text) }
   supervisor = new Supervisor({
     spec,
+    install: null,
     secrets: {},
     machine,
     disk: new NodeDisk(dir),

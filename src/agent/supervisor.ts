@@ -1,5 +1,5 @@
 import { pause } from '../lib/clock.ts'
-import type { EngineSpec, Heartbeat } from '../wire/agent.ts'
+import type { EngineSpec, Heartbeat, Installation } from '../wire/agent.ts'
 import { EngineLog } from './engine-log.ts'
 import {
   adoptEngine,
@@ -12,15 +12,19 @@ import {
   stopEngine,
 } from './engine-process.ts'
 import { commandNamed, diskFullFailure, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
+import { installAll } from './install.ts'
+import type { Size } from './install-meter.ts'
+import { filledSpec, type Places } from './install-places.ts'
 import { type EngineHistory, type EngineRecord, graceMsOf, type JsonFailure, type NodeDisk } from './node-disk.ts'
 import type { OwnLog } from './own-log.ts'
-import { codeOf } from './proc.ts'
+import { codeOf, isRunning } from './proc.ts'
 import { restartAfterMs, stillCounting } from './restart-policy.ts'
 import type { Timing } from './timing.ts'
 import { engineVersion, isHealthy, untilAnswered, type Verified, type VerifyTarget } from './verify.ts'
 
 export interface SupervisorEvents {
-  readonly onPhase: (phase: string, percent: number | null) => void
+  readonly onPhase: (phase: string, percent: number | null, size?: Size | null) => void
+  readonly onInstallLine: (text: string) => void
   readonly onLine: (text: string, place: { from: number; to: number }) => void
   readonly onLogRestart: () => void
   /** The engine passed all checks; the control plane is to know at once. */
@@ -33,6 +37,8 @@ export interface SupervisorEvents {
 
 export interface SupervisorDeps {
   readonly spec: EngineSpec
+  /** What has to be on the machine before the engine can start, and where; null: it is all there. */
+  readonly install: { readonly what: Installation; readonly places: Places } | null
   readonly secrets: Readonly<Record<string, string>>
   readonly machine: string
   readonly disk: NodeDisk
@@ -59,7 +65,8 @@ export class Supervisor {
   #life: Promise<void> | null = null
 
   constructor(deps: SupervisorDeps) {
-    this.#deps = deps
+    const { install, spec } = deps
+    this.#deps = install ? { ...deps, spec: filledSpec(spec, install.places) } : deps
     this.#history = deps.disk.history()
   }
 
@@ -106,6 +113,8 @@ export class Supervisor {
       this.#giveUp(this.#history.failure)
       return
     }
+    const unmade = await this.#install()
+    if (unmade) return this.#giveUp(unmade)
     while (!this.#stop.signal.aborted) {
       const failure = await this.#oneRun()
       if (failure === null) return
@@ -121,6 +130,17 @@ export class Supervisor {
       await pause(wait, this.#stop.signal)
       if (!this.#stop.signal.aborted) this.#countRestart()
     }
+  }
+
+  /** Not beside an engine that runs: then it was all there, and its environment must not be touched. */
+  async #install(): Promise<JsonFailure | null> {
+    const { install, spec, secrets, machine, disk, timing, log, events } = this.#deps
+    const known = disk.engine()
+    if (!install || (known && isRunning(known.pid, known.startTime))) return null
+    const { what, places } = install
+    const { onPhase, onInstallLine: onLine } = events
+    const deps = { install: what, places, spec, secrets, machine, disk, timing, log, onPhase, onLine }
+    return installAll(deps, this.#stop.signal)
   }
 
   /** From start or adoption to the end of the process. Null when it is us who stop. */

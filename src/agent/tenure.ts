@@ -11,6 +11,8 @@ import { Fleet } from './fleet.ts'
 import { readGpus } from './hardware.ts'
 import { type Beat, Heart } from './heartbeat.ts'
 import type { Identity } from './identity.ts'
+import type { Size } from './install-meter.ts'
+import { placesOf } from './install-places.ts'
 import { Lease } from './lease.ts'
 import { Load } from './load.ts'
 import type { Gateways, Joined, JsonFailure, NodeDisk } from './node-disk.ts'
@@ -78,6 +80,8 @@ export class Tenure {
     })
     this.#supervisor = new Supervisor({
       spec: joined.engine,
+      // What an older agent kept on its disk has none.
+      install: joined.install ? { what: joined.install, places: placesOf(joined.install, settings.recipeDir) } : null,
       secrets,
       machine: settings.machine,
       disk,
@@ -131,7 +135,9 @@ export class Tenure {
 
   #supervisorEvents() {
     return {
-      onPhase: (phase: string, percent: number | null) => this.#progress.phase(phase, percent),
+      onPhase: (phase: string, percent: number | null, size: Size | null = null) =>
+        this.#progress.phase(phase, percent, size),
+      onInstallLine: (text: string) => this.#progress.line('agent', this.#redact(text)),
       onLine: (text: string, place: { from: number; to: number }) =>
         this.#progress.line('engine', this.#redact(text), place),
       onLogRestart: () => this.#progress.logRestarted(),

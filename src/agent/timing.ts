@@ -14,6 +14,11 @@ export interface Timing {
   readonly maxRestartBackOffMs: number
   /** Restarts older than this no longer count against the engine. */
   readonly restartWindowMs: number
+  /** How often size and speed of what is installed are told, and a lock that somebody else holds is tried. */
+  readonly installPollMs: number
+  /** Before a stage of an installation is tried again; it doubles. */
+  readonly installBackOffMs: number
+  readonly maxInstallBackOffMs: number
 }
 
 export const defaultTiming: Timing = {
@@ -27,6 +32,9 @@ export const defaultTiming: Timing = {
   restartBackOffMs: 1_000,
   maxRestartBackOffMs: 30_000,
   restartWindowMs: 3_600_000,
+  installPollMs: 1_000,
+  installBackOffMs: 5_000,
+  maxInstallBackOffMs: 60_000,
 }
 
 /** Of calls to the control plane and gateways. */

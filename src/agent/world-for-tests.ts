@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { randomName } from '../lib/chance.ts'
 import { pause } from '../lib/clock.ts'
-import type { AgentReply, EngineSpec, Heartbeat, JoinReply, JoinRequest, ProgressReport } from '../wire/agent.ts'
+import type { AgentReply, EngineSpec, Heartbeat, Installation, JoinReply, JoinRequest, ProgressReport } from '../wire/agent.ts'
 import { agentPaths, reverse } from '../wire/paths.ts'
 import { processesWith } from './proc.ts'
 
@@ -59,6 +59,7 @@ export class FakeControl {
   /** Of the agent that was last accepted. */
   incarnation: string | null = null
   engine: EngineSpec
+  install: Installation | null = null
   url = ''
 
   constructor(engine: EngineSpec) {
@@ -143,8 +144,8 @@ export class FakeControl {
     this.joins.push(body)
     this.incarnation = body.incarnation
     const { gateways, heartbeatMs, leaseMs } = this.reply
-    const { engine, secrets } = this
-    const terms = { engine, secrets, gateways, direct: null, heartbeatMs, leaseMs }
+    const { engine, install, secrets } = this
+    const terms = { engine, install, secrets, gateways, direct: null, heartbeatMs, leaseMs }
     const reply: JoinReply = { nodeId: 'n1', credential, ...terms }
     if (this.refuse.join) send(response, this.refuse.join, { error: { cause: 'no such join token' } })
     else if (bearer !== `Bearer ${joinToken}`) send(response, 401, {})

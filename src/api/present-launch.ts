@@ -110,10 +110,12 @@ function phasesOf(row: LaunchRow, attempts: readonly AttemptRow[]): LaunchDetail
     startedAt: iso(row.createdAt),
     endedAt: maybeIso(admittedAt),
     percent: null,
+    bytes: null,
+    bytesPerS: null,
   }
   const told = attempts.flatMap(({ id, phases }) =>
-    phases.flatMap(({ phase, startedAt, endedAt, percent }) =>
-      isPhase(phase) ? [{ attemptId: id, phase, startedAt: iso(startedAt), endedAt: maybeIso(endedAt), percent }] : [],
+    phases.flatMap(({ phase, startedAt, endedAt, ...rest }) =>
+      isPhase(phase) ? [{ attemptId: id, phase, startedAt: iso(startedAt), endedAt: maybeIso(endedAt), ...rest }] : [],
     ),
   )
   return [queued, ...told]

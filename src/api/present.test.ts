@@ -239,6 +239,8 @@ const phaseAt = (phase: string, startedAt: number, endedAt: number | null) => ({
   startedAt,
   endedAt,
   percent: null,
+  bytes: null,
+  bytesPerS: null,
 })
 
 test('each step lasts until the next one, also from one phase to another, and the last one until the machine speaks', () => {

@@ -48,6 +48,8 @@ export const phase = (name: PhaseName, from: number, to: number | null, percent:
   startedAt: at(from),
   endedAt: to === null ? null : at(to),
   percent,
+  bytes: null,
+  bytesPerS: null,
 })
 
 /** What the cloud of the attempt worked on; `to` null while it does. */

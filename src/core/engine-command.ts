@@ -2,6 +2,8 @@ import { type EngineArguments, type EngineName, engineArgv, enginePresets, portW
 import { Failure } from './failure.ts'
 import type { Offer } from './offer.ts'
 import { argumentsOnOffer } from './preflight.ts'
+import { recipeOf } from './recipe.ts'
+import { argumentsOfSource } from './recipe-model.ts'
 import type { ModelEntry, Settings } from './settings.ts'
 
 /** What runs on a node: argv words with `{port}` for the port, the operator's environment, and where health answers. */
@@ -26,8 +28,8 @@ export function modelNamed(settings: Pick<Settings, 'models'>, name: string): Mo
 }
 
 /**
- * The command of the operator, the words of the preset, and the arguments of the model under those of the request. What
- * the offer's GPUs demand lies under both: somebody who asks for something else gets it.
+ * The command of the recipe or else of the operator, the words of the preset, and the arguments of the model under those
+ * of the request. What the offer's GPUs and the model's source demand lies under both: who asks for something else gets it.
  * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument` or `malformed_argument`.
  */
 export function engineCommand(
@@ -40,15 +42,16 @@ export function engineCommand(
   const { name, engine, source, args } = entry
   const demanded = offer ? argumentsOnOffer(settings, entry, given, offer) : {}
   const preset = enginePresets[engine]
-  const command = settings.engines[engine]?.command ?? preset.command
+  const recipe = recipeOf(settings.recipes, engine, offer)
+  const command = recipe?.command ?? settings.engines[engine]?.command ?? preset.command
   if (command.length === 0) throw new Failure('unknown_engine', `No command is configured for the engine "${engine}".`)
   // The engine sees the name that clients use, so that its answers carry it too.
   const words = preset.argv({ model: source, servedName: name, port: portWord })
   return {
     engine,
     servedName: name,
-    argv: [...command, ...words, ...engineArgv(engine, { ...demanded, ...args, ...given })],
-    env: settings.engines[engine]?.env ?? {},
+    argv: [...command, ...words, ...engineArgv(engine, { ...demanded, ...argumentsOfSource(engine, source), ...args, ...given })],
+    env: { ...recipe?.env, ...settings.engines[engine]?.env },
     healthPath: preset.healthPath,
   }
 }

@@ -1,5 +1,6 @@
 import type { LaunchState } from './launch-table.ts'
 import type { NodeState } from './node-table.ts'
+import { phaseOfStage } from './stage.ts'
 
 /** What an engine does between its start and its first answer; its own log tells. Silence belongs to the phase before it. */
 export const enginePhases = [
@@ -15,13 +16,16 @@ export const enginePhases = [
 ] as const
 export type EnginePhase = (typeof enginePhases)[number]
 
+/** What is put on a machine that comes without its engine. */
+export const installPhases = Object.values(phaseOfStage)
+
 /** The phases of one launch in their order. A silent stretch has a name too: nothing happens between phases. */
 export const phases = [
   'queued',
   'requesting',
   'booting',
   'joined',
-  'installing',
+  ...installPhases,
   ...enginePhases,
   'verifying',
   'ready',
@@ -61,7 +65,10 @@ const guess: Readonly<Record<Phase, number>> = {
   requesting: 2_000,
   booting: 20_000,
   joined: 500,
-  installing: 60_000,
+  python_install: 5_000,
+  engine_install: 45_000,
+  streamer_install: 2_000,
+  model_fetch: 30_000,
   engine_start: 15_000,
   engine_init: 10_000,
   weights_download: 30_000,

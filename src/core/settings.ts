@@ -2,6 +2,7 @@ import type { CatalogModel } from './catalog.ts'
 import type { EngineArguments, EngineName } from './engine-presets.ts'
 import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
 import { type CapacityPolicy, defaultCapacityPolicy } from './offer-memory.ts'
+import type { Recipes } from './recipe.ts'
 import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
 
 /** A model that can be launched, as the operator configured it. `source` is what the engine is told to load. */
@@ -26,6 +27,10 @@ export interface Settings {
   readonly engines: Readonly<
     Partial<Record<EngineName, { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }>>
   >
+  /** How engines get onto machines that come without them. */
+  readonly recipes: Recipes
+  /** Clouds whose machines run an image, which brings the engine unless a recipe does. */
+  readonly images: Readonly<Record<string, string>>
   readonly attemptsInFlight: number
   /** How long a loop's claim on a row lasts without being renewed; longer than any single call to a cloud. */
   readonly claimHoldMs: number
@@ -49,6 +54,8 @@ export const defaultSettings: Settings = {
   models: [],
   catalog: [],
   engines: {},
+  recipes: {},
+  images: {},
   attemptsInFlight: 8,
   claimHoldMs: 20_000,
   launchTimeLimitS: 1_800,

@@ -1,8 +1,15 @@
-import { engineCommand } from '../core/engine-command.ts'
+import { engineCommand, modelNamed } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { Offer } from '../core/offer.ts'
+import { recipeOf, stagesFor } from '../core/recipe.ts'
 import type { Settings } from '../core/settings.ts'
-import type { EngineSpec } from '../wire/agent.ts'
+import type { EngineSpec, Installation } from '../wire/agent.ts'
+
+interface DeployedModel {
+  readonly model: string
+  readonly engineArgs: EngineArguments
+  readonly offer: Offer
+}
 
 /**
  * What the agent of a deployment's node starts.
@@ -10,7 +17,7 @@ import type { EngineSpec } from '../wire/agent.ts'
  */
 export function engineSpecFor(
   settings: Settings,
-  { model, engineArgs, offer }: { model: string; engineArgs: EngineArguments; offer: Offer },
+  { model, engineArgs, offer }: DeployedModel,
 ): EngineSpec {
   const { engine, servedName, argv, env, healthPath } = engineCommand(settings, model, engineArgs, offer)
   return {
@@ -22,4 +29,15 @@ export function engineSpecFor(
     maxRestarts: settings.engineRestarts,
     stopGraceMs: settings.engineStopGraceMs,
   }
+}
+
+/** What its machine has to be given first; null where it brings the engine. @throws Failure as `engineSpecFor`. */
+export function installationFor(
+  settings: Settings,
+  { model, engineArgs, offer }: DeployedModel,
+): Installation | null {
+  const entry = modelNamed(settings, model)
+  const recipe = recipeOf(settings.recipes, entry.engine, offer)
+  if (!recipe) return null
+  return { folder: recipe.folder, stages: stagesFor(recipe, entry, { ...entry.args, ...engineArgs }) }
 }

@@ -14,11 +14,11 @@ import { type JoiningNode, lockJoining, saveJoin, saveSeen } from '../store/join
 import { enterPhase } from '../store/phases.ts'
 import { sealedSecrets, secretLabel } from '../store/secrets.ts'
 import { transact } from '../store/transact.ts'
-import type { EngineSpec, JoinReply, JoinRequest } from '../wire/agent.ts'
+import type { JoinReply, JoinRequest } from '../wire/agent.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
 import type { IntakeDeps } from './context.ts'
 import { directTermsFor } from './direct.ts'
-import { engineSpecFor } from './engine-spec.ts'
+import { engineSpecFor, installationFor } from './engine-spec.ts'
 
 export interface Joins {
   /** @throws Failure `join_token_refused` or `node_released`, or why the engine cannot be described any more. */
@@ -33,10 +33,11 @@ export function makeJoins(deps: IntakeDeps, alarm: Alarm = makeAlarm(deps)): Joi
 }
 
 type Outcome =
-  | { readonly kind: 'joined'; readonly node: JoiningNode; readonly engine: EngineSpec; readonly sealed: Sealed }
+  | { readonly kind: 'joined'; readonly node: JoiningNode; readonly work: Work; readonly sealed: Sealed }
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'released' }
   | { readonly kind: 'hopeless'; readonly failure: Failure }
+type Work = Pick<JoinReply, 'engine' | 'install'>
 type Sealed = Awaited<ReturnType<typeof sealedSecrets>>
 
 async function joinNode(
@@ -65,7 +66,7 @@ async function joinNode(
   return {
     nodeId,
     credential: credentialFor(deps, nodeId, request.instance),
-    engine: outcome.engine,
+    ...outcome.work,
     secrets: Object.fromEntries(
       outcome.sealed.map(({ name, sealed }) => [name, deps.vault.open(secretLabel(name), sealed)]),
     ),
@@ -102,9 +103,9 @@ async function tryJoin(deps: IntakeDeps, tx: Tx, attempt: Attempt): Promise<Outc
     await saveSeen(tx, node, now)
     return { kind: 'released' }
   }
-  let engine: EngineSpec
+  let work: Work
   try {
-    engine = engineSpecFor(deps.settings, node)
+    work = { engine: engineSpecFor(deps.settings, node), install: installationFor(deps.settings, node) }
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     await saveSeen(tx, node, now)
@@ -117,7 +118,7 @@ async function tryJoin(deps: IntakeDeps, tx: Tx, attempt: Attempt): Promise<Outc
   const action = node.joinUsedAt === null ? 'node.join' : 'node.join_again'
   const detail = { instance: request.instance, secrets: sealed.map(({ name }) => name) }
   await appendAudit(tx, { who: `node:${nodeId}`, action, target: nodeId, address: attempt.address, detail }, now)
-  return { kind: 'joined', node, engine, sealed }
+  return { kind: 'joined', node, work, sealed }
 }
 
 /** Why the token does not open the door, in words that give nothing away; null: it does. */

@@ -28,7 +28,9 @@ const lines = () => db().selectFrom('log_lines').select(['n', 'text']).orderBy('
 const count = async (kind: string) =>
   (await db().selectFrom('events').select('id').where('kind', '=', kind).execute()).length
 const line = (n: number, text = `line ${n}`) => ({ n, source: 'engine' as const, text })
-const entered = (phase: string, agoMs: number, percent: number | null = null) => ({ phase, agoMs, percent })
+const entered = (phase: string, agoMs: number, percent: number | null = null) => {
+  return { phase, agoMs, percent, bytes: null, bytesPerS: null }
+}
 
 /** Phases with their times in ms after the join. */
 async function phases() {

@@ -84,8 +84,8 @@ const isStarting = (node: KnownNode): boolean =>
 const hasUnknownPhase = (report: ProgressReport): boolean => report.phases.some(({ phase }) => !isAgentPhase(phase))
 
 function knownPhases(report: ProgressReport, now: number): ReportedPhase[] {
-  return report.phases.flatMap(({ phase, percent, agoMs }) =>
-    isAgentPhase(phase) ? [{ phase, percent, startedAt: now - agoMs }] : [],
+  return report.phases.flatMap(({ phase, agoMs, ...told }) =>
+    isAgentPhase(phase) ? [{ ...told, phase, startedAt: now - agoMs }] : [],
   )
 }
 

@@ -5,6 +5,7 @@ import { spine } from './migrations/0001_spine.ts'
 import { asks } from './migrations/0002_asks.ts'
 import { authority } from './migrations/0005_authority.ts'
 import { agentProtocolColumn } from './migrations/0006_agent_protocol.ts'
+import { sizes } from './migrations/0007_sizes.ts'
 import { steps } from './migrations/0009_steps.ts'
 import type { Database } from './tables.ts'
 
@@ -85,6 +86,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0002_asks': asks,
       '0005_authority': authority,
       '0006_agent_protocol': agentProtocolColumn,
+      '0007_sizes': sizes,
       '0009_steps': steps,
     }),
   }

@@ -6,6 +6,8 @@ export interface ReportedPhase {
   readonly phase: Phase
   readonly percent: number | null
   readonly startedAt: number
+  readonly bytes: number | null
+  readonly bytesPerS: number | null
 }
 
 /**
@@ -13,13 +15,14 @@ export interface ReportedPhase {
  * ended stays so, because a report may come twice.
  */
 export async function savePhases(tx: Tx, nodeId: string, reported: readonly ReportedPhase[]): Promise<void> {
-  for (const { phase, percent, startedAt } of reported) {
+  for (const { phase, percent, startedAt, bytes, bytesPerS } of reported) {
     const earlier = phases.slice(0, phases.indexOf(phase))
     await sql`with attempt as (select id from attempts where node_id = ${nodeId}),
       entered as (
-        insert into phases as p (attempt_id, phase, started_at, percent)
-        select id, ${phase}, ${at(startedAt)}::timestamptz, ${percent}::real from attempt
-        on conflict (attempt_id, phase) do update set percent = coalesce(excluded.percent, p.percent)
+        insert into phases as p (attempt_id, phase, started_at, percent, bytes, bytes_per_s)
+        select id, ${phase}, ${at(startedAt)}::timestamptz, ${percent}::real, ${bytes}::bigint, ${bytesPerS}::bigint from attempt
+        on conflict (attempt_id, phase) do update set percent = coalesce(excluded.percent, p.percent),
+          bytes = coalesce(excluded.bytes, p.bytes), bytes_per_s = coalesce(excluded.bytes_per_s, p.bytes_per_s)
           where p.ended_at is null
         returning started_at)
       update phases set ended_at = greatest(phases.started_at, entered.started_at) from entered

@@ -109,6 +109,8 @@ export interface PhaseRow {
   readonly startedAt: number
   readonly endedAt: number | null
   readonly percent: number | null
+  readonly bytes: number | null
+  readonly bytesPerS: number | null
 }
 
 /** The attempts of a launch in their order, each with its phases and its cost. */
@@ -122,7 +124,8 @@ export async function readAttempts(db: Db, launchId: string): Promise<AttemptRow
     left join lateral (${costOver(sql`g.node_id = a.node_id`)}) cost on true
     left join lateral (
       select json_agg(json_build_object('phase', phase, 'startedAt', extract(epoch from started_at) * 1000,
-        'endedAt', extract(epoch from ended_at) * 1000, 'percent', percent) order by started_at, ended_at) as phases
+        'endedAt', extract(epoch from ended_at) * 1000, 'percent', percent, 'bytes', bytes,
+        'bytesPerS', bytes_per_s) order by started_at, ended_at) as phases
       from phases where attempt_id = a.id) p on true
     left join lateral (
       select json_agg(json_build_object('text', text, 'startedAt', extract(epoch from at) * 1000) order by at, n) as steps

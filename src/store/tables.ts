@@ -123,7 +123,15 @@ export interface Database {
     outcome: Maybe<'served' | 'failed' | 'withdrawn'>
     failure: MaybeJson<FailureRecord>
   }
-  phases: { attempt_id: string; phase: string; started_at: Time; ended_at: MaybeTime; percent: Maybe<number> }
+  phases: {
+    attempt_id: string
+    phase: string
+    started_at: Time
+    ended_at: MaybeTime
+    percent: Maybe<number>
+    bytes: Maybe<number>
+    bytes_per_s: Maybe<number>
+  }
   steps: { attempt_id: string; n: number; at: Time; text: string }
   signals: {
     node_id: string

@@ -2,6 +2,7 @@
 // Deliberately absent: database rows, and any decision about what a message means.
 import { z } from 'zod'
 import { unsaidAgentProtocol } from '../core/agent-protocol.ts'
+import { stageNames } from '../core/stage.ts'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)
@@ -68,6 +69,26 @@ export const engineSpec = z.object({
 })
 export type EngineSpec = z.infer<typeof engineSpec>
 
+const listOf = <T extends z.ZodType>(entry: T, most: number) => z.array(entry).max(most).readonly()
+const stage = z.object({
+  name: z.enum(stageNames),
+  title: text(512),
+  keeps: z.enum(['env', 'models']).nullable(),
+  exists: text(4_096).nullable(),
+  ways: listOf(z.object({ program: text(4_096), commands: listOf(listOf(text(8_192), 256), 64) }), 16),
+  files: z.record(text(4_096), text(65_536)),
+  env: z.record(text(128), text(8_192)),
+  measures: listOf(text(4_096), 16),
+  secrets: listOf(text(128), 64),
+  needsMib: count,
+  limitS: count,
+  tries: count.max(20),
+})
+
+/** What is put on the machine before its engine starts: see `Stage`. `folder` null: a folder of the node's own. */
+export const installation = z.object({ folder: text(4_096).nullable(), stages: listOf(stage, 32) })
+export type Installation = z.infer<typeof installation>
+
 /** Where to dial. `fingerprint`: of the authority to pin there; null: the machine's own authorities. */
 const gateways = z.array(z.object({ id: text(64), url: text(512), fingerprint: sha256Hex.nullable().default(null) }))
 
@@ -79,6 +100,8 @@ export const joinReply = z.object({
   nodeId: text(64),
   credential: token,
   engine: engineSpec,
+  /** Null: the machine brings its engine. */
+  install: installation.nullable().default(null),
   /** Secrets for the engine's environment (HF_TOKEN, ...): kept in memory and in a file of mode 0600, never logged. */
   secrets: z.record(text(128), text(8_192)),
   gateways,
@@ -134,8 +157,19 @@ export const progress = z.object({
   incarnation: text(64).min(8),
   previous: text(64).nullable(),
   /** Phases entered or moved since the last report, oldest first; `agoMs` because clocks of machines disagree. */
-  phases: z.array(z.object({ phase: text(32), percent: z.number().min(0).max(100).nullable(), agoMs: count })).max(64),
-  /** Lines of the engine's log and the agent's own, in order; numbered from 0 for the life of the node's disk. */
+  phases: z
+    .array(
+      z.object({
+        phase: text(32),
+        percent: z.number().min(0).max(100).nullable(),
+        agoMs: count,
+        /** Of a phase that fetches: what it has put on the disk, and how fast lately. */
+        bytes: count.nullable().default(null),
+        bytesPerS: count.nullable().default(null),
+      }),
+    )
+    .max(64),
+  /** Lines of the engine's log, and the agent's own with those of installers; numbered from 0 for the life of the node's disk. */
   lines: z.array(z.object({ n: count, source: z.enum(['engine', 'agent']), text: text(4_096) })).max(500),
   /** The engine passed all three checks (health, model listed, one token) this long ago. */
   answeredAgoMs: count.nullable(),

@@ -84,6 +84,9 @@ export const phaseView = z.object({
   startedAt: time,
   endedAt: time.nullable(),
   percent: z.number().nullable(),
+  /** What a phase that fetches something has put on the disk, and how fast: lately, or once it is over on the whole. */
+  bytes: count.nullable(),
+  bytesPerS: count.nullable(),
 })
 
 /** What the cloud worked on inside a phase, in its own words. */
