@@ -116,6 +116,7 @@ function skyCloud(url: string, install: string): Cloud {
     publicGatewayUrl: undefined,
     token: undefined,
     agent: { version: '0', artefacts },
+    recipes: {},
     loadLimitMs: 600_000,
     drainLimitMs: 60_000,
   })

@@ -91,7 +91,12 @@ export interface CommandPlace {
 export function startCommand(words: readonly string[], { dir, log, env, lock }: CommandPlace): Promise<Run> {
   const [command = '', ...args] = words
   const output = openSync(log, 'a', 0o600)
-  const child = spawn(command, args, { cwd: dir, env, detached: true, stdio: ['ignore', output, output, lock ?? 'ignore'] })
+  const child = spawn(command, args, {
+    cwd: dir,
+    env,
+    detached: true,
+    stdio: ['ignore', output, output, lock ?? 'ignore'],
+  })
   closeSync(output)
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, name) => resolve({ code, signal: name }))

@@ -79,7 +79,10 @@ export class Meter {
 
   /** Over all of the stage, once it is done. */
   total(bytes: number, now: number): Measured {
-    return { percent: 100, size: { bytes: Math.max(0, bytes), bytesPerS: rate(Math.max(0, bytes), now - this.#beganAt) } }
+    return {
+      percent: 100,
+      size: { bytes: Math.max(0, bytes), bytesPerS: rate(Math.max(0, bytes), now - this.#beganAt) },
+    }
   }
 
   /** Of bytes that were announced; null where nobody said how many there will be. Never 100 before the command ends. */

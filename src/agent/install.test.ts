@@ -175,7 +175,7 @@ test('a stage that takes too long is ended, with all that it had started, and sa
 test('a disk that is too small is told before anything is begun, or as soon as the size is known', async () => {
   const before = await install([scripted('engine', fails('never run'), { needsMib: 10 ** 9 })])
   assert.deepEqual([before?.code, existsSync(join(dir, 'tries'))], ['disk_full', false])
-  assert.match(before?.cause ?? '', /needs 976562\.5 GiB of disk, and \d+\.\d GiB are free/)
+  assert.match(before?.cause ?? '', /976562\.5 GiB of disk are needed, and \d+\.\d GiB are free/)
   const known = await install([scripted('model', `echo "flightdeck: expect ${10 ** 16}"; sleep 300`)])
   assert.equal(known?.code, 'disk_full')
 })
@@ -191,10 +191,7 @@ test('a program that is not there and a path that is not there are named', async
 
 test('a secret is seen by the stage that names it and by no other, and stands in no argument and no log', async () => {
   const show = 'echo "token ${HF_TOKEN-none} index ${UV_INDEX_URL-none}"'
-  const stages = [
-    scripted('engine', show, { secrets: ['UV_*'] }),
-    scripted('model', show, { secrets: ['HF_TOKEN'] }),
-  ]
+  const stages = [scripted('engine', show, { secrets: ['UV_*'] }), scripted('model', show, { secrets: ['HF_TOKEN'] })]
   const secrets = { HF_TOKEN: 'hf_word', UV_INDEX_URL: 'index_word', OTHER: 'other_word' }
   assert.equal(await install(stages, { secrets }), null)
   assert.deepEqual(lines, ['token none index index_word', 'token hf_word index none'])

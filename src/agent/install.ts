@@ -6,7 +6,7 @@ import { pause } from '../lib/clock.ts'
 import type { EngineSpec, Installation } from '../wire/agent.ts'
 import { EngineLog } from './engine-log.ts'
 import type { Exit } from './engine-process.ts'
-import { endInstallers, FolderLock, isThere, startCommand, stageEnvironment } from './install-command.ts'
+import { endInstallers, FolderLock, isThere, stageEnvironment, startCommand } from './install-command.ts'
 import { bytesBelow, freeMibAt, type Measured, Meter, type Size } from './install-meter.ts'
 import { fill, Marks, type Places } from './install-places.ts'
 import type { JsonFailure, NodeDisk } from './node-disk.ts'
@@ -154,9 +154,20 @@ class Installer {
     // A model that was fetched in part is part of the whole; of packages only what is new counts.
     const before = stage.keeps === 'env' ? ((await bytesBelow(measures)) ?? 0) : 0
     const meter = new Meter(performance.now())
-    const running: Running = { stage, env, lock, meter, measures, before, endsAt: performance.now() + stage.limitS * 1_000 }
+    const running: Running = {
+      stage,
+      env,
+      lock,
+      meter,
+      measures,
+      before,
+      endsAt: performance.now() + stage.limitS * 1_000,
+    }
     for (const words of way.commands) {
-      const failure = await this.#command(words.map((word) => fill(word, places)), running)
+      const failure = await this.#command(
+        words.map((word) => fill(word, places)),
+        running,
+      )
       if (failure !== null || this.#stop.aborted) return failure
     }
     const after = await bytesBelow(measures)
@@ -276,4 +287,6 @@ function tooLate(stage: Stage, meter: Meter, evidence: string): StageFailure {
 }
 
 const sizeWords = (size: Size | null): string =>
-  size ? `${(size.bytes / 1e6).toFixed(size.bytes < 1e8 ? 1 : 0)} MB on the disk at ${(size.bytesPerS / 1e6).toFixed(1)} MB/s` : ''
+  size
+    ? `${(size.bytes / 1e6).toFixed(size.bytes < 1e8 ? 1 : 0)} MB on the disk at ${(size.bytesPerS / 1e6).toFixed(1)} MB/s`
+    : ''

@@ -8,7 +8,15 @@ import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { randomName } from '../lib/chance.ts'
 import { pause } from '../lib/clock.ts'
-import type { AgentReply, EngineSpec, Heartbeat, Installation, JoinReply, JoinRequest, ProgressReport } from '../wire/agent.ts'
+import type {
+  AgentReply,
+  EngineSpec,
+  Heartbeat,
+  Installation,
+  JoinReply,
+  JoinRequest,
+  ProgressReport,
+} from '../wire/agent.ts'
 import { agentPaths, reverse } from '../wire/paths.ts'
 import { processesWith } from './proc.ts'
 

@@ -5,7 +5,6 @@ import { Failure } from '../core/failure.ts'
 import { nodeIsThere, readLastLines, readLaunchLines, readLinesAfter, readTimeline } from '../store/read-told.ts'
 import { Answered, type Handlers } from './asked.ts'
 import { presentEvent } from './present-node.ts'
-import { presentPlan } from './present-plan.ts'
 import { presentLine } from './present-small.ts'
 import type { Views } from './views.ts'
 
@@ -16,7 +15,7 @@ export function launchHandlers(deps: CommandDeps, views: Views): Handlers<Names>
   return {
     async createLaunch({ actor, body, idempotencyKey }) {
       if (body.dryRun)
-        return new Answered(200, { dryRun: true, plan: presentPlan(await planLaunch(deps, actor, body)) })
+        return new Answered(200, { dryRun: true, plan: await views.plan(await planLaunch(deps, actor, body)) })
       const { launchId } = await createLaunch(deps, actor, body, idempotencyKey)
       return views.launch(actor.tenantId, launchId)
     },

@@ -1,7 +1,8 @@
 import type { Plan } from '../commands/launches.ts'
 import type { CatalogModel } from '../core/catalog.ts'
 import type { Fit } from '../core/fit.ts'
-import type { RankedOffer } from '../core/offer.ts'
+import type { Offer, RankedOffer } from '../core/offer.ts'
+import type { Setups } from '../core/setup.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
 import type { PlanView, RankedOfferView } from '../wire/views.ts'
 import { maybeIso } from './present-time.ts'
@@ -11,10 +12,12 @@ export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
   uncertain: [...model.uncertain],
 })
 
-export function presentPlan(plan: Plan): PlanView {
+export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups): PlanView {
   return {
     ...plan,
-    offers: plan.offers.map((offer) => ({ ...presentOffer(offer), fit: offer.fit && presentFit(offer.fit) })),
+    offers: plan.offers.map((offer) => {
+      return { ...presentOffer(offer), fit: offer.fit && presentFit(offer.fit), setups: setupsAt(offer) }
+    }),
   }
 }
 

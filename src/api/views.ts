@@ -1,18 +1,29 @@
 import type { CommandDeps } from '../commands/context.ts'
+import type { Plan } from '../commands/launches.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/launches.ts'
 import { readDeployments } from '../store/read-deployments.ts'
 import { type LaunchRow, readAttempts, readLaunch, readLaunches } from '../store/read-launches.ts'
 import { readFleet, readIntervals, readNode, readNodes } from '../store/read-nodes.ts'
 import { readStatus } from '../store/read-status.ts'
 import { readTimeline } from '../store/read-told.ts'
-import type { DeploymentView, LaunchDetail, LaunchView, NodeDetail, NodeView, StatusView } from '../wire/views.ts'
+import type {
+  DeploymentView,
+  LaunchDetail,
+  LaunchView,
+  NodeDetail,
+  NodeView,
+  PlanView,
+  StatusView,
+} from '../wire/views.ts'
 import { pageOf, placeOf, statesIn } from './cursor.ts'
 import { makePast } from './past.ts'
 import { type LaunchScene, presentLaunch, presentLaunchDetail } from './present-launch.ts'
 import { type NodeScene, presentNode, presentNodeDetail } from './present-node.ts'
+import { presentPlan } from './present-plan.ts'
 import { presentDeployment } from './present-small.ts'
 import { presentStatus } from './present-status.ts'
 
@@ -38,6 +49,8 @@ interface LaunchViews {
   launches(tenantId: string, query: ListQuery): Promise<Page<LaunchView>>
   /** @throws Failure `not_found`. */
   launch(tenantId: string, id: string): Promise<LaunchDetail>
+  /** With what getting the engine onto each machine costs, as far as the past or a guess says. */
+  plan(plan: Plan): Promise<PlanView>
 }
 
 interface NodeViews {
@@ -76,7 +89,7 @@ export function makeViews(deps: ViewDeps): Views {
   }
 }
 
-function launchViews({ store: { db }, clock }: ViewDeps): LaunchViews {
+function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews {
   const past = makePast(db, clock)
   async function scene(rows: readonly LaunchRow[]): Promise<LaunchScene> {
     const queued = rows.some(({ state }) => state === 'queued')
@@ -94,6 +107,11 @@ function launchViews({ store: { db }, clock }: ViewDeps): LaunchViews {
       const [row, attempts] = await Promise.all([readLaunch(db, tenantId, id), readAttempts(db, id)])
       if (!row) throw new Failure('not_found', `There is no launch ${id}.`)
       return presentLaunchDetail(row, attempts, await scene([row]))
+    },
+    async plan(plan) {
+      const { engine, model } = plan
+      const pastOf = await past()
+      return presentPlan(plan, (offer) => setupsOf(settings, engine, offer, pastOf(offer.cloud, engine, model)))
     },
   }
 }

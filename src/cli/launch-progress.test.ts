@@ -30,6 +30,17 @@ test('a launch on its way shows phases, times, percent, forecast and the last lo
   ])
 })
 
+test('what is fetched is shown with its size and speed, and told once it is done', () => {
+  const fetching = { ...phase('engine_install', 1, null, 40), bytes: 3_300_000_000, bytesPerS: 84_000_000 }
+  const open = launch({ phase: 'engine_install', phases: [phase('queued', 0, 1), fetching] })
+  expect(progressLines({ launch: open, now: now(40), ...quiet }, ascii(72))[2]).toBe(
+    '  > engine install      39s  40%  3.3 GB at 84 MB/s',
+  )
+  const done = launch({ phases: [phase('queued', 0, 1), { ...fetching, endedAt: at(60) }] })
+  expect(changeLines(open, done, now(60))).toEqual(['  1m00s  engine install done: 3.3 GB at 84 MB/s'])
+  expect(changeLines(done, done, now(61))).toEqual([])
+})
+
 test('a launch that waits shows its place in the queue', () => {
   expect(progressLines({ launch: queuedLaunch(3), now: now(2), ...quiet }, ascii(72))).toEqual([
     'sim-small: queued                                                   2.0s',

@@ -2,6 +2,7 @@ import { isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import { type Phase, phases } from '../core/phases.ts'
 import type { LaunchDetail, RankedOfferView } from '../wire/views.ts'
+import { sizeWords } from './human-size.ts'
 import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
 import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
 import type { Look } from './terminal.ts'
@@ -135,7 +136,8 @@ function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, stuck: bool
   const took = row.phase === 'ready' ? '' : padStart(humanMs(msBetween(row.startedAt, row.endedAt, now)), 7)
   const percent = kind === 'open' && row.percent !== null ? `  ${Math.floor(row.percent)}%` : ''
   const queue = row.phase === 'queued' && !done && launch.queuePlace !== null ? `  place ${launch.queuePlace}` : ''
-  const text = `  ${mark(kind, look)} ${padEnd(phaseWords(row.phase), phaseWidth)}${took}${percent}${queue}`
+  const size = sizeWords(row)
+  const text = `  ${mark(kind, look)} ${padEnd(phaseWords(row.phase), phaseWidth)}${took}${percent}${size && `  ${size}`}${queue}`
   const colour = { done: paint.good, stuck: paint.bad, open: paint.bold }[kind]
   return colour(cut(text.trimEnd(), columns))
 }
@@ -174,7 +176,12 @@ export function changeLines(before: LaunchDetail | null, launch: LaunchDetail, n
       lines.push(`attempt ${attempt.ordinal} failed: ${plainLine(attempt.failure.cause)}`)
     }
   }
-  for (const row of launch.phases) if (!known.has(phaseKey(row))) lines.push(phaseChange(row, launch))
+  const ended = new Set(before?.phases.filter(({ endedAt }) => endedAt !== null).map(phaseKey))
+  for (const row of launch.phases) {
+    const size = row.endedAt === null || ended.has(phaseKey(row)) ? '' : sizeWords(row)
+    if (size) lines.push(`${phaseWords(row.phase)} done: ${size}`)
+    if (!known.has(phaseKey(row))) lines.push(phaseChange(row, launch))
+  }
   for (const { text } of launch.steps.slice(before?.steps.length ?? 0)) lines.push(`  ${plainLine(text)}`)
   if (launch.queuePlace !== null && launch.queuePlace !== before?.queuePlace) {
     lines.push(`place ${launch.queuePlace} in the queue`)

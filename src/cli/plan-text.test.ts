@@ -48,15 +48,19 @@ const none: FitView = {
 }
 
 const gpu = { ...offer, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
+const brought = { does: null, instead: null }
+const recipe = { way: 'recipe' as const, name: 'vllm', ms: 95_000, measured: true, costMicroUsd: 21_111 }
+const image = { ...recipe, way: 'image' as const, name: 'docker:vllm', ms: 200_000, measured: false }
+const setups = { does: recipe, instead: image }
 const plan: PlanView = {
   model: 'eight',
   engine: 'vllm',
   argv: ['vllm', 'serve'],
   deployment: 'eight',
   offers: [
-    { ...gpu, gpuCount: 4, fit },
-    { ...gpu, gpuCount: 1, fit: cut },
-    { ...gpu, gpuCount: 1, fit: none },
+    { ...gpu, gpuCount: 4, fit, setups },
+    { ...gpu, gpuCount: 1, fit: cut, setups: brought },
+    { ...gpu, gpuCount: 1, fit: none, setups: brought },
   ],
   pricePerHourMicroUsd: 800_000,
   pricePerMonthMicroUsd: 584_000_000,
@@ -75,6 +79,8 @@ disk          about 36 GiB
 engine        vllm serve
 offers, in the order they would be tried
   1  sky eu L4 x4, $0.8000/h, $584.0000 a month
+     installs by recipe vllm: about 1m35s (measured), $0.0211
+     instead, image docker:vllm: about 3m20s (a guess), $0.0211
      [#####++=====............] L4 22.25 GiB, split over 4: weights 3.74
      KV cache 4 GiB for 1 x 131072 tokens (room for 3)
      adds tensor-parallel-size=4
@@ -133,7 +139,7 @@ org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 
 test('why an offer has its rank is said below it, with what it counted for', () => {
   const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
-  const refused = { ...plan, offers: [{ ...offer, standing, fit: null }] }
+  const refused = { ...plan, offers: [{ ...offer, standing, fit: null, setups: brought }] }
   expect(planText(refused, now(240), ascii(200))).toContain(
     '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
   )
@@ -141,5 +147,7 @@ test('why an offer has its rank is said below it, with what it counted for', () 
   expect(standingWords({ ...offer, standing: gave }, now(60))).toBe(
     'gave a machine 1m00s ago: ranked as x0.90 its price',
   )
-  expect(planText({ ...plan, offers: [{ ...offer, fit: null }] }, now(0), ascii(200))).not.toContain('ranked')
+  expect(planText({ ...plan, offers: [{ ...offer, fit: null, setups: brought }] }, now(0), ascii(200))).not.toContain(
+    'ranked',
+  )
 })

@@ -1,6 +1,6 @@
 import { formatUsd } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
-import type { PlanView } from '../wire/views.ts'
+import type { PlanView, SetupView } from '../wire/views.ts'
 import { humanRough } from './human-time.ts'
 import { offerWords, standingWords } from './launch-progress.ts'
 import { cut, plainLine } from './plain-text.ts'
@@ -42,9 +42,22 @@ function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): 
   const lines = [
     `  ${mark}  ${offerWords(offer)}, ${aMonth}`,
     ...(lately ? [`${indent}${lately}`] : []),
+    ...setupLines(offer.setups),
     ...(offer.fit ? fitLines(offer.fit, look) : []),
   ]
   return lines.map((line) => `${cut(line, look.columns)}\n`).join('')
+}
+
+/** How the engine gets there, and what the other way would cost. */
+function setupLines({ does, instead }: PlannedOffer['setups']): string[] {
+  const cost = ({ ms, measured, costMicroUsd }: SetupView) =>
+    `about ${humanRough(ms)} (${measured ? 'measured' : 'a guess'}), ${formatUsd(costMicroUsd)}`
+  const words = (setup: SetupView) =>
+    plainLine(`${setup.way === 'image' ? 'image' : 'installs by recipe'} ${setup.name}: ${cost(setup)}`)
+  return [
+    ...(does ? [`${indent}${words(does)}`] : []),
+    ...(does && instead ? [`${indent}instead, ${words(instead)}`] : []),
+  ]
 }
 
 function fitLines(fit: FitView, look: Look): string[] {

@@ -70,7 +70,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     engine: 'sim',
     argv: ['sim', '--port', '{port}'],
     deployment: 'sim-small',
-    offers: [{ ...offer, fit: null }],
+    offers: [{ ...offer, fit: null, setups: { does: null, instead: null } }],
     pricePerHourMicroUsd: 2_490_000,
     pricePerMonthMicroUsd: 1_817_700_000,
     timeLimitS: 1_800,

@@ -1,5 +1,5 @@
 import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
-import type { EngineArguments } from '../core/engine-presets.ts'
+import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
 import type { RankedOffer } from '../core/offer.ts'
 import { type FittedOffer, mayHold } from '../core/preflight.ts'
@@ -33,7 +33,7 @@ import { offersForLaunch, preflight } from './preflight.ts'
 /** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
 export interface Plan {
   readonly model: string
-  readonly engine: string
+  readonly engine: EngineName
   readonly argv: string[]
   readonly deployment: string
   readonly offers: FittedOffer[]

@@ -50,7 +50,11 @@ export function engineCommand(
   return {
     engine,
     servedName: name,
-    argv: [...command, ...words, ...engineArgv(engine, { ...demanded, ...argumentsOfSource(engine, source), ...args, ...given })],
+    argv: [
+      ...command,
+      ...words,
+      ...engineArgv(engine, { ...demanded, ...argumentsOfSource(engine, source), ...args, ...given }),
+    ],
     env: { ...recipe?.env, ...settings.engines[engine]?.env },
     healthPath: preset.healthPath,
   }

@@ -130,8 +130,15 @@ const rows: readonly Row[] = [
           : 'The Python of the machine cannot make an environment: a part of it is missing, or it is too old.',
   },
   {
+    pattern: /requirement ([^\s,]+) \(from versions: none\)|Because ([^\s,]+) was not found in the package registry/,
+    code: 'version_not_found',
+    tries: 'once',
+    // pip says the same of a package that is not there and of a registry that wants a password.
+    cause: ([, pip, uv]) => `The package registry has no ${pip ?? uv}, or does not let us see it.`,
+  },
+  {
     pattern:
-      /there is no version of ([^\s,]+)|Because ([^\s,]+) was not found in the package registry|No matching distribution found for (\S+)|([\w.-]+==[\w.+-]+) has no (?:wheels|usable)/,
+      /there is no version of ([^\s,]+)|No matching distribution found for (\S+)|([\w.-]+==[\w.+-]+) has no (?:wheels|usable)/,
     code: 'version_not_found',
     tries: 'once',
     cause: ([, ...names]) => `The package registry has no ${names.find((name) => name) ?? 'such version'}.`,
@@ -162,6 +169,8 @@ export const gibWords = (mib: number): string =>
   mib < 1_024 ? `${Math.max(0, Math.floor(mib))} MiB` : `${(mib / 1_024).toFixed(1)} GiB`
 
 const evidenceChars = 4_000
+// Some commands hide what went wrong in one that they had started; a disk without this much room speaks for itself.
+const fullMib = 16
 
 /** Why a command of a stage ended as it did, and whether trying again may help. */
 export function explainStage(end: StageEnd): StageFailure {
@@ -173,18 +182,20 @@ export function explainStage(end: StageEnd): StageFailure {
     const named = code === 'registry_unreachable' && isModel(end) ? 'hub_unreachable' : code
     return { record: failureRecord(named, cause(match, end), { ...over, ...evidence }), tries }
   }
+  if (end.freeMib !== null && end.freeMib < fullMib)
+    return { record: failureRecord('disk_full', diskCause(end), evidence), tries: 'once' }
   if (end.signal === 'SIGKILL' || end.code === 137) {
-    const cause = `${capital(end.stage.title)} was killed, and not by us: most often the machine has run out of memory.`
+    const cause = `It was killed, and not by us: most often the machine has run out of memory (${end.stage.title}).`
     return { record: failureRecord('host_memory', cause, evidence), tries: 'once' }
   }
   const how = end.signal ? `by the signal ${end.signal}` : `with exit code ${end.code ?? 'unknown'}`
-  const cause = `${capital(end.stage.title)}: it ended ${how}, and gave no reason that is known here.`
+  const cause = `It ended ${how}, and gave no reason that is known here: ${end.stage.title}.`
   return { record: failureRecord('install_failed', cause, evidence), tries: 'twice' }
 }
 
 /** Before anything is written: what would run into a full disk is not begun. */
 export function whyNoRoom(stage: Pick<Stage, 'title'>, needsMib: number, freeMib: number): FailureRecord | null {
   if (freeMib >= needsMib) return null
-  const cause = `${capital(stage.title)} needs ${gibWords(needsMib)} of disk, and ${gibWords(freeMib)} are free.`
+  const cause = `${gibWords(needsMib)} of disk are needed, and ${gibWords(freeMib)} are free: ${stage.title}.`
   return failureRecord('disk_full', cause)
 }

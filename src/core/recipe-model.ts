@@ -43,6 +43,9 @@ if not found:
 print(f"{len(found)} files of weights, streamed by the engine")
 `
 
+// A guess: 140 GB at 80 MB/s.
+export const modelLimitS = 1_800
+
 const stage = {
   name: 'model',
   keeps: null,
@@ -53,7 +56,7 @@ const stage = {
   measures: [],
   secrets: [],
   needsMib: 0,
-  limitS: 1_800,
+  limitS: modelLimitS,
   tries: 3,
 } as const satisfies Partial<Stage>
 
@@ -66,7 +69,7 @@ export function modelStage(source: string, args: EngineArguments): Stage | null 
     case 'hub': {
       const revision = String(args['revision'] ?? '')
       // Bars that redraw themselves are no lines of a log; the size of the folder shows how far it is.
-      const env = { HF_HOME: '{models}', HF_HUB_DISABLE_PROGRESS_BARS: '1' }
+      const env = { HF_HOME: '{models}', HF_HUB_DISABLE_PROGRESS_BARS: '1', HF_HUB_DISABLE_TELEMETRY: '1' }
       const measures = [`{models}/hub/models--${source.replace('/', '--')}`]
       const ways = way(fromHub, source, revision, ...notNeeded)
       return { ...stage, title: `model ${source}`, keeps: 'models', ways, env, measures, secrets: hubSecrets }

@@ -1,7 +1,7 @@
 import type { EngineName } from './engine-presets.ts'
 import type { Offer } from './offer.ts'
+import { modelLimitS, modelStage } from './recipe-model.ts'
 import type { ModelEntry } from './settings.ts'
-import { modelStage } from './recipe-model.ts'
 import type { Stage, Way } from './stage.ts'
 
 /** How an engine gets onto a machine that comes without it. Configuration; nothing of it is ever taken from a request. */
@@ -24,6 +24,7 @@ export type Recipes = Readonly<Record<string, Partial<Record<EngineName, Recipe>
 
 /** Where hosts share a database, each has a local cloud of its own; they share one configuration. */
 const configuredCloud = (cloud: string): string => (cloud.startsWith('local-') ? 'local' : cloud)
+export const isThisHost = (cloud: string): boolean => configuredCloud(cloud) === 'local'
 
 export const recipeOf = (recipes: Recipes, engine: EngineName, offer: Pick<Offer, 'cloud'> | null): Recipe | null =>
   (offer && recipes[configuredCloud(offer.cloud)]?.[engine]) ?? null
@@ -32,6 +33,14 @@ export const recipeOf = (recipes: Recipes, engine: EngineName, offer: Pick<Offer
 export function stagesFor(recipe: Recipe, model: Pick<ModelEntry, 'source'>, args: ModelEntry['args']): Stage[] {
   const last = recipe.fetchesModels ? modelStage(model.source, args) : null
   return [...recipe.stages, ...(last ? [last] : [])]
+}
+
+/** How much longer a machine of this cloud may load because it installs first: the stages' own limits end them earlier. */
+export function installLimitMs(recipes: Recipes, cloud: string): number {
+  const limits = Object.values(recipes[configuredCloud(cloud)] ?? {}).map(({ stages, fetchesModels }) =>
+    stages.reduce((sum, { limitS }) => sum + limitS, fetchesModels ? modelLimitS : 0),
+  )
+  return 1_000 * Math.max(0, ...limits)
 }
 
 export const builtInRecipes = ['vllm', 'vllm-cpu'] as const
@@ -68,7 +77,10 @@ const pythonStage: Stage = {
   name: 'python',
   title: 'Python environment',
   ways: [
-    { program: 'uv', commands: [['uv', 'venv', '--no-project', '--allow-existing', '--python', '>=3.11,<3.14', '{env}']] },
+    {
+      program: 'uv',
+      commands: [['uv', 'venv', '--no-project', '--allow-existing', '--python', '>=3.11,<3.14', '{env}']],
+    },
     {
       program: 'python3',
       commands: [
@@ -119,7 +131,7 @@ function gpuRecipe({ vllm }: RecipeVersions): Recipe {
     name: 'engine',
     title: `vLLM ${vllm}`,
     ways: withUv([`vllm==${vllm}`]),
-    // Measured with 0.32.0: 8.2 GB on the disk, 4.1 GB to download, beside which uv unpacks what it downloads.
+    // Measured with 0.32.0: 8.2 GB on the disk, 4 GB to download, beside which uv unpacks what it downloads.
     needsMib: 10_000,
     limitS: 1_200,
   }

@@ -15,10 +15,7 @@ interface DeployedModel {
  * What the agent of a deployment's node starts.
  * @throws Failure where the configuration no longer knows the model, its engine or one of its arguments.
  */
-export function engineSpecFor(
-  settings: Settings,
-  { model, engineArgs, offer }: DeployedModel,
-): EngineSpec {
+export function engineSpecFor(settings: Settings, { model, engineArgs, offer }: DeployedModel): EngineSpec {
   const { engine, servedName, argv, env, healthPath } = engineCommand(settings, model, engineArgs, offer)
   return {
     engine,
@@ -32,10 +29,7 @@ export function engineSpecFor(
 }
 
 /** What its machine has to be given first; null where it brings the engine. @throws Failure as `engineSpecFor`. */
-export function installationFor(
-  settings: Settings,
-  { model, engineArgs, offer }: DeployedModel,
-): Installation | null {
+export function installationFor(settings: Settings, { model, engineArgs, offer }: DeployedModel): Installation | null {
   const entry = modelNamed(settings, model)
   const recipe = recipeOf(settings.recipes, entry.engine, offer)
   if (!recipe) return null

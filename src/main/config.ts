@@ -8,6 +8,7 @@ import { microUsdOf } from '../core/money.ts'
 import { defaultSettings, type Settings } from '../core/settings.ts'
 import { engineArguments, modelName } from '../wire/views.ts'
 import { readCatalogs } from './catalog.ts'
+import { chosenRecipes, recipesConfig } from './recipes-config.ts'
 import { skypilotConfig } from './skypilot-config.ts'
 
 export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -26,7 +27,14 @@ const address = (port: number) =>
     })
     .strict()
     .prefault({})
-const engine = z.object({ command: words.optional(), env: z.record(z.string(), z.string()).default({}) }).strict()
+const engine = z
+  .object({
+    command: words.optional(),
+    /** How it gets onto this machine; left out: it is there. */
+    recipe: z.string().min(1).max(64).optional(),
+    env: z.record(z.string(), z.string()).default({}),
+  })
+  .strict()
 const seconds = z.number().min(0.1).max(86_400)
 
 /** The configuration file: JSON, every field optional. docs/configuration.md explains each. */
@@ -47,6 +55,7 @@ export const configFile = z
       })
       .strict()
       .prefault({}),
+    recipes: recipesConfig,
     models: z
       .array(
         z
@@ -147,11 +156,14 @@ export function settingsOf(config: Config): Settings {
       ]
     }),
   )
+  const clouds = config.skypilot?.clouds ?? {}
   return {
     ...defaultSettings,
     models: config.models.some(({ name }) => name === simModel.name) ? config.models : [...config.models, simModel],
     catalog: readCatalogs([join(projectRoot, 'catalog', 'models.json'), ...config.catalogs]),
     engines,
+    recipes: chosenRecipes({ recipes: config.recipes, engines: config.local.engines, clouds }),
+    images: Object.fromEntries(Object.entries(clouds).flatMap(([name, { image }]) => (image ? [[name, image]] : []))),
     attemptsInFlight: config.queue.attemptsInFlight,
     launchTimeLimitS: config.launch.timeLimitS,
     launchesPerMinute: config.launch.perMinute,

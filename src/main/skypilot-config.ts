@@ -21,6 +21,8 @@ const skyCloud = z
     memoryGib: z.string().max(16).optional(),
     diskGib: z.number().int().min(1).max(100_000).optional(),
     image: z.string().max(512).optional(),
+    /** How the engine gets onto its machines. Left out: an image brings it, else `vllm` is installed. */
+    recipe: z.string().min(1).max(64).optional(),
     requestLimitMin: minutes.optional(),
     bootLimitMin: minutes.default(10),
   })

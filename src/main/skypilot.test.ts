@@ -19,6 +19,7 @@ describe('the configuration', () => {
       fingerprint: null,
       install: 'abc',
       agent,
+      recipes: {},
       loadLimitMs: 1,
       drainLimitMs: 1,
     }

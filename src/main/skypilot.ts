@@ -4,6 +4,7 @@ import { type DirectPorts, SkyLaunches } from '../clouds/skypilot/launches.ts'
 import { SkyCloud } from '../clouds/skypilot/skypilot.ts'
 import type { Download } from '../clouds/skypilot/task.ts'
 import type { CloudTraits } from '../core/decide-node.ts'
+import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { ArtefactIndex } from './build.ts'
@@ -19,8 +20,10 @@ export interface SkyOptions extends PublicAddresses {
   readonly fingerprint: string | null
   readonly token: string | undefined
   readonly agent: ArtefactIndex
+  /** Without what is installed first. */
   readonly loadLimitMs: number
   readonly drainLimitMs: number
+  readonly recipes: Recipes
 }
 
 export interface SkyClouds {
@@ -81,7 +84,7 @@ const usualRequestLimitMin = 10
 function traitsOf(
   cloud: string,
   given: SkyCloudConfig,
-  { loadLimitMs, drainLimitMs }: Pick<SkyOptions, 'loadLimitMs' | 'drainLimitMs'>,
+  { loadLimitMs, drainLimitMs, recipes }: Pick<SkyOptions, 'loadLimitMs' | 'drainLimitMs' | 'recipes'>,
 ): CloudTraits {
   const requestLimitMin = given.requestLimitMin ?? requestLimitsMin[cloud] ?? usualRequestLimitMin
   return {
@@ -92,7 +95,7 @@ function traitsOf(
     askLimitMs: 40_000,
     requestLimitMs: requestLimitMin * 60_000,
     bootLimitMs: given.bootLimitMin * 60_000,
-    loadLimitMs,
+    loadLimitMs: loadLimitMs + installLimitMs(recipes, cloud),
     drainLimitMs,
     lookMs: 30_000,
     lookFastMs: 1_500,

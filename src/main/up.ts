@@ -7,6 +7,7 @@ import { LocalCloud } from '../clouds/local/local.ts'
 import { ensureFirstAdmin } from '../commands/operators.ts'
 import { Continuity } from '../control/continuity.ts'
 import { startLoops } from '../control/loops.ts'
+import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { defaultSettings } from '../core/settings.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { version } from '../core/version.ts'
@@ -81,7 +82,7 @@ export async function up(options: UpOptions): Promise<Up> {
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
-  const where = { ...addresses, install, dataDir, controlUrl: api.url, fingerprint: tls.control.fingerprint }
+  const where = { ...addresses, install, dataDir, controlUrl: api.url, ...tls.control, recipes: deps.settings.recipes }
   const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
   const loops = await startLoops(
     store,
@@ -137,7 +138,7 @@ function keepForCli(dataDir: string, url: string): void {
 function localCloud(
   config: Config,
   agent: BuiltAgent,
-  where: { install: string; dataDir: string; controlUrl: string },
+  where: { install: string; dataDir: string; controlUrl: string; recipes: Recipes },
 ): LocalCloud {
   // A machine of this host is nobody else's to look at: where hosts share a database, the cloud carries the host's name.
   const name = process.env.DATABASE_URL ? `local-${hostname().toLowerCase()}` : 'local'
@@ -153,7 +154,7 @@ function localCloud(
     pricePerHourMicroUsd: priceOf(config),
     maxMachines: config.local.maxMachines,
     env: config.local.env,
-    loadLimitMs: config.local.loadLimitS * 1_000,
+    loadLimitMs: config.local.loadLimitS * 1_000 + installLimitMs(where.recipes, 'local'),
     drainLimitMs: config.local.drainLimitS * 1_000,
     endGraceMs: defaultSettings.engineStopGraceMs + 10_000,
   })
@@ -196,7 +197,9 @@ interface CloudsUp {
   close(): void
 }
 
-type Where = Pick<SkyOptions, 'install' | 'controlUrl' | 'fingerprint' | keyof PublicAddresses> & { dataDir: string }
+type Where = Pick<SkyOptions, 'install' | 'controlUrl' | 'fingerprint' | 'recipes' | keyof PublicAddresses> & {
+  dataDir: string
+}
 
 function cloudsOf(config: Config, agent: BuiltAgent, where: Where): CloudsUp {
   const sky = cloudsOfSkyPilot(config, agent, where)

@@ -2,7 +2,7 @@
 // Deliberately absent: database rows, and any decision about what a message means.
 import { z } from 'zod'
 import { unsaidAgentProtocol } from '../core/agent-protocol.ts'
-import { stageNames } from '../core/stage.ts'
+import { type Stage, stageNames } from '../core/stage.ts'
 
 const text = (max: number) => z.string().max(max)
 const count = z.number().int().min(0)
@@ -69,25 +69,30 @@ export const engineSpec = z.object({
 })
 export type EngineSpec = z.infer<typeof engineSpec>
 
-const listOf = <T extends z.ZodType>(entry: T, most: number) => z.array(entry).max(most).readonly()
 const stage = z.object({
   name: z.enum(stageNames),
   title: text(512),
   keeps: z.enum(['env', 'models']).nullable(),
   exists: text(4_096).nullable(),
-  ways: listOf(z.object({ program: text(4_096), commands: listOf(listOf(text(8_192), 256), 64) }), 16),
+  ways: z.array(z.object({ program: text(4_096), commands: z.array(z.array(text(8_192)).max(256)).max(64) })).max(16),
   files: z.record(text(4_096), text(65_536)),
   env: z.record(text(128), text(8_192)),
-  measures: listOf(text(4_096), 16),
-  secrets: listOf(text(128), 64),
+  measures: z.array(text(4_096)).max(16),
+  secrets: z.array(text(128)).max(64),
   needsMib: count,
   limitS: count,
   tries: count.max(20),
 })
 
 /** What is put on the machine before its engine starts: see `Stage`. `folder` null: a folder of the node's own. */
-export const installation = z.object({ folder: text(4_096).nullable(), stages: listOf(stage, 32) })
-export type Installation = z.infer<typeof installation>
+export interface Installation {
+  readonly folder: string | null
+  readonly stages: readonly Stage[]
+}
+const installation: z.ZodType<Installation> = z.object({
+  folder: text(4_096).nullable(),
+  stages: z.array(stage).max(32),
+})
 
 /** Where to dial. `fingerprint`: of the authority to pin there; null: the machine's own authorities. */
 const gateways = z.array(z.object({ id: text(64), url: text(512), fingerprint: sha256Hex.nullable().default(null) }))

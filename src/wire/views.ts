@@ -293,6 +293,19 @@ export const statusView = z.object({
 })
 export type StatusView = z.infer<typeof statusView>
 
+const setupView = z.object({
+  way: z.enum(['recipe', 'image']),
+  name: text(512),
+  ms: count,
+  /** From past launches on this cloud; else it is a guess. */
+  measured: z.boolean(),
+  costMicroUsd: microUsd,
+})
+export type SetupView = z.infer<typeof setupView>
+
+/** How the engine gets onto the machine, and what the other way would cost; null: it is there, or there is none. */
+const setupsView = z.object({ does: setupView.nullable(), instead: setupView.nullable() })
+
 /** What a launch would do and cost, before money is spent. */
 export const planView = z.object({
   model: text(256),
@@ -300,7 +313,7 @@ export const planView = z.object({
   argv: z.array(text(4_096)),
   deployment: text(64),
   /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
-  offers: z.array(rankedOfferView.extend({ fit: fitView.nullable() })),
+  offers: z.array(rankedOfferView.extend({ fit: fitView.nullable(), setups: setupsView })),
   pricePerHourMicroUsd: microUsd,
   pricePerMonthMicroUsd: microUsd,
   timeLimitS: count,

@@ -117,6 +117,8 @@ export class LocalCloud implements Cloud {
       FLIGHTDECK_NODE_DIR: dir,
       FLIGHTDECK_AGENT: agentFile,
       FLIGHTDECK_NODE_BIN: nodeBin,
+      // What one machine of this host has installed serves the next one.
+      FLIGHTDECK_RECIPE_DIR: join(this.#options.folder, 'recipes'),
       ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
     })
   }
