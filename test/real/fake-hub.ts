@@ -17,12 +17,12 @@ export interface FakeHub {
  * The few routes of a model hub that its Python library needs, on loopback: `lab/tiny` for everybody, `lab/gated` for
  * the token `hf_good`. The words of its refusals are those of the real one, as its documentation has them.
  */
-export async function fakeHub(folder: string): Promise<FakeHub> {
+export async function fakeHub(folderOf: () => string): Promise<FakeHub> {
   const asked: string[] = []
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://host').pathname
     asked.push(`${request.method} ${path}`)
-    answer(folder, path, request, response)
+    answer(folderOf(), path, request, response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
