@@ -29,7 +29,10 @@ const tasks = {
   check: { run: () => checks().then((failed) => Math.min(failed, 1)) },
   test: { build: always, run: (args) => suite('unit', args, checks) },
   // The Slurm rig has its own command until the whole of it was seen to pass several times in a row.
-  'test:real': { build: always, run: (args) => suite('real', ['test/real/vllm.test.ts', ...args]) },
+  'test:real': {
+    build: always,
+    run: (args) => suite('real', ['test/real/vllm.test.ts', 'test/real/install.test.ts', ...args]),
+  },
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
   'bench:launch': { build: always, run: (args) => runNode(['bench/launch.ts', ...args]) },

@@ -71,7 +71,8 @@ test('an agent that dies in the middle has a successor that makes it good, with 
 })
 
 test('two nodes that share a folder install once: the second waits, and serves from what the first has made', async () => {
-  await world([scripted('python', 'true'), scripted('engine', held())])
+  const model = scripted('model', `${onlyOne(folder)}; sleep 0.5`)
+  await world([scripted('python', 'true'), scripted('engine', held()), model])
   const [first, second] = [machineIn(folder), machineIn(folder)]
   first.startLoop()
   await until('the first installs', () => installers(first).length)

@@ -71,11 +71,17 @@ export class Marks {
     rmSync(this.#places.env, { recursive: true, force: true, maxRetries: 3 })
   }
 
+  /** Of what is not part of the environment, so that two nodes do not fetch it side by side. */
+  lockOf(stage: Stage): string {
+    mkdirSync(join(this.#home('models'), marksFolder), { recursive: true })
+    return this.#path(stage, 'lock')
+  }
+
   #home(keeps: 'env' | 'models'): string {
     return keeps === 'env' ? this.#places.env : this.#places.models
   }
 
-  #path(stage: Stage, what: 'begun' | 'done'): string {
+  #path(stage: Stage, what: 'begun' | 'done' | 'lock'): string {
     const home = this.#home(stage.keeps === 'models' ? 'models' : 'env')
     return join(home, marksFolder, `${stage.name}-${digest(essence(stage))}.${what}`)
   }

@@ -47,6 +47,7 @@ class Installer {
   readonly #deps: InstallDeps
   readonly #stop: AbortSignal
   readonly #marks: Marks
+  /** Of what leaves no mark because it is looked at each time. */
   readonly #lookedAt = new Set<Stage>()
   readonly #roomSeen = new WeakSet<Meter>()
 
@@ -59,10 +60,14 @@ class Installer {
   async run(): Promise<JsonFailure | null> {
     const { stages } = this.#deps.install
     const ofEnv = stages.filter(({ keeps }) => keeps === 'env')
-    const others = stages.filter(({ keeps }) => keeps !== 'env')
     try {
       mkdirSync(this.#deps.places.folder, { recursive: true, mode: 0o755 })
-      return (await this.#environment(ofEnv)) ?? (await this.#each(others, null))
+      let failure = await this.#alone(ofEnv, `${this.#deps.places.env}.lock`)
+      for (const stage of stages.filter(({ keeps }) => keeps !== 'env')) {
+        if (failure || this.#stop.aborted) break
+        failure = await (stage.keeps ? this.#alone([stage], this.#marks.lockOf(stage)) : this.#each([stage], null))
+      }
+      return failure
     } catch (error) {
       // The folder itself may be where we must not write, or on a disk that is full.
       const stage = this.#missing(stages) ?? stages[0]
@@ -71,12 +76,12 @@ class Installer {
     }
   }
 
-  /** Other nodes of this host may use the same environment: whoever holds the lock makes it, the others wait for it. */
-  async #environment(stages: readonly Stage[]): Promise<JsonFailure | null> {
+  /** Other nodes of this host may need the same: whoever holds the lock makes it, the others wait for it. */
+  async #alone(stages: readonly Stage[], lockPath: string): Promise<JsonFailure | null> {
     const [first] = stages.filter((stage) => !this.#isDone(stage))
     if (!first) return null
     const { places, timing, log } = this.#deps
-    const lock = new FolderLock(`${places.env}.lock`)
+    const lock = new FolderLock(lockPath)
     try {
       const limitMs = 1_000 * stages.reduce((sum, { limitS }) => sum + limitS, 0)
       const taken = await lock.take({ pollMs: timing.installPollMs, limitMs }, this.#stop, () => {
@@ -86,18 +91,20 @@ class Installer {
       if (taken === 'stopped') return null
       if (taken === 'late')
         return failureRecord('install_timeout', `Another node was still installing into ${places.folder}.`)
-      return (await this.#roomForAll(stages)) ?? (await this.#each(stages, lock.file))
+      return (await this.#noRoomFor(stages)) ?? (await this.#each(stages, lock.file))
     } finally {
       lock.close()
     }
   }
 
-  async #roomForAll(stages: readonly Stage[]): Promise<JsonFailure | null> {
-    const [first] = stages
+  async #noRoomFor(stages: readonly Stage[]): Promise<JsonFailure | null> {
+    const missing = stages.filter((stage) => !this.#isDone(stage))
     // What lies in a cache of packages already is linked from there, and takes no room again.
-    if (!first || existsSync(this.#environmentOf(first)['UV_CACHE_DIR'] ?? '')) return null
-    const needs = stages.filter((stage) => !this.#isDone(stage)).reduce((sum, { needsMib }) => sum + needsMib, 0)
-    const title = stages.map((stage) => stage.title).join(', ')
+    const cached = ({ keeps }: Stage, env: Record<string, string>) =>
+      keeps === 'env' && existsSync(env['UV_CACHE_DIR'] ?? '')
+    if (missing.some((stage) => cached(stage, this.#environmentOf(stage)))) return null
+    const needs = missing.reduce((sum, { needsMib }) => sum + needsMib, 0)
+    const title = missing.map((stage) => stage.title).join(', ')
     return whyNoRoom({ title }, needs, await freeMibAt(this.#deps.places.folder))
   }
 
@@ -173,7 +180,7 @@ class Installer {
     const after = await bytesBelow(measures)
     const total = meter.total((after ?? before) - before, performance.now())
     this.#marks.done(stage)
-    this.#lookedAt.add(stage)
+    if (stage.keeps === null) this.#lookedAt.add(stage)
     this.#phase(stage, total)
     log.say(`Done: ${stage.title}, ${sizeWords(total.size)}.`)
     return null

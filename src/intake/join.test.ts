@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { builtInRecipe } from '../core/recipe.ts'
 import { putSecretRow, secretLabel } from '../store/secrets.ts'
 import { addNode, gpuOffer, setNodeState, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
+import { joinReply } from '../wire/agent.ts'
 import { makeJoins } from './join.ts'
 import { gpu, joinRequest } from './messages-for-tests.ts'
 
@@ -55,6 +57,28 @@ test('a join is exchanged for a credential, the engine to start, and the secrets
     failure: null,
   })
   expect(await kinds()).toContain('node.joined')
+})
+
+test('where its cloud has a recipe for the engine, the join tells what is to be installed; else it tells nothing', async () => {
+  const [stage] = builtInRecipe('vllm').stages
+  const stages = stage ? [stage] : []
+  const recipe = {
+    name: 'mine',
+    engine: 'sim' as const,
+    command: ['{env}/sim'],
+    env: {},
+    folder: '/scratch',
+    stages,
+    fetchesModels: false,
+  }
+  const first = await addNode(world)
+  expect((await join(first.joinToken)).install).toBe(null)
+  const deps = { ...world.deps, settings: { ...world.deps.settings, recipes: { local: { sim: recipe } } } }
+  const second = await addNode(world)
+  const reply = await makeJoins(deps).join(second.joinToken, joinRequest(), '10.9.9.9')
+  expect(reply.install).toEqual({ folder: '/scratch', stages })
+  expect(reply.engine.argv[0]).toBe('{env}/sim')
+  expect(joinReply.parse(reply).install).toEqual(reply.install)
 })
 
 test('a machine is paid for from its join on, if the cloud had not shown it before', async () => {
