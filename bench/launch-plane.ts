@@ -4,6 +4,7 @@ import type { AskAnswer, Cloud, MachineAsk } from '../src/clouds/cloud.ts'
 import { ensureFirstAdmin } from '../src/commands/operators.ts'
 import { Continuity } from '../src/control/continuity.ts'
 import { startLoops } from '../src/control/loops.ts'
+import { agentProtocol } from '../src/core/agent-protocol.ts'
 import { tokenPrefixes } from '../src/core/tokens.ts'
 import { randomToken, sha256 } from '../src/lib/chance.ts'
 import { systemClock } from '../src/lib/clock.ts'
@@ -106,6 +107,7 @@ function skyCloud(url: string, install: string): Cloud {
     sha256: '0'.repeat(64),
     bytes: 1,
     platform: 'node' as const,
+    tested: true,
   }))
   const { clouds } = skyClouds({
     config: skypilotConfig.parse({ url, clouds: { slurm: { onThisHost: true } } }),
@@ -115,7 +117,7 @@ function skyCloud(url: string, install: string): Cloud {
     publicUrl: undefined,
     publicGatewayUrl: undefined,
     token: undefined,
-    agent: { version: '0', artefacts },
+    agent: { version: '0', protocol: agentProtocol, artefacts },
     recipes: {},
     loadLimitMs: 600_000,
     drainLimitMs: 60_000,

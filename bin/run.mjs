@@ -25,6 +25,7 @@ const tasks = {
   },
   demo: { build: always, run: (args) => runNode(['src/main/demo.ts', ...args]) },
   build: { run: (args) => runNode(['src/main/build.ts', ...args]) },
+  'build:agent': { run: (args) => runNode(['src/main/build.ts', '--executables', ...args]) },
   docs: { run: (args) => runNode(['src/main/docs.ts', ...args]) },
   check: { run: () => checks().then((failed) => Math.min(failed, 1)) },
   test: { build: always, run: (args) => suite('unit', args, checks) },

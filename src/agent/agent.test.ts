@@ -120,6 +120,23 @@ describe('the agent dies', () => {
     assert.equal((await control.send('POST', '/v1/chat/completions', ask)).statusCode, 200)
   })
 
+  test('when its loop is killed with it, the next job adopts the engine, which holds no lock of the machine', async () => {
+    await world()
+    const first = machine.startLoop()
+    await until('the engine answered', () => control.answered())
+    const [engine] = machine.engines()
+    const agent = await until('the agent', () => machine.agentPid())
+    first.kill('SIGKILL')
+    process.kill(agent, 'SIGKILL')
+    await until('both are dead', () => hasEnded(first) && machine.agentPid() === null)
+    const heard = control.heartbeats.length
+    machine.startLoop()
+    await until('the next agent serves', () =>
+      control.heartbeats.slice(heard).some((b) => b.engine.state === 'serving'),
+    )
+    assert.deepEqual(machine.engines(), [engine])
+  })
+
   test('no line of the log is lost or told twice over a restart', async () => {
     await world(simEngine({ startupMs: 0, accessLog: true }))
     machine.startLoop()

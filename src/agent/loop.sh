@@ -3,7 +3,9 @@
 # nor what an engine has started in a session of its own. Works when the agent is dead or hangs at that moment.
 set -u
 
-: "${FLIGHTDECK_MACHINE:?}" "${FLIGHTDECK_NODE_DIR:?}" "${FLIGHTDECK_NODE_BIN:?}" "${FLIGHTDECK_AGENT:?}"
+: "${FLIGHTDECK_MACHINE:?}" "${FLIGHTDECK_NODE_DIR:?}" "${FLIGHTDECK_AGENT:?}"
+# Empty where the agent is an executable that brings its own Node.
+: "${FLIGHTDECK_NODE_BIN=}"
 dir=$FLIGHTDECK_NODE_DIR
 mark=FLIGHTDECK_MACHINE=$FLIGHTDECK_MACHINE
 ended_for_good=86
@@ -123,11 +125,41 @@ told_to_end() {
   exit 0
 }
 
+# Whether the process that a file names by number and start still lives.
+holder_lives() {
+  [ -r "$1" ] && read -r holder since <"$1" && look_at "$holder" && [ "$started" = "$since" ] && [ "$state" != Z ]
+}
+
+# One loop and one agent for each machine: the agent inherits the lock, and no child of the agent does, so it is free the
+# moment that both are gone. A second job of the same machine finds it taken.
+take_lock() {
+  exec 9>"$dir/lock"
+  if command -v flock >/dev/null; then
+    flock -n 9
+    return
+  fi
+  # Without flock(1) it is a link, made whole or not at all, to a note of who holds it.
+  look_at $$
+  echo "$$ $started" >"$dir/lock.$$"
+  tries=0
+  until ln "$dir/lock.$$" "$dir/lock.held" 2>/dev/null; do
+    tries=$((tries + 1))
+    if holder_lives "$dir/lock.held" || holder_lives "$dir/agent.pid" || [ "$tries" -gt 20 ]; then
+      [ -e "$dir/lock.held" ] || say "$dir takes no links, so it cannot be locked"
+      rm -f "$dir/lock.$$"
+      return 1
+    fi
+    # A dead holder's. Whoever moves a lock aside that was taken just then puts it back.
+    mv "$dir/lock.held" "$dir/lock.old.$$" 2>/dev/null || continue
+    if holder_lives "$dir/lock.old.$$"; then ln "$dir/lock.old.$$" "$dir/lock.held" 2>/dev/null; fi
+    rm -f "$dir/lock.old.$$"
+  done
+  rm -f "$dir/lock.$$"
+}
+
 mkdir -p "$dir" && chmod 700 "$dir" || exit 1
-# One loop for each machine. Its children do not inherit the lock, so it is free the moment this process is gone.
-exec 9>"$dir/lock"
-if ! flock -n 9; then
-  say "another loop keeps $FLIGHTDECK_MACHINE; nothing to do"
+if ! take_lock; then
+  say "another loop or agent keeps $FLIGHTDECK_MACHINE; nothing to do"
   exit 0
 fi
 trap told_to_end TERM INT HUP
@@ -135,8 +167,9 @@ trap told_to_end TERM INT HUP
 wait_s=1
 while :; do
   began=$(date +%s)
-  "$FLIGHTDECK_NODE_BIN" "$FLIGHTDECK_AGENT" run >>"$dir/agent.log" 2>&1 9>&- &
+  ${FLIGHTDECK_NODE_BIN:+"$FLIGHTDECK_NODE_BIN"} "$FLIGHTDECK_AGENT" run >>"$dir/agent.log" 2>&1 &
   agent=$!
+  if look_at "$agent"; then echo "$agent $started" >"$dir/agent.pid"; fi
   wait "$agent"
   code=$?
   agent=

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, test } from 'vitest'
+import { afterEach, describe, test } from 'vitest'
+import { barePath, loopTools } from '../../test/bare-path.ts'
 import { readStat } from './proc.ts'
 import { commandOf, FakeControl, hasEnded, Machine, simEngine, until } from './world-for-tests.ts'
 
-// Here the agent is a few lines of shell that record an engine the way the real one does.
+// Here the agent is a few lines of shell that record an engine the way the real one does, and hand the lock on to nobody.
 let machine: Machine
 
 /** Starts `engine` in a session of its own, writes engine.pid, and then does `after`. */
@@ -13,7 +14,7 @@ const agentScript = (engine: string, after: string, grace: number) => `
 cd "$FLIGHTDECK_NODE_DIR"
 echo run >> starts
 if [ ! -e engine.pid ]; then
-  FLIGHTDECK_ENGINE=1 setsid ${engine} &
+  FLIGHTDECK_ENGINE=1 setsid ${engine} 9>&- &
   pid=$!
   set -- $(cut -d')' -f2 /proc/$pid/stat)
   echo "$pid \${20} ${grace}" > engine.pid.new && mv engine.pid.new engine.pid
@@ -96,6 +97,53 @@ test('a second loop under the same name ends at once and harms nothing', async (
   assert.equal(second.exitCode, 0)
   assert.equal(machine.read('starts'), 'run\n')
   assert.deepEqual(machine.engines().map(String), [engine])
+})
+
+/** What the loop needs, and the script that plays the agent. */
+const tools = [...loopTools, 'cat', 'cut', 'setsid', 'wc']
+const waits = 'exec sleep 300'
+const starts = () => machine.tryRead('starts')?.trim().split('\n').length ?? 0
+
+describe.each([
+  { how: 'with flock(1)', without: [] },
+  { how: 'without flock(1)', without: ['flock'] },
+])('the lock, $how', ({ without }) => {
+  const machineHere = () => {
+    machineWith(agentScript('sleep 300', waits, 1))
+    machine.set(
+      'PATH',
+      barePath(
+        machine.dir,
+        tools.filter((tool) => !without.includes(tool)),
+      ),
+    )
+  }
+
+  test('of many jobs of one machine that start at once one starts an agent, and the others end with nothing done', async () => {
+    machineHere()
+    const loops = Array.from({ length: 8 }, () => machine.startLoop())
+    await until('all but one have ended', () => loops.filter(hasEnded).length === loops.length - 1)
+    await recorded()
+    assert.equal(starts(), 1)
+    for (const loop of loops.filter(hasEnded)) assert.equal(loop.exitCode, 0)
+  })
+
+  test('a second job does nothing while an agent lives whose loop was killed, and takes over once it is dead', async () => {
+    machineHere()
+    const first = machine.startLoop()
+    await recorded()
+    const agent = Number((await until('the agent is known', () => machine.tryRead('agent.pid'))).split(' ')[0])
+    first.kill('SIGKILL')
+    await until('the loop is dead', () => hasEnded(first))
+    const second = machine.startLoop()
+    await until('the second has ended', () => hasEnded(second))
+    assert.equal(second.exitCode, 0)
+    assert.equal(starts(), 1)
+    process.kill(agent, 'SIGKILL')
+    await until('the agent is dead', () => readStat(agent) === null)
+    machine.startLoop()
+    await until('a second agent', () => starts() === 2)
+  })
 })
 
 test('a number that belongs to another process by now is not signalled', async () => {

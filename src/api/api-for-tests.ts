@@ -18,11 +18,20 @@ import { openAttempt } from '../store/nodes.ts'
 import { saveOffers } from '../store/offers.ts'
 import { enterPhase } from '../store/phases.ts'
 import { testStore } from '../store/test-database.ts'
+import type { ArtefactIndex } from '../wire/artefacts.ts'
 import { type Client, makeClient } from '../wire/client.ts'
 import { launchRequest } from '../wire/routes.ts'
 import { type Api, type ApiOptions, startApi } from './server.ts'
 
 export const agentText = 'console.log("agent")\n'
+const agentFile = { file: 'agent.cjs', sha256: sha256(agentText), bytes: agentText.length, platform: 'node' as const }
+
+/** The agent that is built, and the one before it. */
+export const agentIndex = (version: string): ArtefactIndex => ({
+  version,
+  protocol: version === '0.1.0' ? 2 : 1,
+  artefacts: [{ ...agentFile, tested: true }],
+})
 
 export const offer: Offer = {
   id: 'local/here/none',
@@ -115,11 +124,13 @@ const pick = ({ settings: given }: Partial<ApiOptions>) => (given ? { settings: 
 
 function makeAgentDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'fd-api-'))
-  mkdirSync(join(dir, '0.1.0'))
-  writeFileSync(join(dir, '0.1.0', 'agent.cjs'), agentText)
-  writeFileSync(join(dir, '0.1.0', 'unlisted.txt'), 'not for download')
-  const artefact = { file: 'agent.cjs', sha256: sha256(agentText), bytes: agentText.length, platform: 'node' }
-  writeFileSync(join(dir, 'index.json'), JSON.stringify({ version: '0.1.0', artefacts: [artefact] }))
+  for (const version of ['0.0.9', '0.1.0']) {
+    mkdirSync(join(dir, version))
+    writeFileSync(join(dir, version, 'agent.cjs'), agentText)
+    writeFileSync(join(dir, version, 'unlisted.txt'), 'not for download')
+    writeFileSync(join(dir, version, 'index.json'), JSON.stringify(agentIndex(version)))
+  }
+  writeFileSync(join(dir, 'index.json'), JSON.stringify(agentIndex('0.1.0')))
   return dir
 }
 

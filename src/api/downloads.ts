@@ -1,19 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../core/failure.ts'
-
-interface Artefact {
-  readonly file: string
-  readonly sha256: string
-  readonly bytes: number
-}
-
-interface Index {
-  readonly version: string
-  readonly artefacts: readonly Artefact[]
-}
+import type { Artefact, ArtefactIndex } from '../wire/artefacts.ts'
 
 /** What a machine downloads before it can say who it is; nothing in it is secret. */
 export const downloadRoutes = {
@@ -21,40 +11,54 @@ export const downloadRoutes = {
   file: { method: 'GET', path: '/downloads/agent/:version/:file', access: 'anyone' },
 } as const
 
-/** Serves the built agent. Only files that the index names are there, so a path from outside is never opened. */
+const indexFile = 'index.json'
+const isVersion = (text: string): boolean => /^\d+\.\d+\.\d+[\w.+-]*$/.test(text)
+
+/**
+ * Serves the built agent, and the versions before it that still lie there: machines that were launched by the one before
+ * ask for theirs. Only files that an index names are served, so a path from outside is never opened.
+ */
 export function makeDownloads(agentDir: string) {
-  async function index(): Promise<Index> {
-    const text = await readFile(join(agentDir, 'index.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  async function indexIn(folder: string): Promise<ArtefactIndex | null> {
+    const text = await readFile(join(folder, indexFile), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw new Error('the index of the agent cannot be read', { cause: error })
-      throw new Failure('not_found', 'No agent was built here.', { remedy: 'Run `npm run build` on the server.' })
+      return null
     })
-    return JSON.parse(text) as Index
+    return text === null ? null : (JSON.parse(text) as ArtefactIndex)
   }
 
-  async function listed(version: string, file: string): Promise<Artefact> {
-    const { version: current, artefacts } = await index()
-    const found = version === current ? artefacts.find((artefact) => artefact.file === file) : undefined
-    if (!found) throw new Failure('not_found', 'There is no such file of the agent.')
-    return found
+  async function versionsBeside(current: string): Promise<string[]> {
+    const found = (await readdir(agentDir)).filter((name) => isVersion(name) && name !== current)
+    const indexes = await Promise.all(found.map((version) => indexIn(join(agentDir, version))))
+    return found.filter((_, i) => indexes[i] !== null)
   }
 
   return {
     async sendIndex(_request: FastifyRequest, reply: FastifyReply) {
-      const { version, artefacts } = await index()
-      const shown = artefacts.map(({ file, sha256, bytes }) => ({ file, sha256, bytes }))
-      return reply.header('cache-control', 'no-cache').send({ version, artefacts: shown })
+      const index = await indexIn(agentDir)
+      if (!index)
+        throw new Failure('not_found', 'No agent was built here.', { remedy: 'Run `npm run build` on the server.' })
+      return reply.header('cache-control', 'no-cache').send({ ...index, others: await versionsBeside(index.version) })
     },
 
     async sendFile(request: FastifyRequest, reply: FastifyReply) {
       const { version, file } = request.params as { version: string; file: string }
-      const artefact = await listed(version, file)
-      const etag = `"${artefact.sha256}"`
-      reply.header('etag', etag).header('x-sha256', artefact.sha256).header('cache-control', 'no-cache')
-      if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-      const path = join(agentDir, version, artefact.file)
-      const { size } = await stat(path)
-      reply.header('content-length', size).type('application/octet-stream')
-      return reply.send(createReadStream(path))
+      const folder = join(agentDir, version)
+      const index = isVersion(version) ? await indexIn(folder) : null
+      reply.header('cache-control', 'no-cache')
+      if (index && file === indexFile) return reply.send(index)
+      const artefact = index?.artefacts.find((one) => one.file === file)
+      if (!artefact) throw new Failure('not_found', 'There is no such file of the agent.')
+      return send(join(folder, artefact.file), artefact, request, reply)
     },
   }
+}
+
+async function send(path: string, { sha256 }: Artefact, request: FastifyRequest, reply: FastifyReply) {
+  const etag = `"${sha256}"`
+  reply.header('etag', etag).header('x-sha256', sha256)
+  if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+  const { size } = await stat(path)
+  reply.header('content-length', size).type('application/octet-stream')
+  return reply.send(createReadStream(path))
 }

@@ -85,7 +85,14 @@ test('an agent that is too old is refused at its join, and its launch says why a
   const { nodeId, token } = await bootingNode()
   const { status, reply } = await say(agentPaths.join, token, ancient)
   expect(status).toBe(426)
-  expect(reply).toMatchObject({ error: { code: 'agent_too_old', remedy: expect.stringContaining('flightdeck drain') } })
+  const understood = `understands ${oldestAgentProtocol} to ${agentProtocol}`
+  expect(reply).toMatchObject({
+    error: {
+      cause: expect.stringContaining(understood),
+      code: 'agent_too_old',
+      remedy: expect.stringContaining('flightdeck drain'),
+    },
+  })
   const node = await at.client.showNode({ params: { id: nodeId } })
   expect(node.failure).toMatchObject({ code: 'agent_too_old', cause: expect.stringContaining('0.0.1') })
   expect(node.firstSeenAt).not.toBeNull()

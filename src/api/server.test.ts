@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { sha256 } from '../lib/chance.ts'
 import { makeLog } from '../lib/log.ts'
 import { livePath } from '../wire/live.ts'
-import { agentText, startTestApi, type TestApi } from './api-for-tests.ts'
+import { agentIndex, agentText, startTestApi, type TestApi } from './api-for-tests.ts'
 import { startApi } from './server.ts'
 
 let at: TestApi
@@ -128,11 +128,8 @@ test('answers forbid framing, sniffing, caching and foreign scripts', async () =
 })
 
 test('the agent is downloaded by its index, with its hash; nothing else of the folder is', async () => {
-  const index = (await (await call('/downloads/agent/index.json', {}, null)).json()) as { version: string }
-  expect(index).toEqual({
-    version: '0.1.0',
-    artefacts: [{ file: 'agent.cjs', sha256: sha256(agentText), bytes: agentText.length }],
-  })
+  const index = (await call('/downloads/agent/index.json', {}, null)).json()
+  expect(await index).toEqual({ ...agentIndex('0.1.0'), others: ['0.0.9'] })
   const file = await call('/downloads/agent/0.1.0/agent.cjs', {}, null)
   expect(await file.text()).toBe(agentText)
   const etag = file.headers.get('etag') ?? ''
@@ -142,6 +139,11 @@ test('the agent is downloaded by its index, with its hash; nothing else of the f
   for (const path of ['0.1.0/unlisted.txt', '0.1.0/..%2Findex.json', '..%2F..%2Fetc/passwd', '0.2.0/agent.cjs']) {
     expect([path, (await call(`/downloads/agent/${path}`, {}, null)).status]).toEqual([path, 404])
   }
+})
+
+test('the agent of the version before is served as long as it lies there, for machines whose task names it', async () => {
+  expect(await (await call('/downloads/agent/0.0.9/index.json', {}, null)).json()).toEqual(agentIndex('0.0.9'))
+  expect(await (await call('/downloads/agent/0.0.9/agent.cjs', {}, null)).text()).toBe(agentText)
 })
 
 test('a long list comes in pages that miss nothing and repeat nothing', async () => {

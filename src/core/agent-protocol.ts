@@ -1,6 +1,5 @@
 // State machines as data: what a state means for the bill, and which fact leads where.
 // Deliberately absent: effects, time and any knowledge of where the facts come from.
-import { Failure } from './failure.ts'
 import { isOlderVersion, version } from './version.ts'
 
 /** What agent and control plane say to each other. A change that the other side of before cannot read takes the next number. */
@@ -32,13 +31,4 @@ export function agentStanding({ agentVersion, protocol }: AgentAge): AgentStandi
   if (protocol < agentProtocol || isOlderVersion(agentVersion, version)) return 'behind'
   // A control plane that was set back to an earlier version: what the agent says beyond that is passed over.
   return protocol > agentProtocol || isOlderVersion(version, agentVersion) ? 'ahead' : 'current'
-}
-
-/** Why an agent is not heard; null: it is. */
-export function whyTooOld(age: AgentAge): Failure | null {
-  if (agentStanding(age) !== 'too_old') return null
-  const { agentVersion, protocol } = age
-  const understood = `${oldestAgentProtocol} to ${agentProtocol}`
-  const cause = `The agent ${agentVersion} speaks protocol ${protocol}; this control plane (${version}) understands ${understood}.`
-  return new Failure('agent_too_old', cause)
 }

@@ -1,5 +1,6 @@
-import { whyTooOld } from '../core/agent-protocol.ts'
+import { type AgentAge, agentProtocol, agentStanding, oldestAgentProtocol } from '../core/agent-protocol.ts'
 import { Failure } from '../core/failure.ts'
+import { version } from '../core/version.ts'
 import { sameDigest, sha256 } from '../lib/chance.ts'
 import { nudge } from '../store/claims.ts'
 import { knownNodes } from '../store/heard.ts'
@@ -49,4 +50,12 @@ async function failJoining(deps: IntakeDeps, nodeId: string, token: string, fail
   })
   // Losing a nudge costs time only.
   if (failed) await nudge(deps.store.db, 'node', [nodeId], now).catch(() => undefined)
+}
+
+/** Why an agent is not heard; null: it is. */
+function whyTooOld(age: AgentAge): Failure | null {
+  if (agentStanding(age) !== 'too_old') return null
+  const understood = `${oldestAgentProtocol} to ${agentProtocol}`
+  const cause = `The agent ${age.agentVersion} speaks protocol ${age.protocol}; this control plane (${version}) understands ${understood}.`
+  return new Failure('agent_too_old', cause)
 }

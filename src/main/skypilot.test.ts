@@ -11,7 +11,7 @@ describe('the configuration', () => {
     const skypilot = { url: 'http://127.0.0.1:46580', clouds: { aws: {}, lambda: { requestLimitMin: 5 }, slurm: {} } }
     const config = configFile.parse({ skypilot }).skypilot
     assert.ok(config)
-    const agent = { version: '1', artefacts: ['agent.cjs', 'loop.sh'].map((file) => artefact(file)) }
+    const agent = { version: '1', protocol: 1, artefacts: ['agent.cjs', 'loop.sh'].map((file) => artefact(file)) }
     const terms = {
       ...here,
       ...open,
@@ -44,4 +44,4 @@ describe('the configuration', () => {
   })
 })
 
-const artefact = (file: string) => ({ file, sha256: '0'.repeat(64), bytes: 1, platform: 'node' as const })
+const artefact = (file: string) => ({ file, sha256: '0'.repeat(64), bytes: 1, platform: 'node' as const, tested: true })

@@ -7,7 +7,7 @@ import type { CloudTraits } from '../core/decide-node.ts'
 import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { ArtefactIndex } from './build.ts'
+import type { ArtefactIndex } from '../wire/artefacts.ts'
 import { nodesReachUsAt, type PublicAddresses } from './public-address.ts'
 import type { SkyCloudConfig, SkypilotConfig } from './skypilot-config.ts'
 

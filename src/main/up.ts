@@ -20,7 +20,8 @@ import { chooseDatabase } from '../store/choose.ts'
 import { type Connection, openStore, type Store } from '../store/database.ts'
 import { startEmbedded } from '../store/embedded.ts'
 import { ensureInstall } from '../store/install.ts'
-import { type ArtefactIndex, buildAgent } from './build.ts'
+import type { ArtefactIndex } from '../wire/artefacts.ts'
+import { buildAgent } from './build.ts'
 import {
   type Config,
   dataDirOf,
