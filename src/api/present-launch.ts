@@ -74,7 +74,7 @@ function openPhase({ phase, phaseStartedAt, phaseEndedAt, phasePercent }: Launch
 export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRow[], scene: LaunchScene): LaunchDetail {
   return {
     ...presentLaunch(row, scene),
-    wish: { ...row.wish, clouds: [...row.wish.clouds], regions: [...row.wish.regions] },
+    wish: presentWish(row.wish),
     engineArgs: row.engineArgs,
     offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
@@ -82,6 +82,13 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     steps: attempts.flatMap(stepsOf),
   }
 }
+
+const presentWish = ({ clouds, regions, gpus, ...rest }: LaunchRow['wish']): LaunchDetail['wish'] => ({
+  clouds: [...clouds],
+  regions: [...regions],
+  gpus: [...gpus],
+  ...rest,
+})
 
 function presentAttempt(row: AttemptRow, now: number): LaunchDetail['attempts'][number] {
   const { id, ordinal, offer, nodeId, nodeName, nodeState, outcome, failure } = row

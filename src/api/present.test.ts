@@ -39,7 +39,7 @@ function launchRow(over: Partial<LaunchRow>): LaunchRow {
     phaseStartedAt: null,
     phaseEndedAt: null,
     phasePercent: null,
-    wish: { clouds: [], regions: [], gpu: null, gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
+    wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
     offers: [{ ...offer, standing: null }],
     engineArgs: {},
     closedMicroUsd: 0,

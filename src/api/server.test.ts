@@ -59,13 +59,13 @@ test('one idempotency key gives one launch; with another body it is refused', as
 })
 
 test('every field that is wrong or unknown is named with what it must be', async () => {
-  const body = JSON.stringify({ model: 7, modle: 'x', wish: { gpus: 1 }, timeLimitS: 1 })
+  const body = JSON.stringify({ model: 7, modle: 'x', wish: { gpu: 'H100' }, timeLimitS: 1 })
   const reply = await call('/api/launches', { method: 'POST', body })
   expect(reply.status).toBe(400)
   const { code, details } = await problemOf(reply)
   expect(code).toBe('bad_request')
   const fields = (details as { fields: { field: string }[] }).fields.map(({ field }) => field)
-  expect(fields.sort()).toEqual(['body.model', 'body.modle', 'body.timeLimitS', 'body.wish.gpus'])
+  expect(fields.sort()).toEqual(['body.model', 'body.modle', 'body.timeLimitS', 'body.wish.gpu'])
 })
 
 test.each([

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Command, Option } from 'commander'
 import { isOver } from '../core/launch-table.ts'
 import { microUsdOf } from '../core/money.ts'
+import { spotRules } from '../core/offer.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { type Act, answer, type Context } from './context.ts'
@@ -18,7 +19,7 @@ type Wish = LaunchRequest['wish']
 interface WishOptions {
   readonly cloud?: string[]
   readonly region?: string[]
-  readonly gpu?: string
+  readonly gpu?: string[]
   readonly gpus?: number
   readonly spot?: Wish['spot']
   readonly maxPrice?: number
@@ -63,11 +64,11 @@ export function timeFor(flag: string): (text: string) => number {
 /** What a launch or a deployment may ask of its machines. */
 export function addWishOptions(command: Command): Command {
   return command
+    .option('--gpu <name>', 'only this kind of GPU (may be repeated; tried in this order)', gather)
     .option('--cloud <name>', 'only this cloud (may be repeated; tried in this order)', gather)
-    .option('--region <name>', 'only this region (may be repeated)', gather)
-    .option('--gpu <name>', 'only this kind of GPU')
+    .option('--region <name>', 'only this region (may be repeated; tried in this order)', gather)
     .option('--gpus <n>', 'this many GPUs', wholeFor('--gpus', 0))
-    .addOption(new Option('--spot <rule>', 'spot machines').choices(['allow', 'only', 'never']))
+    .addOption(new Option('--spot <rule>', 'spot machines; first: all of them before any on demand').choices(spotRules))
     .option('--max-price <usd>', 'dollars an hour at most', numberFor('--max-price', 0))
     .option('--arg <name=value>', 'argument of the engine (may be repeated)', gather)
 }
@@ -76,7 +77,7 @@ export function wishOf(options: WishOptions): Wish {
   return {
     clouds: options.cloud ?? [],
     regions: options.region ?? [],
-    gpu: options.gpu ?? null,
+    gpus: options.gpu ?? [],
     gpuCount: options.gpus ?? null,
     spot: options.spot ?? 'allow',
     maxPricePerHourMicroUsd: options.maxPrice === undefined ? null : microUsdOf(options.maxPrice),

@@ -60,7 +60,21 @@ test('a launch is followed until it serves, one line for each change, exit code 
   control.answer('POST /api/launches', queuedLaunch(1), 202)
   control.answer('GET /api/status', { gateways })
   control.scripts.push((tell) => [launch(), launch({ percent: 70 }), liveLaunch()].forEach(tell))
-  const { code, out } = await run(['launch', 'sim-small', '--arg', 'max-model-len=512', '--max-price', '3'])
+  const wish = [
+    '--gpu',
+    'H100',
+    '--gpu',
+    'L4',
+    '--cloud',
+    'aws',
+    '--cloud',
+    'gcp',
+    '--spot',
+    'first',
+    '--max-price',
+    '3',
+  ]
+  const { code, out } = await run(['launch', 'sim-small', '--arg', 'max-model-len=512', ...wish])
   expect(code).toBe(exitCodes.ok)
   expect(out.replace(/^ *\S+ {2}/gm, '')).toBe(
     `queued (0%)
@@ -79,7 +93,7 @@ OpenAI base URL: http://127.0.0.1:9/v1
   expect(asJson(sent?.body ?? '')).toMatchObject({
     model: 'sim-small',
     engineArgs: { 'max-model-len': 512 },
-    wish: { maxPricePerHourMicroUsd: 3_000_000 },
+    wish: { gpus: ['H100', 'L4'], clouds: ['aws', 'gcp'], spot: 'first', maxPricePerHourMicroUsd: 3_000_000 },
   })
 })
 

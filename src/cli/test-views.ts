@@ -83,7 +83,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   failure: null,
   costMicroUsd: 6_225,
   actions: ['cancel'],
-  wish: { clouds: [], regions: [], gpu: null, gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
+  wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
   engineArgs: {},
   offers: [offer],
   attempts: [attempt()],

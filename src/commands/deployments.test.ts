@@ -14,7 +14,7 @@ const request: DeploymentRequest = {
   name: 'chat',
   model: 'sim-small',
   engineArgs: { seed: 3 },
-  wish: { clouds: [], regions: [], gpu: null, gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
+  wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
   wanted: 2,
 }
 const db = () => world.deps.store.db

@@ -12,7 +12,7 @@ afterEach(() => world.drop())
 const anyWish: LaunchRequest['wish'] = {
   clouds: [],
   regions: [],
-  gpu: null,
+  gpus: [],
   gpuCount: null,
   spot: 'allow',
   maxPricePerHourMicroUsd: null,
@@ -57,7 +57,7 @@ test('what cannot run is refused with a remedy before anything is written', asyn
   )
   await expect(plan({ engineArgs: { host: '0.0.0.0' } })).rejects.toEqual(refusal('forbidden_argument'))
   await expect(plan({ engineArgs: { seed: 'x' } })).rejects.toEqual(refusal('malformed_argument'))
-  await expect(plan({ wish: { ...anyWish, gpu: 'H100' } })).rejects.toEqual(
+  await expect(plan({ wish: { ...anyWish, gpus: ['H100'] } })).rejects.toEqual(
     refusal('no_offer_fits', { cause: expect.stringContaining('GPU') }),
   )
   world.deps.settings = { ...testSettings, engines: {} }

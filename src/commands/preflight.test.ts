@@ -52,7 +52,7 @@ function know(...catalog: CatalogModel[]): void {
 const request = (gpu: string | null, engineArgs: EngineArguments = {}, deployment?: string) => ({
   model: 'eight',
   engineArgs,
-  wish: { ...anyWish, clouds: [], regions: [], gpu },
+  wish: { ...anyWish, clouds: [], regions: [], gpus: gpu === null ? [] : [gpu] },
   dryRun: false,
   ...(deployment && { deployment }),
 })

@@ -26,24 +26,50 @@ test('without a wish all offers fit, the cheapest first, ties by id', () => {
   assert.deepEqual(ids({}, [...offers].reverse()), ['c', 'b', 'd', 'a'])
 })
 
-test('the order of the wished clouds weighs more than the price', () => {
+test('the order of each wished list weighs more than the price', () => {
   assert.deepEqual(ids({ clouds: ['one', 'two'] }), ['c', 'd', 'a', 'b'])
   assert.deepEqual(ids({ clouds: ['two'] }), ['b'])
+  assert.deepEqual(ids({ regions: ['north', 'south'] }), ['b', 'd', 'a', 'c'])
+  assert.deepEqual(ids({ gpus: ['A100', 'H100'] }), ['d', 'c', 'b', 'a'])
+})
+
+test('a launch falls back over spot or on demand last, before it over GPUs, then clouds, and over regions first', () => {
+  const kinds = ['one', 'two'].flatMap((cloud) =>
+    ['north', 'south'].flatMap((region) =>
+      ['H100', 'A100'].flatMap((gpu) =>
+        [true, false].map((spot) => ({ ...base, cloud, region, gpu, spot, id: [spot, gpu, cloud, region].join(' ') })),
+      ),
+    ),
+  )
+  const lists = { gpus: ['H100', 'A100'], clouds: ['two', 'one'], regions: ['south', 'north'] }
+  const inOrder = [true, false].flatMap((spot) =>
+    lists.gpus.flatMap((gpu) =>
+      lists.clouds.flatMap((cloud) => lists.regions.map((region) => [spot, gpu, cloud, region].join(' '))),
+    ),
+  )
+  assert.deepEqual(ids({ ...lists, spot: 'first' }, kinds), inOrder)
+  const onDemandTwo = kinds.filter(({ cloud, spot }) => cloud === 'two' && !spot)
+  assert.deepEqual(
+    ids({ ...lists, spot: 'first' }, onDemandTwo),
+    inOrder.slice(8).filter((id) => id.includes('two')),
+  )
 })
 
 test('every wish leaves out what does not satisfy it', () => {
   assert.deepEqual(ids({ regions: ['south'] }), ['c'])
-  assert.deepEqual(ids({ gpu: 'A100' }), ['d'])
+  assert.deepEqual(ids({ gpus: ['A100'] }), ['d'])
   assert.deepEqual(ids({ gpuCount: 1 }), ['c', 'b', 'a'])
   assert.deepEqual(ids({ spot: 'only' }), ['c'])
   assert.deepEqual(ids({ spot: 'never' }), ['b', 'd', 'a'])
+  assert.deepEqual(ids({ spot: 'first' }), ['c', 'b', 'd', 'a'])
+  assert.deepEqual(ids({ gpus: ['H100'] }, [{ ...base, gpu: null }]), [])
   assert.deepEqual(ids({ maxPricePerHourMicroUsd: 2_000_000 }), ['c', 'b', 'd'])
 })
 
 test('where nothing fits, the wishes that nothing satisfies are named', () => {
   const cause = (wish: Partial<Wish>, from = offers) => whyNoOfferFits(from, { ...anyWish, ...wish }).cause
-  assert.equal(cause({ gpu: 'B200', regions: ['moon'] }), 'No offer has the wished region, GPU.')
-  assert.equal(cause({ gpu: 'A100', spot: 'only' }), 'No single offer satisfies all wishes together.')
+  assert.equal(cause({ gpus: ['B200'], regions: ['moon'] }), 'No offer has the wished region, GPU.')
+  assert.equal(cause({ gpus: ['A100'], spot: 'only' }), 'No single offer satisfies all wishes together.')
   assert.equal(cause({}, []), 'No cloud offers anything at the moment.')
 })
 

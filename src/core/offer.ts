@@ -20,31 +20,38 @@ export interface RankedOffer extends Offer {
   readonly standing: Standing | null
 }
 
-/** What a launch asks of an offer; null and empty mean that anything will do. */
+/** `first`: every wished spot offer is tried before the first one on demand. */
+export const spotRules = ['allow', 'only', 'never', 'first'] as const
+
+/** What a launch asks of an offer; lists are in order of preference. Null and empty mean that anything will do. */
 export interface Wish {
   readonly clouds: readonly string[]
   readonly regions: readonly string[]
-  readonly gpu: string | null
+  readonly gpus: readonly string[]
   readonly gpuCount: number | null
-  readonly spot: 'allow' | 'only' | 'never'
+  readonly spot: (typeof spotRules)[number]
   readonly maxPricePerHourMicroUsd: number | null
 }
 
 export const anyWish: Wish = {
   clouds: [],
   regions: [],
-  gpu: null,
+  gpus: [],
   gpuCount: null,
   spot: 'allow',
   maxPricePerHourMicroUsd: null,
 }
 
+/** The place of a value among those that are wished, the same for all where nothing is; negative: it is not wished. */
+const placeIn = (wished: readonly string[], value: string | null): number =>
+  wished.length === 0 ? 0 : value === null ? -1 : wished.indexOf(value)
+
 const tests: readonly [string, (wish: Wish, offer: Offer) => boolean][] = [
-  ['cloud', (wish, offer) => wish.clouds.length === 0 || wish.clouds.includes(offer.cloud)],
-  ['region', (wish, offer) => wish.regions.length === 0 || wish.regions.includes(offer.region)],
-  ['GPU', (wish, offer) => wish.gpu === null || wish.gpu === offer.gpu],
+  ['cloud', (wish, offer) => placeIn(wish.clouds, offer.cloud) >= 0],
+  ['region', (wish, offer) => placeIn(wish.regions, offer.region) >= 0],
+  ['GPU', (wish, offer) => placeIn(wish.gpus, offer.gpu) >= 0],
   ['GPU count', (wish, offer) => wish.gpuCount === null || wish.gpuCount === offer.gpuCount],
-  ['spot', (wish, offer) => wish.spot === 'allow' || (wish.spot === 'only') === offer.spot],
+  ['spot', (wish, offer) => wish.spot === 'allow' || wish.spot === 'first' || (wish.spot === 'only') === offer.spot],
   [
     'price',
     (wish, offer) =>
@@ -55,8 +62,9 @@ const tests: readonly [string, (wish: Wish, offer: Offer) => boolean][] = [
 const nothingRemembered = (): Standing | null => null
 
 /**
- * Offers that satisfy the wish: in the order of the wished clouds, then those that are not known to be taken, then by
- * price as the memory of each weighs it, then by id so that ties are stable.
+ * Offers that satisfy the wish, in the order of its lists: the first GPU wherever it is to be had before the second one,
+ * of one GPU the clouds, of one cloud the regions. Of those that are wished alike, the ones that are not known to be taken
+ * come first, then the cheaper as the memory of each weighs its price; then by id, so that ties are stable.
  */
 export function rankOffers(
   offers: readonly Offer[],
@@ -71,9 +79,16 @@ export function rankOffers(
 
 /** Smaller is better; the first number that differs decides. */
 function rankOf(offer: RankedOffer, wish: Wish): readonly number[] {
-  const place = wish.clouds.length === 0 ? 0 : wish.clouds.indexOf(offer.cloud)
   const factor = offer.standing?.factor ?? 1
-  return [place, offer.available === 0 ? 1 : 0, offer.pricePerHourMicroUsd * factor, factor]
+  return [
+    wish.spot === 'first' && !offer.spot ? 1 : 0,
+    placeIn(wish.gpus, offer.gpu),
+    placeIn(wish.clouds, offer.cloud),
+    placeIn(wish.regions, offer.region),
+    offer.available === 0 ? 1 : 0,
+    offer.pricePerHourMicroUsd * factor,
+    factor,
+  ]
 }
 
 function firstDifference(a: readonly number[], b: readonly number[]): number {

@@ -6,6 +6,7 @@ import { asks } from './migrations/0002_asks.ts'
 import { authority } from './migrations/0005_authority.ts'
 import { agentProtocolColumn } from './migrations/0006_agent_protocol.ts'
 import { sizes } from './migrations/0007_sizes.ts'
+import { fallbacks } from './migrations/0008_fallbacks.ts'
 import { steps } from './migrations/0009_steps.ts'
 import type { Database } from './tables.ts'
 
@@ -87,6 +88,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0005_authority': authority,
       '0006_agent_protocol': agentProtocolColumn,
       '0007_sizes': sizes,
+      '0008_fallbacks': fallbacks,
       '0009_steps': steps,
     }),
   }

@@ -3,6 +3,7 @@ import { agentStandings } from '../core/agent-protocol.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
 import { nodeStates } from '../core/node-table.ts'
+import { spotRules } from '../core/offer.ts'
 import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
@@ -52,13 +53,14 @@ export type RankedOfferView = z.infer<typeof rankedOfferView>
 
 export const engineArguments = z.record(text(64), z.union([z.string().max(512), z.number(), z.boolean()]))
 
+/** What a launch asks of its machines; each list is in order of preference, and empty means that anything will do. */
 export const wishSchema = z
   .object({
     clouds: z.array(text(32)).max(16).default([]),
     regions: z.array(text(64)).max(64).default([]),
-    gpu: text(64).nullable().default(null),
+    gpus: z.array(text(64)).max(64).default([]),
     gpuCount: count.nullable().default(null),
-    spot: z.enum(['allow', 'only', 'never']).default('allow'),
+    spot: z.enum(spotRules).default('allow'),
     maxPricePerHourMicroUsd: microUsd.nullable().default(null),
   })
   .strict()

@@ -27,7 +27,7 @@ afterAll(async () => {
 })
 
 async function launched(): Promise<LaunchDetail> {
-  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpu: 'H100', gpuCount: 1 } })
+  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpus: ['H100'], gpuCount: 1 } })
   return plane.reaches(launch.id, ['live'], 40_000)
 }
 

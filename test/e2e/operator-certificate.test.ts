@@ -52,7 +52,7 @@ async function shown(port: number): Promise<string> {
 }
 
 test('machines pin our authority at the control API and trust the certificate of the operator at the gateway, also a new one', async () => {
-  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpu: 'H100', gpuCount: 1 } })
+  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpus: ['H100'], gpuCount: 1 } })
   await plane.reaches(launch.id, ['live'], 40_000)
   const authorization = `Bearer ${await plane.key()}`
   const asked = request({

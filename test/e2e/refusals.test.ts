@@ -30,7 +30,7 @@ async function nothingWasMade(): Promise<void> {
 
 const cases: [string, Record<string, unknown>, string, number][] = [
   ['an unknown model', { model: 'no-such-model' }, 'unknown_model', 404],
-  ['a wish that no offer fits', { model: 'quick', wish: { gpu: 'H100', gpuCount: 8 } }, 'no_offer_fits', 422],
+  ['a wish that no offer fits', { model: 'quick', wish: { gpus: ['H100'], gpuCount: 8 } }, 'no_offer_fits', 422],
   [
     'an argument that runs code',
     { model: 'quick', engineArgs: { middleware: 'evil.Middleware' } },

@@ -57,7 +57,7 @@ async function askOverTls({
 }
 
 test('a rented machine joins over TLS by the fingerprint in its task, and serves through the TLS gateway, also after a restart', async () => {
-  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpu: 'H100', gpuCount: 1 } })
+  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpus: ['H100'], gpuCount: 1 } })
   const live = await plane.reaches(launch.id, ['live'], 40_000)
   expect(machines.rented[0]?.envs).toMatchObject({
     FD_CONTROL_URL: `https://${host}:${plane.port}`,

@@ -52,7 +52,7 @@ export async function startSkyPlane(url: string, options: SkyPlaneOptions): Prom
   return plane
 }
 
-export const onSlurm = (...regions: string[]) => ({ wish: { clouds: ['slurm'], regions, gpu: 'H100', gpuCount: 1 } })
+export const onSlurm = (...regions: string[]) => ({ wish: { clouds: ['slurm'], regions, gpus: ['H100'], gpuCount: 1 } })
 
 export const failuresOf = ({ attempts }: LaunchDetail) => attempts.map(({ failure }) => failure?.code ?? null)
 
