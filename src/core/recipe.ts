@@ -1,7 +1,6 @@
-import type { EngineName } from './engine-presets.ts'
+import type { EngineArguments, EngineName } from './engine-presets.ts'
 import type { Offer } from './offer.ts'
 import { modelLimitS, modelStage } from './recipe-model.ts'
-import type { ModelEntry } from './settings.ts'
 import type { Stage, Way } from './stage.ts'
 
 /** How an engine gets onto a machine that comes without it. Configuration; nothing of it is ever taken from a request. */
@@ -30,7 +29,7 @@ export const recipeOf = (recipes: Recipes, engine: EngineName, offer: Pick<Offer
   (offer && recipes[configuredCloud(offer.cloud)]?.[engine]) ?? null
 
 /** All that is to be on the machine before the engine of this model starts. */
-export function stagesFor(recipe: Recipe, model: Pick<ModelEntry, 'source'>, args: ModelEntry['args']): Stage[] {
+export function stagesFor(recipe: Recipe, model: { readonly source: string }, args: EngineArguments): Stage[] {
   const last = recipe.fetchesModels ? modelStage(model.source, args) : null
   return [...recipe.stages, ...(last ? [last] : [])]
 }

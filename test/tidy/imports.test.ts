@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { importRules } from './imports.ts'
 import { at, found } from './virtual.ts'
 
-const { folders, node, packages, manifest, loops, agent, writers, wholeStore } = importRules
+const { folders, node, packages, manifest, loops, agent, circles, writers, wholeStore } = importRules
 
 test('a folder that reaches where it may not is named with the line, whatever way it imports', () => {
   const ways = [
@@ -151,6 +151,20 @@ test('a package that would slip into the agent behind two files is found; its ty
       'src/agent/a.ts': "import { p } from '../wire/paths.ts'\nimport type { B } from '../wire/between.ts'",
     }),
   ).toEqual([])
+})
+
+test('two files that import each other are found, also through a third and for types alone', () => {
+  const files = {
+    'src/core/a.ts': "import type { B } from './b.ts'",
+    'src/core/b.ts': "import { c } from './c.ts'",
+    'src/core/c.ts': "import { a } from './a.ts'",
+    'src/core/apart.ts': "import { a } from './a.ts'",
+  }
+  expect(found(circles, files)).toEqual([
+    'src/core/a.ts:1 src/core/b.ts imports this file in turn',
+    'src/core/b.ts:1 src/core/c.ts imports this file in turn',
+    'src/core/c.ts:1 src/core/a.ts imports this file in turn',
+  ])
 })
 
 test('a second writer of a state, or a writer outside of control, is found', () => {

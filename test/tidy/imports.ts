@@ -193,6 +193,29 @@ function checkAgent(files: Source[]): Finding[] {
   })
 }
 
+/** Types count too: two files that cannot be understood one after the other are one file, or three. */
+function circleObjection(files: Source[]): Finding[] {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const next = new Map<string, string[]>()
+  const importedBy = (path: string): string[] => {
+    const file = byPath.get(path)
+    if (!file || !isCode(file)) return []
+    const known = next.get(path) ?? importsOf(file).flatMap(({ specifier }) => targetOf(file, specifier) ?? [])
+    next.set(path, known)
+    return known
+  }
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean => {
+    if (from === to) return true
+    if (seen.has(from)) return false
+    seen.add(from)
+    return importedBy(from).some((path) => reaches(path, to, seen))
+  }
+  return eachImport(files, (file, { specifier }) => {
+    const target = targetOf(file, specifier)
+    return target && isHoused(file) && reaches(target, file.path) ? `${target} imports this file in turn` : undefined
+  })
+}
+
 /** `save...Decision`: the one function that writes a column of state. */
 const writerName = /^save\w*Decision$/
 const writerHomes: Record<string, RegExp> = {
@@ -264,6 +287,7 @@ export const importRules = {
   },
   loops: { title: 'no loop imports another loop', check: (files) => eachImport(files, loopObjection) },
   agent: { title: "the agent's bundle holds no npm package", check: checkAgent },
+  circles: { title: 'no file imports what imports it', check: circleObjection },
   writers: { title: 'each column of state is written by one loop', check: checkWriters },
   wholeStore: { title: 'store is imported name by name', check: (files) => eachImport(files, wholeStoreObjection) },
 } satisfies Record<string, Rule>
