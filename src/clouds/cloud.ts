@@ -54,8 +54,11 @@ export interface Cloud {
   ensureMachine(ask: MachineAsk): Promise<AskAnswer>
   /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */
   ensureGone(name: string): Promise<void>
-  /** One bulk look at every machine with this install's tag. @throws when the cloud does not answer. */
-  listMachines(): Promise<ListedMachine[]>
+  /**
+   * One bulk look at every machine with this install's tag. Of the doubted nobody has heard lately: where the list comes
+   * from a memory, it should be renewed for them. @throws when the cloud does not answer.
+   */
+  listMachines(doubted?: readonly string[]): Promise<ListedMachine[]>
   /** From now on tells what it works on, where it says so before the machine speaks. */
   onStep?(hear: HearStep): void
 }

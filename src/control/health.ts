@@ -1,7 +1,7 @@
-import { guardReason, judge, signalsOf } from '../core/health.ts'
+import { guardReason, judge, signalsOf, silentSince } from '../core/health.ts'
 import { severity } from '../core/verdict-table.ts'
-import type { Claim } from '../store/claims.ts'
-import { loadWatched, saveHealthDecision } from '../store/verdicts.ts'
+import { type Claim, nudge } from '../store/claims.ts'
+import { loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -21,8 +21,18 @@ export function healthLoop(deps: ControlDeps): Loop {
     const suspect = judged.filter(({ verdict }) => severity[verdict] >= severity.suspect).length
     const view = { pool: watched.length, suspect, watchingSince: deps.continuity.since }
     await saveHealthDecision(deps.db, claim, changed, guardReason(view, now, deps.settings.graceMs), now)
+    await nudge(deps.db, 'sight', cloudsToAsk(deps, watched, now), now)
     return { moved: changed.length > 0, nextDueAt: now + everyMs }
   }
 
   return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+}
+
+/** Clouds with a node that has turned silent since they were last looked at: the next look may be half a minute away. */
+function cloudsToAsk({ settings, continuity }: ControlDeps, watched: readonly WatchedNode[], now: number): string[] {
+  const turned = watched.filter(({ witnesses }) => {
+    const since = silentSince(witnesses, settings.signalAges, continuity.since, now)
+    return since !== null && (witnesses.sighting?.at ?? 0) < since
+  })
+  return [...new Set(turned.map(({ cloud }) => cloud))]
 }

@@ -1,5 +1,8 @@
+import { maybeThere } from '../clouds/cloud.ts'
+import { silentSince } from '../core/health.ts'
 import type { Claim } from '../store/claims.ts'
 import { saveFailedLook, saveLook } from '../store/sightings.ts'
+import { loadWatched } from '../store/verdicts.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -15,19 +18,34 @@ export function sightLoop(deps: ControlDeps): Loop {
   }
 }
 
-async function look({ db, clouds, clock, log }: ControlDeps, claim: Claim): Promise<PassResult> {
+async function look(deps: ControlDeps, claim: Claim): Promise<PassResult> {
+  const { db, clouds, clock, log } = deps
   const cloud = clouds.get(claim.rowId)
   if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
+  const silent = await silentIn(deps, cloud.name)
   const startedAt = clock.now()
   try {
-    const listed = await cloud.listMachines()
+    const listed = await cloud.listMachines(silent)
     const waiting = await saveLook(db, { cloud: cloud.name, startedAt, listed }, cloud.traits, clock.now())
     const { lookMs, lookFastMs } = cloud.traits
-    return { moved: false, nextDueAt: clock.now() + (waiting > 0 ? lookFastMs : lookMs) }
+    const there = new Set(listed.filter(maybeThere).map(({ name }) => name))
+    // Silent and not there: only a second look ends its bill.
+    const soon = waiting > 0 || silent.some((name) => !there.has(name))
+    return { moved: false, nextDueAt: clock.now() + (soon ? lookFastMs : lookMs) }
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     log.warn({ cloud: cloud.name, err: error }, 'the cloud did not answer: its nodes are unknown to it, not gone')
     await saveFailedLook(db, cloud.name, text, clock.now())
     return { moved: false, nextDueAt: clock.now() + cloud.traits.lookMs }
   }
+}
+
+/** Nodes of which nobody has heard for a while: their cloud should not answer from memory. */
+async function silentIn({ db, settings, clock, continuity }: ControlDeps, cloud: string): Promise<string[]> {
+  const now = clock.now()
+  const watched = (await loadWatched(db)).filter((node) => node.cloud === cloud)
+  const silent = watched.filter(
+    ({ witnesses }) => silentSince(witnesses, settings.signalAges, continuity.since, now) !== null,
+  )
+  return silent.map(({ name }) => name)
 }

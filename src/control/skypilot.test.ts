@@ -5,7 +5,7 @@ import type { CrashPlan } from '../../test/crashes.ts'
 import { type SkyPilotOnTrial, skyWorld } from '../../test/sky-world.ts'
 import { failureRecord } from '../core/failure.ts'
 import { isOver } from '../core/launch-table.ts'
-import type { SkyFaults } from '../sim/skypilot.ts'
+import type { SkyFaults } from '../sim/skypilot-faults.ts'
 import { type TestWorld, testWorld } from '../store/world-for-tests.ts'
 
 type SkyWorld = World<SkyPilotOnTrial>
@@ -182,6 +182,19 @@ describe('a launch', () => {
     for (const name of world.cloud.sky.machines.keys()) world.cloud.sky.vanish(name, event)
     assert.equal(await world.until(isOver, process), 'ended')
     assert.match(await world.written(), why)
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('whose machine is lost without a word is over within a minute, though the server remembers it', async () => {
+    const world = await begin()
+    const process = world.process()
+    await world.until((state) => state === 'live', process)
+    const lostAt = base.deps.clock.now()
+    for (const name of world.cloud.sky.machines.keys()) world.cloud.sky.lose(name)
+    assert.equal(await world.until(isOver, process), 'ended')
+    const tookMs = base.deps.clock.now() - lostAt
+    assert.ok(tookMs < 60_000, `it took ${tookMs} ms`)
+    assert.match(await world.written(), /its cloud took it away/)
     assert.deepEqual(await world.faults(), [])
   })
 

@@ -7,6 +7,7 @@ import {
   healthScore,
   judge,
   signalsOf,
+  silentSince,
   suspectLimitMs,
   type Witnesses,
 } from './health.ts'
@@ -15,6 +16,22 @@ import { type Signals, signalValues, verdictOf } from './verdict-table.ts'
 const now = 10_000_000
 const silent: Witnesses = { heardAt: null, failure: null, readyAt: 0, probe: null, sighting: null }
 const signals = (over: Partial<Witnesses>) => signalsOf({ ...silent, ...over }, defaultSignalAges, now)
+
+describe('silence', () => {
+  const since = (over: Partial<Witnesses>, listeningSince = 0) =>
+    silentSince({ ...silent, ...over }, defaultSignalAges, listeningSince, now)
+
+  test('begins after two lost heartbeats, and not while the engine answers', () => {
+    assert.equal(since({ heardAt: now - 24_999 }), null)
+    assert.equal(since({ heardAt: now - 25_000 }), now)
+    assert.equal(since({ heardAt: now - 90_000, probe: { good: true, at: now - 20_000 } }), null)
+    assert.equal(since({ heardAt: now - 90_000, probe: { good: false, at: now - 20_000 } }), now - 65_000)
+  })
+
+  test('is not counted from before we listened', () => {
+    assert.equal(since({ heardAt: now - 90_000 }, now - 10_000), null)
+  })
+})
 
 describe('signals', () => {
   test('a witness that never spoke is unknown', () => {

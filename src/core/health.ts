@@ -36,6 +36,22 @@ function fresh(at: number | null, ageMs: number, now: number, good: boolean): Si
   return good ? 'good' : 'bad'
 }
 
+/**
+ * Since when a node counts as silent, or null: neither its agent nor its engine has been heard for half of what makes a
+ * heartbeat stale, two lost heartbeats. It accuses nobody; its cloud is asked about it sooner.
+ */
+export function silentSince(
+  witnesses: Witnesses,
+  ages: SignalAges,
+  listeningSince: number,
+  now: number,
+): number | null {
+  const { heardAt, probe } = witnesses
+  const answeredAt = probe?.good ? probe.at : Number.NEGATIVE_INFINITY
+  const since = Math.max(heardAt ?? Number.NEGATIVE_INFINITY, answeredAt, listeningSince) + ages.heartbeatMs / 2
+  return since <= now ? since : null
+}
+
 /** A suspect is called dead after this long: the "long time" that stands in for the cloud's word. A guess. */
 export const suspectLimitMs = 30 * 60_000
 

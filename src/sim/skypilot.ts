@@ -10,39 +10,8 @@ import {
   type Request,
   rowOf,
 } from './skypilot-answers.ts'
-import { type Launch, launchSteps, type Step } from './skypilot-launch.ts'
-
-/** What goes wrong, each switched by hand at any time. Counts are used up. */
-export interface SkyFaults {
-  /** Places without room, such as `lab/main`. */
-  full: ReadonlySet<string>
-  /** Launches stay at this step until it is null again. */
-  stopBefore: Step | null
-  /** Launches that are taken and whose answer is lost. */
-  loseAnswers: number
-  /** Calls that are answered with 503. */
-  busy: number
-  /** Nobody answers: connections break before a word. */
-  away: boolean
-  /** The server wants a token that it does not get. */
-  unauthorised: boolean
-  /** What the server asks of its clients at least. */
-  leastVersion: number
-  /** Answers have fields and statuses that nobody has seen before. */
-  strange: boolean
-  /** What the set-up of machines fails with, which are left running. */
-  setUpError: { readonly type: string; readonly message: string } | null
-  /** Rows are not listed before they are this old, in ms. */
-  listingLagMs: number
-  /** The job of a machine ends as soon as it was submitted. */
-  jobsFail: boolean
-  /** What jobs have written so far. */
-  jobLines: readonly string[]
-  /** Streams that are cut in the middle of a line. */
-  cutStreams: number
-  /** What a launch fails with, whatever it asks for. */
-  launchError: { readonly type: string; readonly message: string } | null
-}
+import { noFaults } from './skypilot-faults.ts'
+import { type Launch, launchSteps } from './skypilot-launch.ts'
 
 /** A job that runs at the "cloud". It outlives the server's requests, its restarts, and a row that went away. */
 interface Machine {
@@ -55,22 +24,7 @@ interface Machine {
  * real HTTP. Ends as the real one does: a cancelled launch leaves its machine, and a restart forgets all requests.
  */
 export class SimSkyPilot {
-  readonly faults: SkyFaults = {
-    full: new Set(),
-    stopBefore: null,
-    loseAnswers: 0,
-    busy: 0,
-    away: false,
-    unauthorised: false,
-    leastVersion: 24,
-    strange: false,
-    setUpError: null,
-    listingLagMs: 0,
-    jobsFail: false,
-    jobLines: ['flightdeck: the agent cannot be fetched'],
-    cutStreams: 0,
-    launchError: null,
-  }
+  readonly faults = noFaults()
   readonly machines = new Map<string, Machine>()
   readonly clusters = new Map<string, Cluster>()
   readonly requests = new Map<string, Request>()
@@ -119,6 +73,11 @@ export class SimSkyPilot {
   vanish(name: string, event = 'All nodes terminated, cleaning up the cluster.'): void {
     this.machines.delete(name)
     if (this.clusters.delete(name)) this.#happens(name, event)
+  }
+
+  /** The machine is taken away, and the server has not looked yet: it goes on listing it. */
+  lose(name: string): void {
+    this.machines.delete(name)
   }
 
   #happens(name: string, reason: string): void {
@@ -207,6 +166,7 @@ export class SimSkyPilot {
   #valueOf(path: string, body: Readonly<Record<string, unknown>>): unknown {
     if (path === '/status') {
       const names = body['cluster_names'] as string[] | null
+      if (body['refresh'] === 'FORCE') this.#lookAtClouds(names)
       const ripe = Date.now() - this.faults.listingLagMs
       const rows = [...this.clusters.values()].filter(
         ({ name, madeAt }) => madeAt <= ripe && (names?.includes(name) ?? true),
@@ -218,6 +178,12 @@ export class SimSkyPilot {
     if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
     if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
     return null
+  }
+
+  /** What the real one does by itself once a minute, and this one only when it is asked to. */
+  #lookAtClouds(names: readonly string[] | null): void {
+    for (const { name, status } of this.clusters.values())
+      if (status === 'UP' && !this.machines.has(name) && (names?.includes(name) ?? true)) this.vanish(name)
   }
 
   #endpoints(name: string, port: string): unknown {

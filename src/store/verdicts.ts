@@ -9,6 +9,8 @@ import { transact } from './transact.ts'
 
 export interface WatchedNode {
   readonly id: string
+  readonly name: string
+  readonly cloud: string
   readonly launchId: string
   readonly state: NodeState
   readonly verdict: Verdict
@@ -25,6 +27,8 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     .leftJoin('sightings as s', 's.name', 'n.name')
     .select([
       'n.id',
+      'n.name',
+      'n.cloud',
       'n.launch_id',
       'n.state',
       'n.verdict',
@@ -39,6 +43,8 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     .execute()
   return rows.map((row) => ({
     id: row.id,
+    name: row.name,
+    cloud: row.cloud,
     launchId: row.launch_id,
     state: row.state,
     verdict: row.verdict,

@@ -120,10 +120,12 @@ export class SkyApi {
 
   /** Clusters as the server remembers them; all, or those that are named. */
   async clusters(names: readonly string[] | null = null): Promise<SkyCluster[]> {
-    // Left out, the credentials are sent: each cluster's private key.
-    const flags = { refresh: 'NONE', all_users: true, include_credentials: false, include_handle: false }
-    const value = await this.#ask('/status', { cluster_names: names, ...flags, summary_response: false })
-    return listOf(value).map(readCluster)
+    return listOf(await this.#ask('/status', statusOf(names, 'NONE'))).map(readCluster)
+  }
+
+  /** Has the server look at the clouds for these clusters, which it does by itself once a minute. */
+  async refresh(names: readonly string[]): Promise<void> {
+    await this.#ask('/status', statusOf(names, 'FORCE'))
   }
 
   /** What happened to a cluster, the latest last; by its hash also when its row is gone. */
@@ -251,6 +253,12 @@ export class SkyApi {
       file_mounts_blob_id: null,
     }
   }
+}
+
+/** Left out, the credentials are sent: each cluster's private key. */
+const statusOf = (names: readonly string[] | null, refresh: 'NONE' | 'FORCE') => {
+  const flags = { all_users: true, include_credentials: false, include_handle: false, summary_response: false }
+  return { cluster_names: names, refresh, ...flags }
 }
 
 /** Every answer carries a request id, errors too: the status must have been looked at before. */

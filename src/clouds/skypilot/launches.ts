@@ -6,6 +6,7 @@ import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
 import { failureOfLaunch } from './failures.ts'
+import { FreshLooks } from './fresh-looks.ts'
 import { JobWatch } from './job-watch.ts'
 import { machineMayRun } from './steps.ts'
 import { StreamWatch } from './stream-watch.ts'
@@ -38,6 +39,7 @@ export class SkyLaunches {
   readonly #ended: EndedClusters
   readonly #hearers = new Set<HearStep>()
   readonly #endpoints: EndpointWatch
+  readonly #fresh: FreshLooks
   readonly #directPorts: DirectPorts
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
@@ -53,6 +55,7 @@ export class SkyLaunches {
     this.#jobs = new JobWatch(api, clock, tell)
     this.#ended = new EndedClusters(api)
     this.#endpoints = new EndpointWatch(api, clock)
+    this.#fresh = new FreshLooks(api, clock)
     this.#directPorts = directPorts
   }
 
@@ -70,7 +73,9 @@ export class SkyLaunches {
   }
 
   /** Two clouds of one server look at the same moment: one answer serves both. */
-  look(): Promise<ListedMachine[]> {
+  async look(doubted: readonly string[] = []): Promise<ListedMachine[]> {
+    // A look that began before the server had looked itself may miss what it found.
+    if (await this.#fresh.ensure(doubted)) await this.#looking?.catch(() => [])
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null
     })

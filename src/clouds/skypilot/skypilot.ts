@@ -64,9 +64,9 @@ export class SkyCloud implements Cloud {
   }
 
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
-  async listMachines(): Promise<ListedMachine[]> {
+  async listMachines(doubted: readonly string[] = []): Promise<ListedMachine[]> {
     try {
-      return await this.#options.launches.look()
+      return await this.#options.launches.look(doubted)
     } catch (error) {
       if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
       throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
