@@ -317,6 +317,7 @@ export class Process {
     return claimDue(this.deps.db, loop.name, 4, this.deps.clock.now(), loop.holdMs, {
       holder: this.holder,
       realms: [...this.deps.clouds.keys()],
+      acts: loop.acts,
     })
   }
 

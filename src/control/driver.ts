@@ -28,7 +28,6 @@ export interface DriverDeps {
   readonly server: string
   /** The clouds that this server reaches. */
   readonly realms: readonly string[]
-  readonly isPaused: () => boolean
   readonly continuity: Continuity
   readonly observe?: (loop: string, tookMs: number, moved: boolean, failed: boolean) => void
 }
@@ -102,12 +101,17 @@ export class Driver {
 
   /** Starts a pass for each row that is due, as far as there is room. Returns how long nothing more is due. */
   async #claimMore(): Promise<number> {
-    const { db, clock, isPaused, server, realms } = this.#deps
+    const { db, clock, server, realms } = this.#deps
     this.#nudged = false
     if (this.#nextDueAt !== null && this.#nextDueAt <= clock.now()) this.#nextDueAt = null
     const free = this.#loop.parallel - this.#running.size
-    if (free > 0 && !(this.#loop.acts && isPaused())) {
-      const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, { holder: server, realms })
+    const { acts } = this.#loop
+    if (free > 0) {
+      const claims = await claimDue(db, this.loop, free, clock.now(), this.#loop.holdMs, {
+        holder: server,
+        realms,
+        acts,
+      })
       this.#deps.continuity.beat(clock.now())
       if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
       this.#isCutOff = false

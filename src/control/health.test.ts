@@ -27,7 +27,7 @@ async function passAsksFor(cloud: string): Promise<boolean> {
     .set({ due_at: at(later) })
     .where('loop', '=', 'sight')
     .execute()
-  const who = { holder: 'server-1', realms: [cloud] }
+  const who = { holder: 'server-1', realms: [cloud], acts: true }
   const [claim] = await claimDue(db, 'health', 1, clock.now(), 20_000, who)
   assert.ok(claim)
   await loop.pass(claim)

@@ -1,6 +1,5 @@
 import { enrol, freeClaimsOf } from '../store/claims.ts'
 import type { Store } from '../store/database.ts'
-import { loadInstall } from '../store/install.ts'
 import { disarmAfterLongAway } from '../store/pause.ts'
 import type { ControlDeps } from './context.ts'
 import { deploymentLoop } from './deployment.ts'
@@ -37,24 +36,19 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)
   for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)
   const offersKnown = firstOffers(deps)
-  let { paused } = await loadInstall(store.db)
-  const refreshPause = async () => {
-    paused = (await loadInstall(store.db)).paused
-  }
   const { clock, log, continuity } = deps
   const shared = {
     db: store.db,
     clock,
     log,
     continuity,
-    isPaused: () => paused,
     realms: [...deps.clouds.keys()],
     ...driver,
   }
   const steps = keepSteps(deps)
   const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
-    if (topic === 'status' || topic === 'gap') refreshPause().then(nudgeAll, nudgeAll)
+    if (topic === 'status' || topic === 'gap') nudgeAll()
     else if (topic.startsWith('nudge:')) driven.find(({ loop }) => loop === topic.slice('nudge:'.length))?.nudge()
   })
   function nudgeAll(): void {

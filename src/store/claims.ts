@@ -13,16 +13,21 @@ export interface Claim {
 export interface Claimer {
   readonly holder: string
   readonly realms: readonly string[]
+  /** False for loops that only watch: they go on while automation is paused. */
+  readonly acts: boolean
 }
 
-/** Takes up to `limit` rows that are due and unclaimed (or whose claim ran out), oldest first. */
+/**
+ * Takes up to `limit` rows that are due and unclaimed (or whose claim ran out), oldest first. The pause is read in the
+ * same statement: no server acts on what it believed of it a moment ago, or before the database was away.
+ */
 export async function claimDue(
   db: Db,
   loop: string,
   limit: number,
   now: number,
   holdMs: number,
-  { holder, realms }: Claimer,
+  { holder, realms, acts }: Claimer,
 ): Promise<Claim[]> {
   // The next due time is set by finishing; a nudge that comes meanwhile sets it to now and is not lost.
   // Materialised: as a plain subquery it may be run again for each row, and more rows than the limit be taken.
@@ -31,6 +36,7 @@ export async function claimDue(
       select row_id from claims
       where loop = ${loop} and (realm is null or realm = any(${[...realms]}))
         and (due_at <= ${at(now)} and until is null or until <= ${at(now)})
+        and (${!acts} or not exists (select from install where paused))
       order by due_at limit ${limit} for update skip locked)
     update claims set token = nextval('claim_tokens'), until = ${at(now + holdMs)}, holder = ${holder}, due_at = 'infinity'
     from due where claims.loop = ${loop} and claims.row_id = due.row_id

@@ -49,7 +49,11 @@ afterEach(() => world.drop())
 const now = () => world.deps.clock.now()
 
 async function claimNode(nodeId: string): Promise<{ claim: Claim; node: NodeForLoop }> {
-  const claims = await claimDue(db, 'node', 10, now(), 5_000, { holder: 'here', realms: [cheapOffer.cloud] })
+  const claims = await claimDue(db, 'node', 10, now(), 5_000, {
+    holder: 'here',
+    realms: [cheapOffer.cloud],
+    acts: true,
+  })
   const claim = claims.find(({ rowId }) => rowId === nodeId)
   const node = await loadNode(db, nodeId, 0)
   assert.ok(claim && node)
