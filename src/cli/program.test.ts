@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -193,6 +193,24 @@ test('what `up` left in the data folder is used, and its token goes to no other 
   expect(kept.code).toBe(exitCodes.ok)
   expect(control.asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer kept'])
   expect(other.code).toBe(exitCodes.refused)
+})
+
+test('a data folder that is named wins over the environment, and a stranger at its address is told apart', async () => {
+  control.answer('GET /api/models', { items: [] })
+  const named = join(folder, 'second')
+  mkdirSync(named)
+  writeFileSync(join(named, 'cli.json'), JSON.stringify({ url: control.url, install: 'abcde', token: 'of-second' }))
+  expect((await run(['models', '--data', named])).code).toBe(exitCodes.ok)
+  expect(control.asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer of-second'])
+  control.answers.set('GET /api/models', refusal('unauthenticated', 401, 'No.'))
+  const stranger = await run(['models', '--data', named])
+  expect([stranger.code, stranger.err]).toEqual([exitCodes.refused, expect.stringContaining(`${named}/cli.json`)])
+})
+
+test('where `up` left no token, because the admins have theirs elsewhere, one is asked for', async () => {
+  writeFileSync(join(folder, 'cli.json'), JSON.stringify({ url: control.url, install: 'abcde', token: null }))
+  const { code, err } = await run(['models'], { FLIGHTDECK_URL: '', FLIGHTDECK_TOKEN: '' })
+  expect([code, err]).toEqual([exitCodes.refused, expect.stringContaining('FLIGHTDECK_TOKEN')])
 })
 
 test('a token is never sent in the open', async () => {

@@ -5,9 +5,9 @@ import { addAdminCommands } from './commands-admin.ts'
 import { addDeploymentCommands } from './commands-deployment.ts'
 import { addLaunchCommands, wholeFor } from './commands-launch.ts'
 import { addNodeCommands } from './commands-node.ts'
-import { type ConnectionOptions, findConnection } from './connection.ts'
+import { type ConnectionOptions, findConnection, strangerRemedy } from './connection.ts'
 import type { Act, Context, Run } from './context.ts'
-import { asCliFailure, type CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
+import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface UpFlags {
@@ -41,7 +41,7 @@ Exit codes:
   130  interrupted; a launch that was watched goes on
 
 Where the control plane is: --url and --token, else FLIGHTDECK_URL and FLIGHTDECK_TOKEN, else what
-\`flightdeck up\` wrote into the data folder (FLIGHTDECK_DATA, default: data/ in the clone).
+\`flightdeck up\` wrote into the data folder (--data, else FLIGHTDECK_DATA, default: data/ in the clone).
 Launches, nodes and deployments may be given by name, or by the first letters of their id.`
 
 /** Runs one command line. Resolves to the exit code; everything that went wrong has been told by then. */
@@ -49,7 +49,7 @@ export async function runCli(argv: readonly string[], lent: Lent): Promise<ExitC
   const { terminal } = lent
   // Known before the words are parsed, because what is wrong with them is told as JSON too.
   const json = argv.includes('--json')
-  const state: { exitCode: ExitCode; url: string } = { exitCode: exitCodes.ok, url: '' }
+  const state: { exitCode: ExitCode; url: string; keptIn?: string } = { exitCode: exitCodes.ok, url: '' }
   const act: Act =
     <A extends unknown[]>(run: Run<A>) =>
     async (...given: unknown[]) => {
@@ -57,6 +57,7 @@ export async function runCli(argv: readonly string[], lent: Lent): Promise<ExitC
       const options = command.optsWithGlobals<GlobalOptions>()
       const connection = findConnection(options, lent.env)
       state.url = connection.url
+      if (connection.keptIn) state.keptIn = connection.keptIn
       const context: Context = { connection, client: await lent.makeClient(connection), terminal, json }
       // Commander has checked the words and gives them in the order in which the command names them.
       const code = await run(context, ...(given as A))
@@ -68,10 +69,16 @@ export async function runCli(argv: readonly string[], lent: Lent): Promise<ExitC
     return state.exitCode
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok
-    const failure = error instanceof CommanderError ? misuse(error) : asCliFailure(error, state.url)
+    const failure = error instanceof CommanderError ? misuse(error) : told(asCliFailure(error, state.url), state.keptIn)
     terminal.err(json ? failureJson(failure) : failureText(failure, terminal.look()))
     return failure.exitCode
   }
+}
+
+function told(failure: CliFailure, keptIn: string | undefined): CliFailure {
+  const { record, exitCode, requestId } = failure
+  if (record.code !== 'unauthenticated' || keptIn === undefined) return failure
+  return new CliFailure({ ...record, remedy: strangerRemedy(keptIn) }, exitCode, requestId)
 }
 
 function misuse(error: CommanderError): CliFailure {
@@ -86,6 +93,7 @@ function makeProgram({ terminal, up }: Lent, act: Act, json: boolean): Command {
     .description('A self-hosted control plane for GPU inference nodes.')
     .version(version)
     .option('--json', 'one JSON document; one for each line where it is a stream')
+    .option('--data <folder>', 'the data folder of `up` (default: FLIGHTDECK_DATA, else data/ in the clone)')
     .option('--url <url>', 'where the control plane is')
     .option('--token <token>', 'who is asking')
     .showSuggestionAfterError()
@@ -101,12 +109,11 @@ function makeProgram({ terminal, up }: Lent, act: Act, json: boolean): Command {
   program
     .command('up')
     .description('start the control plane and its gateway on this machine')
-    .option('--data <folder>', 'where everything is kept (default: FLIGHTDECK_DATA, else data/ in the clone)')
     .option('--config <file>', 'the configuration file (default: FLIGHTDECK_CONFIG)')
     .option('--port <n>', 'of the control API; 0: any that is free', wholeFor('--port', 0))
     .option('--gateway-port <n>', 'of the gateway; 0: any that is free', wholeFor('--gateway-port', 0))
     .option('--no-gateway', 'start no gateway: another process serves it')
-    .action((flags: UpFlags) => up(flags, terminal, json))
+    .action((_: object, command: Command) => up(command.optsWithGlobals<UpFlags>(), terminal, json))
   addLaunchCommands(program, act)
   addNodeCommands(program, act)
   addDeploymentCommands(program, act)
