@@ -87,6 +87,7 @@ export const failures = {
     503,
     'The database does not answer; requests are still routed. Try again shortly.',
   ),
+  cannot_start: entry('policy', 'later', 503, 'Correct what is named and start it again.'),
   internal: entry('us', 'later', 500, 'This is a fault of Flightdeck; the log has the details under the request id.'),
   // What can end an attempt.
   no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),

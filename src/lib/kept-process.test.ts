@@ -14,11 +14,12 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-function keep() {
+function keep(purpose = 'work') {
   const starts: { pid: number; adopted: boolean }[] = []
   const one = keepProcess({
     command: [process.execPath, '-e', 'setInterval(() => undefined, 1000)'],
     env: {},
+    purpose,
     recordFile: join(dir, 'process.json'),
     onStart: (pid, adopted) => starts.push({ pid, adopted }),
     onEnd: () => undefined,
@@ -49,6 +50,15 @@ test('a process that outlived its keeper is adopted, not started a second time',
   await vi.waitFor(() => expect(starts).toHaveLength(1))
   const heir = keep()
   await vi.waitFor(() => expect(heir.starts).toEqual([{ pid: starts[0]?.pid, adopted: true }]))
+})
+
+test('one that was told something else is ended before another is started', async () => {
+  const { starts } = keep('port 1')
+  await vi.waitFor(() => expect(starts).toHaveLength(1))
+  const heir = keep('port 2')
+  await vi.waitFor(() => expect(heir.starts).toHaveLength(1), { timeout: 5_000 })
+  expect(heir.starts[0]?.adopted).toBe(false)
+  expect(alive(starts[0]?.pid ?? -1)).toBe(false)
 })
 
 test('a record whose pid now belongs to somebody else adopts nobody', async () => {

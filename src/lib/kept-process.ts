@@ -5,15 +5,18 @@ import { pause } from './clock.ts'
 export interface KeptProcessOptions {
   readonly command: readonly [string, ...string[]]
   readonly env: Record<string, string>
+  /** What it was told, as far as a process that was told otherwise must not be adopted: it is ended and started anew. */
+  readonly purpose: string
   /** Remembers the process across our own death: pid and start time. */
   readonly recordFile: string
   readonly onStart: (pid: number, adopted: boolean) => void
   readonly onEnd: (pid: number) => void
 }
 
-interface ProcessRecord {
+export interface ProcessRecord {
   readonly pid: number
   readonly startedTicks: string
+  readonly purpose?: string
 }
 
 const pollMs = 500
@@ -28,7 +31,9 @@ export function keepProcess(options: KeptProcessOptions): { stop(signal?: NodeJS
   async function run(): Promise<void> {
     let restartMs = firstRestartMs
     while (!stopping.signal.aborted) {
-      const adopted = readRecord(options.recordFile)
+      const left = keptProcess(options.recordFile)
+      const adopted = left?.purpose === options.purpose ? left : null
+      if (left && !adopted) await end(left)
       current = adopted ?? start(options)
       const began = performance.now()
       options.onStart(current.pid, adopted !== null)
@@ -45,26 +50,30 @@ export function keepProcess(options: KeptProcessOptions): { stop(signal?: NodeJS
     async stop(signal = 'SIGTERM') {
       stopping.abort()
       await done
-      if (!current || !isAlive(current)) return
-      process.kill(current.pid, signal)
-      while (isAlive(current)) await pause(50)
+      if (current) await end(current, signal)
       rmSync(options.recordFile, { force: true })
     },
   }
 }
 
-function start({ command, env, recordFile }: KeptProcessOptions): ProcessRecord {
+async function end(record: ProcessRecord, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (isAlive(record)) process.kill(record.pid, signal)
+  while (isAlive(record)) await pause(50)
+}
+
+function start({ command, env, recordFile, purpose }: KeptProcessOptions): ProcessRecord {
   const [program, ...args] = command
   // Detached, so that a terminal's Ctrl-C reaches only us: we decide in which order things end.
   const child = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', 'inherit'], env })
   child.on('error', () => undefined)
   child.unref()
-  const record = { pid: child.pid ?? -1, startedTicks: startTicks(child.pid ?? -1) ?? '' }
+  const record = { pid: child.pid ?? -1, startedTicks: startTicks(child.pid ?? -1) ?? '', purpose }
   writeFileSync(recordFile, JSON.stringify(record), { mode: 0o600 })
   return record
 }
 
-function readRecord(file: string): ProcessRecord | null {
+/** The process that an earlier life of ours has left running, if any. */
+export function keptProcess(file: string): ProcessRecord | null {
   try {
     const record = JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord
     return isAlive(record) ? record : null

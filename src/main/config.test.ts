@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readConfig, secretFile, secretKey, settingsOf } from './config.ts'
+import { readConfig, secretKey, settingsOf } from './config.ts'
 
 let dir: string
 beforeEach(() => {
@@ -34,13 +34,6 @@ test('a field that is misspelt, or of the wrong kind, is refused by name', () =>
 test('seconds and dollars of the file become the units of the settings', () => {
   const settings = settingsOf(readConfig(file('{"heartbeatS":2,"launch":{"firstBackOffS":0.5},"leaseS":60}')))
   expect(settings).toMatchObject({ heartbeatMs: 2_000, leaseMs: 60_000, retry: { firstBackOffMs: 500 } })
-})
-
-test('a secret is made once, and only its owner can read it', () => {
-  const path = join(dir, 'deep/secret.key')
-  const first = secretFile(path)
-  expect(secretFile(path)).toBe(first)
-  expect(statSync(path).mode & 0o777).toBe(0o600)
 })
 
 test('a secret key of the wrong length is refused before anything is sealed with it', () => {

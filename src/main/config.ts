@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { type EngineName, engineNames, enginePresets } from '../core/engine-presets.ts'
 import { microUsdOf } from '../core/money.ts'
 import { defaultSettings, type Settings } from '../core/settings.ts'
+import { secretFile } from '../lib/secret-file.ts'
 import { engineArguments, modelName } from '../wire/views.ts'
 import { readCatalogs } from './catalog.ts'
 import { chosenRecipes, recipesConfig } from './recipes-config.ts'
@@ -186,13 +186,6 @@ export function settingsOf(config: Config): Settings {
 
 export const priceOf = (config: Config): number => microUsdOf(config.local.pricePerHourUsd)
 
-/** A secret of this data set: read, or made on first use, in a file that only its owner can read. */
-export function secretFile(file: string, make = () => randomBytes(32).toString('hex')): string {
-  mkdirSync(dirname(file), { recursive: true })
-  if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600, flag: 'wx' })
-  return readFileSync(file, 'utf8').trim()
-}
-
 /** The key that seals secrets and derives tokens. Several control planes on one database must share it. */
 export function secretKey(env: NodeJS.ProcessEnv, dataDir: string): Buffer {
   const hex = env.FLIGHTDECK_SECRET_KEY ?? secretFile(join(dataDir, 'secret.key'))
@@ -200,5 +193,7 @@ export function secretKey(env: NodeJS.ProcessEnv, dataDir: string): Buffer {
   return Buffer.from(hex, 'hex')
 }
 
+export const usualDataDir = join(projectRoot, 'data')
+
 export const dataDirOf = (given: string | undefined): string =>
-  resolve(given ?? process.env.FLIGHTDECK_DATA ?? join(projectRoot, 'data'))
+  resolve(given || process.env.FLIGHTDECK_DATA || usualDataDir)

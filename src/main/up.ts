@@ -1,38 +1,51 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { startApi } from '../api/server.ts'
 import type { Clouds } from '../clouds/cloud.ts'
 import { LocalCloud } from '../clouds/local/local.ts'
-import { ensureFirstAdmin } from '../commands/operators.ts'
+import { authenticate, ensureFirstAdmin } from '../commands/operators.ts'
 import { Continuity } from '../control/continuity.ts'
 import { startLoops } from '../control/loops.ts'
 import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { defaultSettings } from '../core/settings.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { version } from '../core/version.ts'
-import { randomName, randomToken, sha256 } from '../lib/chance.ts'
+import { randomToken, sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
-import { hostPort, loopbackUrl } from '../lib/host.ts'
+import { loopbackUrl } from '../lib/host.ts'
 import { type Log, makeLog } from '../lib/log.ts'
+import { secretFile } from '../lib/secret-file.ts'
+import { Undo } from '../lib/undo.ts'
 import { makeVault } from '../lib/vault.ts'
 import { chooseDatabase } from '../store/choose.ts'
-import { type Connection, openStore, type Store } from '../store/database.ts'
+import { openStore, type Store } from '../store/database.ts'
 import { startEmbedded } from '../store/embedded.ts'
 import { ensureInstall } from '../store/install.ts'
+import { anyOperator } from '../store/operators.ts'
 import type { ArtefactIndex } from '../wire/artefacts.ts'
 import { buildAgent } from './build.ts'
+import { databaseRefusal } from './cannot-start.ts'
 import {
   type Config,
   dataDirOf,
   priceOf,
   projectRoot,
   readConfig,
-  secretFile,
   secretKey,
   settingsOf,
+  usualDataDir,
 } from './config.ts'
-import { gatewayToken, keepGateway } from './gateway-process.ts'
+import {
+  forgetForCli,
+  keepForCli,
+  keepPorts,
+  keptPorts,
+  type Ports,
+  serverName,
+  takeDataFolder,
+} from './data-folder.ts'
+import { gatewayCanListen, gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
 import { type PublicAddresses, type PublicCheck, publicAddresses, watchPublicAddress } from './public-address.ts'
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
@@ -46,6 +59,8 @@ export interface UpOptions {
   /** False where another process on this machine already serves the gateway. */
   readonly gateway?: boolean
   readonly say: (line: string) => void
+  /** Told to stop before everything was started: what was, is ended. */
+  readonly signal?: AbortSignal
 }
 
 export interface Up {
@@ -57,21 +72,38 @@ export interface Up {
   stop(): Promise<void>
 }
 
-/** Starts the control plane: database, tables, API, loops, gateway; in this order, and stops them in the reverse one. */
+/** Starts the control plane, or leaves nothing running. @throws what `whyNotStarted` explains. */
 export async function up(options: UpOptions): Promise<Up> {
-  const dataDir = dataDirOf(options.data)
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
   const log = makeLog('control')
+  const undo = new Undo((what, err) => log.error({ err }, `${what} could not be ended as it should`))
+  try {
+    return await start(options, log, undo)
+  } catch (error) {
+    await undo.run()
+    throw error
+  }
+}
+
+/** Database, tables, API, loops, gateway: in this order, and `undo` ends them in the reverse one. */
+async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
+  const started: Started = (what, end) => {
+    undo.add(what, end)
+    options.signal?.throwIfAborted()
+  }
+  const dataDir = dataDirOf(options.data)
+  const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
   options.say(`flightdeck ${version}: data in ${dataDir}`)
-  const { store, kind, stopDatabase } = await openDatabase(dataDir, config, log, options.say)
+  const owned = takeDataFolder(dataDir)
+  started('the data folder', () => owned.release())
   const vault = makeVault(secretKey(process.env, dataDir))
+  const { store, kind } = await openDatabase(dataDir, config, { log, say: options.say, started })
   const install = (await ensureInstall(store.db, vault.check, systemClock.now())).id
   const deps = { store, clock: systemClock, settings: settingsOf(config), vault }
-  const adminToken = await firstAdmin(deps, dataDir)
-  const ports = await keptPorts(dataDir, options, config)
+  const admin = await firstAdmin(deps, dataDir)
+  const ports = await choosePorts(dataDir, options, config)
   const addresses = publicAddresses(config, process.env, ports)
   const tls = await installTls(config, addresses, { store, vault, install, dataDir, log })
+  started('the certificates', () => tls.close())
   const api = await startApi({
     ...deps,
     log,
@@ -83,57 +115,44 @@ export async function up(options: UpOptions): Promise<Up> {
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
-  const where = { ...addresses, install, dataDir, controlUrl: api.url, ...tls.control, recipes: deps.settings.recipes }
-  const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
-  const loops = await startLoops(
-    store,
-    {
-      db: store.db,
-      clouds,
-      clock: systemClock,
-      log,
-      settings: deps.settings,
-      vault,
-      install,
-      continuity: new Continuity(systemClock.now()),
-    },
-    { server: serverName(dataDir), observe: api.observePass },
-  )
+  started('the control API', () => api.close())
   const gatewayUrl = loopbackUrl(config.gateway.host, ports.gateway)
   const reached = { controlUrl: api.url, gatewayUrl, publicUrl: addresses.publicGatewayUrl }
-  const served = { listen: hostPort(config.gateway.host, ports.gateway), tls: tls.gateway }
-  const gateway = options.gateway === false ? null : keepGateway({ dataDir, ...reached, ...served, log })
-  keepForCli(dataDir, api.url)
-  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, adminToken, ...addresses, tls })
-  const endChecks = checkPublicAddresses(options.say, addresses, install, tls)
-  async function stop(): Promise<void> {
-    endChecks()
-    await loops.stop()
-    closeClouds()
-    await gateway?.stop()
-    await api.close()
-    tls.close()
-    await store.close()
-    await stopDatabase()
+  const gatewayAt = { host: config.gateway.host, port: ports.gateway, tls: tls.gateway }
+  if (options.gateway !== false) await gatewayCanListen(dataDir, gatewayAt)
+  const where = { ...addresses, install, dataDir, controlUrl: api.url, ...tls.control, recipes: deps.settings.recipes }
+  const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
+  started('the clouds', closeClouds)
+  const shared = { ...deps, db: store.db, clouds, log, install, continuity: new Continuity(systemClock.now()) }
+  const loops = await startLoops(store, shared, { server: serverName(dataDir), observe: api.observePass })
+  started('the loops', () => loops.stop())
+  if (options.gateway !== false) {
+    const gateway = keepGateway({ dataDir, ...reached, ...gatewayAt, log })
+    started('the gateway', () => gateway.stop())
   }
-  return { url: api.url, gatewayUrl, adminToken, install, stop }
+  keepPorts(dataDir, ports)
+  keepForCli(dataDir, { url: api.url, install, token: admin.token })
+  started('the way for the command line', () => forgetForCli(dataDir))
+  sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, admin, ...addresses, tls })
+  started('the checks of addresses', checkPublicAddresses(options.say, addresses, install, tls))
+  return { url: api.url, gatewayUrl, adminToken: admin.isNew ? admin.token : null, install, stop: () => undo.run() }
+}
+
+type Started = (what: string, end: () => Promise<void> | void) => void
+
+interface Admin {
+  /** Null where the database has its admins already, and none of their tokens is in this data folder. */
+  readonly token: string | null
+  readonly isNew: boolean
 }
 
 /** The first admin's token is on disk before it is in the database: whoever dies in between loses nothing. */
-async function firstAdmin(deps: Parameters<typeof ensureFirstAdmin>[0], dataDir: string): Promise<string | null> {
-  const token = secretFile(join(dataDir, 'admin.token'), () => randomToken(tokenPrefixes.operator))
-  return (await ensureFirstAdmin(deps, token)) ? token : null
-}
-
-/** The same name after a restart: what this server had claimed in its earlier life is free at once. */
-function serverName(dataDir: string): string {
-  return secretFile(join(dataDir, 'server-name'), () => `${hostname()}-${randomName(6)}`)
-}
-
-/** How the command line on this machine finds its way in without being told. */
-function keepForCli(dataDir: string, url: string): void {
-  const token = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()
-  writeFileSync(join(dataDir, 'cli.json'), JSON.stringify({ url, token }), { mode: 0o600 })
+async function firstAdmin(deps: Parameters<typeof ensureFirstAdmin>[0], dataDir: string): Promise<Admin> {
+  const file = join(dataDir, 'admin.token')
+  if (!existsSync(file) && (await anyOperator(deps.store.db))) return { token: null, isNew: false }
+  const token = secretFile(file, () => randomToken(tokenPrefixes.operator))
+  const isNew = await ensureFirstAdmin(deps, token)
+  return { token: isNew || (await authenticate(deps, token)) ? token : null, isNew }
 }
 
 function localCloud(
@@ -166,20 +185,25 @@ function defaultFolder({ dataDir, install }: { dataDir: string; install: string 
   return process.env.DATABASE_URL ? join('/var/tmp', `flightdeck-${userInfo().uid}`, install) : join(dataDir, 'local')
 }
 
-async function openDatabase(dataDir: string, config: Config, log: Log, say: (line: string) => void) {
+async function openDatabase(
+  dataDir: string,
+  config: Config,
+  { log, say, started }: { log: Log; say: UpOptions['say']; started: Started },
+): Promise<{ store: Store; kind: 'embedded' | 'given' }> {
   const choice = chooseDatabase(process.env, dataDir)
   say(choice.explanation)
-  let connection: Connection
-  let stopDatabase: () => Promise<void> = async () => undefined
-  if (choice.kind === 'url') connection = { url: choice.url }
-  else {
-    const embedded = await startEmbedded({ dataDir: choice.dataDir, log })
-    connection = embedded.connection
-    stopDatabase = () => embedded.stop()
+  if (choice.kind === 'url') {
+    const store = await openStore({ url: choice.url }, config.poolSize).catch((error: unknown) => {
+      throw databaseRefusal(error, choice.where)
+    })
+    started('the connections to the database', () => store.close())
+    return { store, kind: 'given' }
   }
-  const store: Store = await openStore(connection, config.poolSize)
-  const kind: 'embedded' | 'given' = choice.kind === 'url' ? 'given' : 'embedded'
-  return { store, kind, stopDatabase }
+  const embedded = await startEmbedded({ dataDir: choice.dataDir, log })
+  started('the embedded PostgreSQL', () => embedded.stop())
+  const store = await openStore(embedded.connection, config.poolSize)
+  started('the connections to the database', () => store.close())
+  return { store, kind: 'embedded' }
 }
 
 interface BuiltAgent {
@@ -221,34 +245,26 @@ function cloudsOfSkyPilot(config: Config, agent: BuiltAgent, where: Omit<Where, 
   })
 }
 
-/** Agents and gateways know our ports from their birth, so a port that was chosen once is kept over restarts. */
-async function keptPorts(
-  dataDir: string,
-  options: UpOptions,
-  config: Config,
-): Promise<{ control: number; gateway: number }> {
-  const file = join(dataDir, 'ports.json')
-  const kept = existsSync(file)
-    ? (JSON.parse(readFileSync(file, 'utf8')) as { control?: number; gateway?: number })
-    : {}
+async function choosePorts(dataDir: string, options: UpOptions, config: Config): Promise<Ports> {
+  const kept = keptPorts(dataDir)
   const choose = async (wanted: number, before: number | undefined, host: string) =>
     wanted || before || (await freePort(host))
-  const control = await choose(options.port ?? config.listen.port, kept.control, config.listen.host)
-  const gateway = await choose(options.gatewayPort ?? config.gateway.port, kept.gateway, config.gateway.host)
-  writeFileSync(file, JSON.stringify({ control, gateway }))
-  return { control, gateway }
+  return {
+    control: await choose(options.port ?? config.listen.port, kept.control, config.listen.host),
+    gateway: await choose(options.gatewayPort ?? config.gateway.port, kept.gateway, config.gateway.host),
+  }
 }
 
 interface WhereToGo extends PublicAddresses {
   readonly dataDir: string
   readonly url: string
   readonly gatewayUrl: string
-  readonly adminToken: string | null
+  readonly admin: Admin
   readonly tls: InstallTls
 }
 
 function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
-  const { dataDir, url, gatewayUrl, adminToken, publicUrl, publicGatewayUrl, tls } = where
+  const { dataDir, url, gatewayUrl, admin, publicUrl, publicGatewayUrl, tls } = where
   say(`Control API: ${url}${publicUrl ? `, from elsewhere ${publicUrl}` : ''}`)
   say(
     `Gateway (OpenAI-compatible): ${gatewayUrl}/v1${publicGatewayUrl ? `, from elsewhere ${publicGatewayUrl}/v1` : ''}`,
@@ -257,8 +273,11 @@ function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
     const { file, fingerprint } = tls.authority
     say(`TLS by the authority of this install, sha256 ${fingerprint}; clients elsewhere trust ${file}`)
   }
-  if (adminToken) say(`Admin token, shown this once (also in ${join(dataDir, 'cli.json')}): ${adminToken}`)
-  say('Ready. Try `bin/flightdeck launch sim-small`; Ctrl-C stops the control plane, machines go on.')
+  if (admin.isNew) say(`Admin token, shown this once (also in ${join(dataDir, 'admin.token')}): ${admin.token}`)
+  if (!admin.token)
+    say('This database has its admins already: the command line here needs a token of theirs (FLIGHTDECK_TOKEN).')
+  const command = dataDir === usualDataDir ? 'bin/flightdeck' : `bin/flightdeck --data ${dataDir}`
+  say(`Ready. Try \`${command} launch sim-small\`; Ctrl-C stops the control plane, machines go on.`)
 }
 
 /** Told when it is known; nothing waits for it. Returns what ends it. */

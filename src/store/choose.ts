@@ -1,7 +1,7 @@
 import { EmbeddedError } from './embedded-error.ts'
 
 export type DatabaseChoice = { explanation: string } & (
-  | { kind: 'url'; url: string }
+  | { kind: 'url'; url: string; where: string }
   | { kind: 'embedded'; dataDir: string }
 )
 
@@ -19,12 +19,13 @@ export function chooseDatabase(env: Record<string, string | undefined>, dataDir:
       'Write it as postgres://user:password@host:5432/database, or unset it to use the embedded PostgreSQL.',
     )
   }
-  return { kind: 'url', url, explanation: `Database: ${describe(url)}, because DATABASE_URL is set.` }
+  const where = describe(url)
+  return { kind: 'url', url, where, explanation: `Database: ${where}, because DATABASE_URL is set.` }
 }
 
 /** Host, port and database only: everything else in the address may be a secret. */
 function describe(url: string): string {
-  if (!URL.canParse(url)) return 'the PostgreSQL server that it names'
+  if (!URL.canParse(url)) return 'the PostgreSQL that it names'
   const { host, pathname } = new URL(url)
   return `PostgreSQL at ${host || 'a local socket'}${url.startsWith('socket:') ? '' : pathname}`
 }

@@ -30,3 +30,15 @@ export function unless<T>(codes: string[], step: () => T): T | undefined {
     throw error
   }
 }
+
+/** Runs a step on what we made ourselves: a refusal of the file system is told as one of the data folder. */
+export function inDataFolder<T>(step: () => T): T {
+  try {
+    return step()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'].includes(code)) throw error
+    const remedy = 'Run as the user who made the data folder, or free space there, or choose another one with --data.'
+    throw new EmbeddedError('data_folder', `The data folder cannot be used: ${String(error)}`, remedy, error)
+  }
+}

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  appendFileSync,
   chownSync,
   cpSync,
   existsSync,
@@ -71,19 +72,19 @@ async function ask<T>(server: Pick<Embedded, 'connection'>, sql: string): Promis
   }
 }
 
-/** Another process that owns the data folder; resolves when its server answers. */
-async function startOwner(): Promise<ChildProcess> {
+/** Another process that owns the data folder; resolves when its server answers. `then` is what it does after that. */
+async function startOwner(then = 'setInterval(() => {}, 1000)'): Promise<ChildProcess> {
   const script = `
     import { startEmbedded } from ${JSON.stringify(join(import.meta.dirname, 'embedded.ts'))}
     const log = { info() {}, warn() {}, error() {} }
-    await startEmbedded({ dataDir: ${JSON.stringify(dataDir)}, log })
+    const server = await startEmbedded({ dataDir: ${JSON.stringify(dataDir)}, log })
     console.log('ready')
-    setInterval(() => {}, 1000)`
+    ${then}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   owners.push(child)
-  const exit = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the owner ended with ${code}`)))
-  await Promise.race([once(child.stdout ?? child, 'data'), exit])
-  exit.catch(() => undefined)
+  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the owner ended with ${code}`)))
+  ended.catch(() => undefined)
+  await Promise.race([once(child.stdout ?? child, 'data'), ended])
   return child
 }
 
@@ -125,6 +126,28 @@ test('a server whose owner was killed is adopted as it runs, and stopped like ou
   expect(await ask(server, 'select 1 as one')).toEqual([{ one: 1 }])
   await server.stop()
   expect(livingPostmaster(join(dataDir, 'postgres'))).toBeUndefined()
+})
+
+test.each(['started', 'adopted'])(
+  'a process that stops the server that it %s lives until that is done, and ends well',
+  async (how) => {
+    copyTemplate(dataDir)
+    if (how === 'adopted') await killHard(await startOwner())
+    const owner = await startOwner('await server.stop()')
+    expect(await once(owner, 'exit')).toEqual([0, null])
+    expect(livingPostmaster(join(dataDir, 'postgres'))).toBeUndefined()
+  },
+)
+
+test('a start that fails after the server is up takes the server down again', async () => {
+  copyTemplate(dataDir)
+  const server = await start()
+  await ask({ connection: { ...server.connection, database: 'postgres' } }, 'drop database flightdeck with (force)')
+  await server.stop()
+  appendFileSync(join(dataDir, 'postgres', 'postgresql.conf'), 'default_transaction_read_only = on\n')
+  await expect(start()).rejects.toThrow(/read-only/)
+  expect(livingPostmaster(join(dataDir, 'postgres'))).toBeUndefined()
+  expect(existsSync(join(dataDir, 'postgres.owner'))).toBe(false)
 })
 
 test('a second owner is refused with a remedy, and the first one notices nothing', async () => {

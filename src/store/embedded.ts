@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Log } from '../lib/log.ts'
-import { EmbeddedError } from './embedded-error.ts'
+import { inDataFolder } from './embedded-error.ts'
 import {
   chooseIdentity,
   findBinaries,
@@ -56,7 +56,8 @@ const database = 'flightdeck'
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const folders = prepareFolders(options.dataDir)
-  const ownership = own(folders.ownerFile)
+  const ownership = inDataFolder(() => takeOwnership(folders.ownerFile))
+  let started: Postmaster | undefined
   try {
     // Pids of another container mean nothing here, but a server that answers has an owner that lives.
     if (ownership.takenFromElsewhere && (await ask(folders.socketDir)) !== 'absent')
@@ -75,21 +76,16 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       durable: options.durable ?? true,
     }
     if (fresh) await createCluster(cluster)
-    const postmaster = left ?? (await launchPatiently(cluster, options.log))
+    started = left ?? (await launchPatiently(cluster, options.log))
     await ensureDatabase(folders.socketDir)
-    options.log.info({ pid: postmaster.pid, dataDir: folders.dataDir, adopted: !!left }, 'embedded PostgreSQL is ready')
-    return supervise(cluster, postmaster, { adopted: !!left, ownership, log: options.log })
+    options.log.info({ pid: started.pid, dataDir: folders.dataDir, adopted: !!left }, 'embedded PostgreSQL is ready')
+    return supervise(cluster, started, { adopted: !!left, ownership, log: options.log })
   } catch (error) {
+    if (started) await stopServer(folders.cluster, started.pid)
     ownership.release()
-    throw withRemedy(error)
-  }
-}
-
-function own(file: string): Ownership {
-  try {
-    return takeOwnership(file)
-  } catch (error) {
-    throw withRemedy(error)
+    return inDataFolder(() => {
+      throw error
+    })
   }
 }
 
@@ -139,7 +135,7 @@ function supervise(cluster: Cluster, first: Postmaster, { adopted, ownership, lo
     quit.abort()
     const pid = livingPostmaster(folders.cluster)
     if (pid !== undefined) await stopServer(folders.cluster, pid)
-    await watching
+    await stayingAlive(watching)
     const { socketDir } = folders
     if (!socketDir.startsWith(folders.dataDir)) rmSync(dirname(socketDir), { recursive: true, force: true })
     ownership.release()
@@ -150,6 +146,12 @@ function supervise(cluster: Cluster, first: Postmaster, { adopted, ownership, lo
   }
   const connection = { host: folders.socketDir, port: 5432, database, user: 'postgres' }
   return { socketDir: folders.socketDir, connection, adopted, stop: remember }
+}
+
+/** A server that was adopted, or let go of, does not keep this process alive until its end has been seen. */
+async function stayingAlive(work: Promise<void>): Promise<void> {
+  const hold = setInterval(() => undefined, 60_000)
+  await work.finally(() => clearInterval(hold))
 }
 
 /** Starts the server again whenever it ends, until told to quit; a server that came up meanwhile is ended then. */
@@ -180,12 +182,4 @@ async function keepAlive(
       )
     }
   }
-}
-
-/** Refusals of the file system come from the data folder: what we made ourselves we may touch. */
-function withRemedy(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC'].includes(code)) return error
-  const remedy = 'Run as the user who made the data folder, or free space there, or choose another one.'
-  return new EmbeddedError('data_folder', `The data folder cannot be used: ${String(error)}`, remedy, error)
 }

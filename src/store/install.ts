@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { Failure } from '../core/failure.ts'
 import { randomName } from '../lib/chance.ts'
 import { at, type Db } from './database.ts'
 
@@ -8,15 +9,14 @@ export interface Install {
   readonly sweepArmed: boolean
 }
 
-/** The data set's own row, made on first use. @throws when the key is not the one that the data set was made with. */
+/** The data set's own row, made on first use. @throws Failure `cannot_start` when the key is not the one that the data set was made with. */
 export async function ensureInstall(db: Db, keyCheck: string, now: number): Promise<Install> {
   await sql`insert into install (id, created_at, key_check) select ${randomName(5)}, ${at(now)}, ${keyCheck}
     where not exists (select 1 from install)`.execute(db)
   const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
   if (row.key_check !== keyCheck) {
-    throw new Error(
-      `The secret key is not the one that install ${row.id} was made with. Put the old secret.key back, or set FLIGHTDECK_SECRET_KEY to it.`,
-    )
+    const remedy = 'Put the old secret.key back into the data folder, or set FLIGHTDECK_SECRET_KEY to it.'
+    throw new Failure('cannot_start', `The secret key is not the one that install ${row.id} was made with.`, { remedy })
   }
   await db
     .insertInto('tenants')

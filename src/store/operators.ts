@@ -75,5 +75,9 @@ const firstOperatorLock = 7_304
 /** True when nobody is there yet; whoever else asks waits for the end of this transaction. */
 export async function noOperatorYet(tx: Tx): Promise<boolean> {
   await sql`select pg_advisory_xact_lock(${firstOperatorLock})`.execute(tx)
-  return (await tx.selectFrom('operators').select('id').limit(1).executeTakeFirst()) === undefined
+  return !(await anyOperator(tx))
+}
+
+export async function anyOperator(db: Db | Tx): Promise<boolean> {
+  return (await db.selectFrom('operators').select('id').limit(1).executeTakeFirst()) !== undefined
 }
