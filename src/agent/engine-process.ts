@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { pause } from '../lib/clock.ts'
 import type { EngineSpec } from '../wire/agent.ts'
 import type { EngineRecord, JsonFailure } from './node-disk.ts'
-import { codeOf, groupMembers, isRunning, processesWith, readStat, signal } from './proc.ts'
+import { codeOf, groupMembers, isRunning, processesPrintingTo, processesWith, readStat, signal } from './proc.ts'
 
 /** How a run ended; both null for an adopted engine, whose exit only its parent could have seen. */
 export interface Exit {
@@ -111,33 +111,45 @@ export function adoptEngine(record: EngineRecord, pollMs: number, stop: AbortSig
   return { record, exited: watch() }
 }
 
+/** What processes of an engine are told by: the machine in their environment, and the file that takes their output. */
+export interface EngineTraces {
+  readonly machine: string
+  readonly logPath: string
+}
+
+/** Two traces, because a program that sets its title may write over its environment, as vLLM's core does. */
+function engineProcesses({ machine, logPath }: EngineTraces): number[] {
+  return [
+    ...new Set([...processesWith([`FLIGHTDECK_MACHINE=${machine}`, engineMark]), ...processesPrintingTo(logPath)]),
+  ]
+}
+
 /**
  * Ends everything that is left of engines on this machine: workers whose leader is dead and hold its GPU memory, or an
  * engine that was started just before the agent died and was never recorded.
  */
-export async function endStrays(machine: string): Promise<number> {
-  const marks = [`FLIGHTDECK_MACHINE=${machine}`, engineMark]
-  const strays = processesWith(marks)
+export async function endStrays(traces: EngineTraces): Promise<number> {
+  const strays = engineProcesses(traces)
   for (const pid of strays) signal(pid, 'SIGKILL')
-  await untilGone(() => processesWith(marks), 5_000)
+  await untilGone(() => engineProcesses(traces), 5_000)
   return strays.length
 }
 
 /** After a leader's end: its group cannot belong to another while a member lives, so this is safe right then only. */
-export async function endLeftovers(record: EngineRecord, machine: string): Promise<void> {
+export async function endLeftovers(record: EngineRecord, traces: EngineTraces): Promise<void> {
   if (groupMembers(record.group).length > 0) signal(-record.group, 'SIGKILL')
-  await endStrays(machine)
+  await endStrays(traces)
 }
 
 /** SIGTERM to the whole group, SIGKILL when the grace is over, and then whatever left the group. */
-export async function stopEngine(record: EngineRecord, graceMs: number, machine: string): Promise<void> {
-  // A group whose leader is gone may be another's by now; the strays below are told by their environment.
+export async function stopEngine(record: EngineRecord, graceMs: number, traces: EngineTraces): Promise<void> {
+  // A group whose leader is gone may be another's by now; the strays below are told by their traces.
   if (isRunning(record.pid, record.startTime)) {
     signal(-record.group, 'SIGTERM')
     await untilGone(() => groupMembers(record.group), graceMs)
     signal(-record.group, 'SIGKILL')
   }
-  await endStrays(machine)
+  await endStrays(traces)
 }
 
 export async function untilGone(members: () => number[], limitMs: number): Promise<void> {

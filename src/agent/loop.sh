@@ -15,7 +15,7 @@ ending=
 
 say() { echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) loop: $*" >&2; }
 
-# Sets state, parent, group and started from /proc/PID/stat; false when there is no such process.
+# Sets state, parent, group, session and started from /proc/PID/stat; false when there is no such process.
 look_at() {
   stat=
   # The file may vanish between the two looks.
@@ -23,7 +23,7 @@ look_at() {
   # The command's name stands in brackets and may hold spaces and brackets; the last one closes it.
   # shellcheck disable=SC2086
   set -- ${stat##*) }
-  state=$1 parent=$2 group=$3
+  state=$1 parent=$2 group=$3 session=$4
   shift 19
   started=$1
 }
@@ -49,34 +49,69 @@ signal_group() {
   if [ -n "$engine_group" ]; then kill "-$1" "-$engine_group" 2>/dev/null; fi
 }
 
-# Writes to $dir/sweep who carries the machine's name in its environment. grep runs without it, or would find itself.
-find_marked() {
-  env -u FLIGHTDECK_MACHINE grep -lzxF -e "$mark" /proc/[0-9]*/environ >"$dir/sweep" 2>/dev/null
+# Sets members to the pids of all that belongs to this machine, by any trace that is left of it: the machine's name in
+# the environment, output that goes into our folder, the engine's session, or a parent among them. A program that sets
+# its title may write over its environment, as vLLM's core does. grep runs without the name, or would find itself.
+find_members() {
+  read_engine
+  {
+    env -u FLIGHTDECK_MACHINE grep -lzxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null
+    ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | grep -F " -> $real_dir/" | sed 's|.* /proc/|/proc/|'
+  } >"$dir/sweep"
+  members=' '
+  while read -r entry; do
+    pid=${entry#/proc/}
+    add_member "${pid%%/*}"
+  done <"$dir/sweep"
+  more=yes
+  while [ -n "$more" ]; do
+    more=
+    for entry in /proc/[0-9]*; do
+      look_at "${entry#/proc/}" && is_kin && add_member "${entry#/proc/}" && more=yes
+    done
+  done
 }
 
-# Whoever started us may carry the name as well; it ends by itself when we do.
-is_ancestor() {
-  at=$$
-  while [ "$at" -gt 1 ]; do
-    [ "$at" = "$1" ] && return 0
-    look_at "$at" || return 1
-    at=$parent
-  done
+# Of the process that was looked at last.
+is_kin() {
+  [ -n "$engine_group" ] && [ "$session" = "$engine_group" ] && return 0
+  case "$members" in *" $parent "*) return 0 ;; esac
   return 1
 }
 
+# False for who is a member already. Whoever started us is none: it may carry the name, and ends by itself when we do.
+add_member() {
+  case "$members" in *" $1 "*) return 1 ;; esac
+  [ "$1" = $$ ] || ! is_ancestor "$1" || return 1
+  members="$members$1 "
+}
+
+# We and those above us.
+is_ancestor() {
+  case "$ancestors" in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+find_ancestors() {
+  ancestors=' '
+  at=$$
+  while [ "$at" -gt 1 ]; do
+    ancestors="$ancestors$at "
+    look_at "$at" || return 0
+    at=$parent
+  done
+}
+
 # Signals every process of this machine and this user but ourselves; false when there was none.
-signal_marked() {
-  find_marked
+signal_members() {
+  find_members
   found=1
-  while read -r entry; do
-    pid=${entry#/proc/}
-    pid=${pid%/environ}
-    [ -O "/proc/$pid" ] && ! is_ancestor "$pid" || continue
+  for pid in $members; do
+    [ "$pid" != $$ ] && [ -O "/proc/$pid" ] || continue
     look_at "$pid" && [ "$state" != Z ] || continue
     found=0
     [ "$1" = 0 ] || kill "-$1" "$pid" 2>/dev/null
-  done <"$dir/sweep"
+  done
   return $found
 }
 
@@ -97,23 +132,25 @@ end_everything() {
   ending=yes
   trap '' TERM INT HUP
   end_agent
+  find_ancestors
   read_engine
   signal_group TERM
-  signal_marked TERM
+  signal_members TERM
   tries=0
-  while { group_lives || signal_marked 0; } && [ "$tries" -lt $((grace * 5)) ]; do
+  while { group_lives || signal_members 0; } && [ "$tries" -lt $((grace * 5)) ]; do
     tries=$((tries + 1))
     sleep 0.2
   done
   # A driver may hold a process for a while even after SIGKILL; the machine's end takes it then.
   tries=0
-  while { group_lives || signal_marked 0; } && [ "$tries" -lt 50 ]; do
+  while { group_lives || signal_members 0; } && [ "$tries" -lt 50 ]; do
     tries=$((tries + 1))
     signal_group KILL
-    signal_marked KILL
+    signal_members KILL
     sleep 0.1
   done
-  rm -f "$dir/sweep"
+  # Its numbers go to other processes one day, and nobody may take those for ours.
+  rm -f "$dir/sweep" "$dir/engine.pid"
   # Gigabytes that were installed for this machine alone. On a disk that outlives it nobody else would take them away.
   rm -rf "$dir/recipe"
 }
@@ -158,6 +195,7 @@ take_lock() {
 }
 
 mkdir -p "$dir" && chmod 700 "$dir" || exit 1
+real_dir=$(cd "$dir" && pwd -P) || exit 1
 if ! take_lock; then
   say "another loop or agent keeps $FLIGHTDECK_MACHINE; nothing to do"
   exit 0

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'vitest'
 import { barePath, loopTools } from '../../test/bare-path.ts'
 import { readStat } from './proc.ts'
-import { commandOf, FakeControl, hasEnded, Machine, simEngine, until } from './world-for-tests.ts'
+import { allWith, commandOf, FakeControl, hasEnded, Machine, simEngine, until } from './world-for-tests.ts'
 
 // Here the agent is a few lines of shell that record an engine the way the real one does, and hand the lock on to nobody.
 let machine: Machine
@@ -61,6 +62,38 @@ test('an engine that ignores SIGTERM is killed when its grace is over, with a ch
   assert.ok(performance.now() - began >= 1_000, 'the grace was given')
   assert.equal(loop.exitCode, 0)
   assert.deepEqual(machine.processes(), [])
+})
+
+// What setting a title does to a program: its environment can no longer be read. vLLM's core is one of those.
+const unmarked: [string, string][] = [
+  ['its child in another session', 'env -i sh -c "setsid sleep 300NNN & exec sleep 300"'],
+  ['an orphan in another session, told by where it prints', 'env -i sh -c "setsid sleep 300NNN & exit 0"'],
+  ['an orphan that prints nowhere, told by its session', 'env -i sh -c "sleep 300NNN >/dev/null 2>&1 & exit 0"'],
+]
+
+test.each(unmarked)('an engine whose environment is gone is found all the same: %s', async (_, engine) => {
+  const seconds = `300${process.pid}`
+  const sleepers = () => allWith(`sleep\0${seconds}\0`)
+  machineWith(agentScript(engine.replace('300NNN', seconds), 'while :; do sleep 0.1; done', 1))
+  const loop = machine.startLoop()
+  await recorded()
+  await until('it runs without its mark', () => sleepers().length === 1 && machine.engines().length === 0)
+  loop.kill('SIGTERM')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.deepEqual(sleepers(), [])
+  assert.equal(machine.tryRead('engine.pid'), null)
+})
+
+test('nothing that belongs to others is ended: neither who looks into the folder nor who shares our parent', async () => {
+  machineWith(agentScript('sleep 300', 'while :; do sleep 0.1; done', 1))
+  const loop = machine.startLoop()
+  await recorded()
+  const reader = spawn('sh', ['-c', 'exec sleep 300 <engine.pid'], { cwd: machine.dir, stdio: 'ignore' })
+  loop.kill('SIGTERM')
+  await until('the loop has ended', () => hasEnded(loop))
+  assert.equal(reader.exitCode ?? reader.signalCode, null)
+  reader.kill('SIGKILL')
+  await until('the reader has ended', () => hasEnded(reader))
 })
 
 test('an agent that hangs is killed and does not keep the end from coming', async () => {

@@ -1,47 +1,43 @@
-import { readdirSync, readFileSync } from 'node:fs'
-
-/** One line of /proc/PID/stat, as far as it is needed. `startTime` is in ticks since boot: with the pid it names a process for good. */
-export interface ProcStat {
-  readonly pid: number
-  readonly state: string
-  readonly parent: number
-  readonly group: number
-  readonly startTime: string
-}
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { isDead, type ProcStat, parseStat } from '../lib/proc-stat.ts'
 
 /** Null when there is no such process. */
 export function readStat(pid: number): ProcStat | null {
-  const text = readProc(`/proc/${pid}/stat`)
-  if (text === null) return null
-  // The command's name stands in brackets and may hold spaces and brackets itself; the last one closes it.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  const [state, parent, group, startTime] = [fields[0], fields[1], fields[2], fields[19]]
-  if (state === undefined || startTime === undefined) return null
-  return { pid, state, parent: Number(parent), group: Number(group), startTime }
+  const text = readProc(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  return text === null ? null : parseStat(text)
 }
 
 /** The very process that was started then, and not a zombie that nobody has reaped yet. */
 export function isRunning(pid: number, startTime: string): boolean {
   const stat = readStat(pid)
-  return stat !== null && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X'
+  return stat !== null && stat.startTime === startTime && !isDead(stat)
 }
 
 /** Processes whose environment holds every one of these `NAME=value` words, apart from ourselves. */
 export function processesWith(words: readonly string[]): number[] {
   return allPids().filter((pid) => {
     if (pid === process.pid) return false
-    const environment = readProc(`/proc/${pid}/environ`)
+    const environment = readProc(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))
     if (environment === null) return false
     const have = new Set(environment.split('\0'))
     return words.every((word) => have.has(word))
   })
 }
 
+/** Processes whose output goes to this file, apart from ourselves. One that sets its title may have lost its environment. */
+export function processesPrintingTo(file: string): number[] {
+  const target = realpathOf(file)
+  return allPids().filter(
+    (pid) =>
+      pid !== process.pid && [1, 2].some((fd) => readProc(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) === target),
+  )
+}
+
 /** Living members of a process group. */
 export function groupMembers(group: number): number[] {
   return allPids().filter((pid) => {
     const stat = readStat(pid)
-    return stat !== null && stat.group === group && stat.state !== 'Z' && stat.state !== 'X'
+    return stat !== null && stat.group === group && !isDead(stat)
   })
 }
 
@@ -51,9 +47,11 @@ function allPids(): number[] {
     .map(Number)
 }
 
-function readProc(path: string): string | null {
+const realpathOf = (file: string): string => readProc(() => realpathSync(file)) ?? file
+
+function readProc(read: () => string): string | null {
   try {
-    return readFileSync(path, 'latin1')
+    return read()
   } catch (error) {
     // ESRCH: it ended while it was read. EACCES: it belongs to somebody else.
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(error))) return null

@@ -4,6 +4,7 @@ import { EngineLog } from './engine-log.ts'
 import {
   adoptEngine,
   type EngineRun,
+  type EngineTraces,
   endLeftovers,
   endStrays,
   engineEnvironment,
@@ -55,6 +56,7 @@ const mostPortRaces = 2
 export class Supervisor {
   readonly #deps: SupervisorDeps
   readonly #stop = new AbortController()
+  readonly #traces: EngineTraces
   #history: EngineHistory
   #record: EngineRecord | null = null
   #state: EngineState['state'] = 'starting'
@@ -68,6 +70,7 @@ export class Supervisor {
     const { install, spec } = deps
     this.#deps = install ? { ...deps, spec: filledSpec(spec, install.places) } : deps
     this.#history = deps.disk.history()
+    this.#traces = { machine: deps.machine, logPath: deps.disk.engineLog }
   }
 
   start(): void {
@@ -98,10 +101,10 @@ export class Supervisor {
     this.#stopAsked = true
     this.#stop.abort()
     await this.#life
-    const { disk, spec, machine } = this.#deps
+    const { disk, spec } = this.#deps
     const record = this.#record ?? disk.engine()
-    if (record) await stopEngine(record, graceMsOf(record, spec), machine)
-    else await endStrays(machine)
+    if (record) await stopEngine(record, graceMsOf(record, spec), this.#traces)
+    else await endStrays(this.#traces)
     disk.forgetEngine()
     this.#become('stopped')
   }
@@ -109,7 +112,7 @@ export class Supervisor {
   async #live(): Promise<void> {
     if (this.#history.failure) {
       // An earlier life gave up; the control plane may not have heard of it.
-      await endStrays(this.#deps.machine)
+      await endStrays(this.#traces)
       this.#giveUp(this.#history.failure)
       return
     }
@@ -151,7 +154,7 @@ export class Supervisor {
     } catch (error) {
       if (error instanceof StartError) return error.failure
       // An engine that cannot be recorded could not be ended after our own death.
-      await endStrays(this.#deps.machine)
+      await endStrays(this.#traces)
       if (codeOf(error) === 'ENOSPC') return diskFullFailure(this.#deps.disk.dir)
       throw error
     }
@@ -166,7 +169,7 @@ export class Supervisor {
       this.#record = adopted.record
       return adopted
     }
-    const strays = await endStrays(machine)
+    const strays = await endStrays(this.#traces)
     if (strays > 0) log.say(`Ended ${strays} processes that an earlier engine had left.`)
     if (this.#stop.signal.aborted) return null
     events.onPhase('engine_start', null)
@@ -182,7 +185,7 @@ export class Supervisor {
   }
 
   async #follow(run: EngineRun): Promise<JsonFailure | null> {
-    const { disk, events, machine, spec } = this.#deps
+    const { disk, events, spec } = this.#deps
     const log = new EngineLog(disk.engineLog, run.record.logOffset, disk.logMark().offset, {
       onFinding: ({ phase, percent }) => {
         if (this.#state === 'starting') events.onPhase(phase, percent)
@@ -201,10 +204,10 @@ export class Supervisor {
       const end = await Promise.race([run.exited, judging, stopped])
       if (end === null || this.#stop.signal.aborted) return null
       over.abort()
-      if ('cause' in end) await stopEngine(run.record, graceMsOf(run.record, spec), machine)
+      if ('cause' in end) await stopEngine(run.record, graceMsOf(run.record, spec), this.#traces)
       await looking
       while (!log.look()) await pause(0)
-      await endLeftovers(run.record, machine)
+      await endLeftovers(run.record, this.#traces)
       this.#hung = null
       disk.forgetEngine()
       this.#record = null
