@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { gpuNamed, gpuSpecs } from './gpus.ts'
+import { gpuNamed, gpuSpecs, soldGibOf } from './gpus.ts'
 
 test('a GPU is found as clouds and drivers call it, in the size that was said', () => {
   const pairs: [string, number, string][] = [
@@ -22,15 +22,37 @@ test('a GPU is found as clouds and drivers call it, in the size that was said', 
     ['L40S', 48, 'L40S'],
     ['L4', 24, 'L4'],
     ['A10G', 0, 'A10G'],
+    ['A6000', 48, 'RTXA6000'],
+    ['H100-NVL', 0, 'H100-NVL'],
+    ['NVIDIA H100 NVL', 93.6, 'H100-NVL'],
+    ['RTX6000Ada', 48, 'RTX6000-Ada'],
+    ['RTX PRO 6000', 95.6, 'RTXPRO6000'],
   ]
   for (const [name, vramGib, spec] of pairs) expect(gpuNamed(name, vramGib)?.name, name).toBe(spec)
   for (const name of ['K80', 'A4000', 'T400', '']) expect(gpuNamed(name, 0), name).toBeNull()
 })
 
+test('memory as it is sold comes from the table where the name is there or a price list leaves it out', () => {
+  const sold: [string, number, number][] = [
+    ['H100', 0, 80],
+    ['H100-SXM', 0, 80],
+    ['H100-NVL', 0, 94],
+    ['A100-80GB-SXM', 0, 80],
+    ['H200-SXM', 0, 141],
+    ['RTX6000Ada', 0, 48],
+    ['A6000', 0, 48],
+    ['T4', 15.9, 16],
+    ['K80', 12.5, 12],
+    ['K80', 0, 0],
+    ['K80', Number.NaN, 0],
+  ]
+  for (const [name, listedGib, gib] of sold) expect(soldGibOf(name, listedGib), `${name} ${listedGib}`).toBe(gib)
+})
+
 test('no row is there twice, and each names where it was read', () => {
   expect(new Set(gpuSpecs.map(({ name }) => name)).size).toBe(gpuSpecs.length)
   for (const spec of gpuSpecs) {
-    expect(spec.gib > 0 && spec.bandwidthGBps > 0, spec.name).toBe(true)
+    expect(spec.gib > 0.9 * spec.soldGib && spec.gib <= spec.soldGib && spec.bandwidthGBps > 0, spec.name).toBe(true)
     expect(spec.source, spec.name).toMatch(/data sheet|product brief|specifications/)
     expect(gpuNamed(spec.name, spec.gib), spec.name).toBe(spec)
   }
@@ -38,7 +60,7 @@ test('no row is there twice, and each names where it was read', () => {
 
 test('bfloat16 begins with Ampere and 8-bit floats with Ada', () => {
   const which = (has: 'bf16' | 'fp8') => gpuSpecs.filter((spec) => !spec[has]).map(({ name }) => name)
-  expect(which('bf16')).toEqual(['V100', 'V100-32GB', 'T4'])
+  expect(which('bf16')).toEqual(['P100', 'V100', 'V100-32GB', 'T4'])
   expect(which('fp8')).toEqual(expect.arrayContaining(['T4', 'A10G', 'A100-80GB']))
   expect(which('fp8')).not.toContain('L4')
 })

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { parametersOfShapes } from '../core/catalog.ts'
+import { figures, parametersOfShapes } from '../core/catalog.ts'
 import { readCatalogs } from './catalog.ts'
 import { projectRoot, readConfig, settingsOf } from './config.ts'
 
@@ -26,6 +26,14 @@ test('the catalogue has the models that people serve, each once and with its car
       family,
     ).toBe(true)
 })
+
+test.each([...figures, 'id', 'card', 'kind', 'vocabulary', 'tiedEmbeddings'])(
+  'an entry that leaves out its %s is refused by that name: a figure that is not certain is given and marked',
+  (field) => {
+    const { [field]: _, ...rest } = { ...first } as Record<string, unknown>
+    expect(() => readCatalogs([file('bad.json', { models: [rest] })])).toThrow(new RegExp(`models\\[0\\]\\.${field}`))
+  },
+)
 
 test('what the shapes of a plain model add up to is within a twentieth of what its card says', () => {
   const plain = readCatalogs([own]).filter(({ feedForward }) => feedForward !== null)

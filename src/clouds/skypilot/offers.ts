@@ -1,7 +1,7 @@
+import { soldGibOf } from '../../core/gpus.ts'
 import { microUsdOf } from '../../core/money.ts'
 import type { Offer } from '../../core/offer.ts'
 import { fieldsOf, listOf, textOf } from './api-answers.ts'
-import { memoryOfGpu } from './gpu-memory.ts'
 
 export interface OfferTerms {
   /** As SkyPilot calls it; Slurm's clusters are called by name behind a slash. */
@@ -46,7 +46,7 @@ function readRow(row: unknown): Row[] {
   const gpuCount = Number(count)
   // Parts of a GPU are sold as well; nothing here could place a model on one.
   if (!name || !place || !Number.isInteger(gpuCount) || gpuCount < 1) return []
-  const memoryGib = memoryOfGpu(name, Number(gpuMemory ?? 0))
+  const memoryGib = soldGibOf(name, Number(gpuMemory ?? 0))
   return [{ gpu: name, gpuCount, memoryGib, price: priceOf(price), spotPrice: priceOf(spotPrice), region: place }]
 }
 
