@@ -7,7 +7,7 @@ import { nodeLoop } from '../src/control/node.ts'
 import { sightLoop } from '../src/control/sight.ts'
 import { isOver, type LaunchState } from '../src/core/launch-table.ts'
 import type { NodeState } from '../src/core/node-table.ts'
-import { anyWish, type Offer, rankOffers } from '../src/core/offer.ts'
+import { anyWish, type Offer, rankOffers, type Wish } from '../src/core/offer.ts'
 import type { Settings } from '../src/core/settings.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { SimCloud, type SimFaults, simOffer } from '../src/sim/cloud.ts'
@@ -33,6 +33,7 @@ export interface WorldCloud extends Cloud, Machines {
 export interface WorldOptions {
   readonly crash?: CrashPlan
   readonly offers?: readonly Offer[]
+  readonly wish?: Wish
   readonly faults?: Partial<SimFaults>
   readonly settings?: Partial<Settings>
 }
@@ -82,19 +83,20 @@ export class World<C extends WorldCloud = SimCloud> {
 
   static async of<C extends WorldCloud>(base: TestWorld, cloud: C, options: WorldOptions = {}): Promise<World<C>> {
     const wanted = options.offers ?? offers
+    const wish = options.wish ?? anyWish
     const { db } = base.deps.store
     const now = base.deps.clock.now()
     const { tenantId, name } = base.actor
     // What an earlier world left to its claims' running out is no business of this one.
     await db.deleteFrom('claims').execute()
     const launchId = await db.transaction().execute(async (tx) => {
-      const model = { name: 'd', model: 'sim-small', engine: 'sim', engineArgs: {}, wish: anyWish, wanted: 1 }
+      const model = { name: 'd', model: 'sim-small', engine: 'sim', engineArgs: {}, wish, wanted: 1 }
       await addDeployment(tx, { ...model, tenantId, createdBy: name }, now)
       const deployment = await lockDeployment(tx, tenantId, { name: 'd' })
       if (!deployment) throw new Error('the deployment was made a moment ago')
       const by = { tenantId, deploymentId: deployment.id, origin: 'hand' as const, requestedBy: name }
-      const ranked = rankOffers(wanted, anyWish)
-      return openLaunch(tx, { ...by, wish: anyWish, offers: ranked, deadlineAt: now + launchMs }, now)
+      const ranked = rankOffers(wanted, wish)
+      return openLaunch(tx, { ...by, wish, offers: ranked, deadlineAt: now + launchMs }, now)
     })
     await enrol(db, 'sight', cloud.name, now, cloud.name)
     return new World(base, cloud, options, launchId)

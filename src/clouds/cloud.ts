@@ -31,6 +31,8 @@ export interface AskSeen {
   readonly open: boolean
   /** False while nothing runs that the cloud could charge for. */
   readonly machine: boolean
+  /** The ask's place in the queue of the cloud's own server, from 1, where it waits in one. */
+  readonly queuePlace?: number
   /** Why the cloud gave up after all. A machine may be there all the same. */
   readonly refusal: FailureRecord | null
 }

@@ -1,8 +1,9 @@
-import { decideLaunch } from '../core/decide-launch.ts'
+import { decideLaunch, type LaunchDecision, type LaunchView } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
 import type { Claim } from '../store/claims.ts'
 import { joinTokenFor } from '../store/join-token.ts'
 import { type LaunchForLoop, loadLaunch, lookAtQueue, saveLaunchDecision } from '../store/launches.ts'
+import { timeOfLaunch } from '../store/time-spent.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -33,7 +34,7 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (!launch) return { moved: false, nextDueAt: null }
   const now = clock.now()
   const view = { ...launch.view, admitted: await isAdmitted(deps, launch) }
-  const next = decideLaunch(view, settings.retry, now)
+  const next = await decide(deps, launch, view, now)
   const terms = {
     install: deps.install,
     attemptsInFlight: settings.attemptsInFlight,
@@ -46,6 +47,20 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (moved) return { moved, nextDueAt: now }
   const rest = now + (restMs[next.state] ?? 30_000)
   return { moved, nextDueAt: next.state === 'live' ? rest : Math.min(rest, Math.max(now + 50, launch.deadlineAt)) }
+}
+
+/** Where the time went is asked only when it has run out. */
+async function decide(
+  deps: ControlDeps,
+  launch: LaunchForLoop,
+  view: LaunchView,
+  now: number,
+): Promise<LaunchDecision> {
+  const { db, settings } = deps
+  const next = decideLaunch(view, settings.retry, now)
+  if (next.fact !== 'expired') return next
+  const window = { from: launch.createdAt, limitMs: launch.deadlineAt - launch.createdAt, now }
+  return decideLaunch({ ...view, spent: await timeOfLaunch(db, launch.id, window) }, settings.retry, now)
 }
 
 async function isAdmitted(deps: ControlDeps, launch: LaunchForLoop): Promise<boolean> {

@@ -1,10 +1,11 @@
 import { type Cloud, CloudRefuses, type ListedMachine } from '../clouds/cloud.ts'
-import { decideNode, stateLimitAt } from '../core/decide-node.ts'
+import { type CloudTraits, decideNode, type NodeDecision, stateLimit, stateLimitAt } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Claim } from '../store/claims.ts'
 import { nudge } from '../store/claims.ts'
 import { joinTokenFor } from '../store/join-token.ts'
 import { closeAsk, loadNode, type NodeForLoop, openAsk, saveNodeDecision } from '../store/nodes.ts'
+import { timeOfNode } from '../store/time-spent.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -42,10 +43,18 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
   const cloud = deps.clouds.get(node.cloud)
   if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)
   const now = deps.clock.now()
-  const next = decideNode(node.view, cloud.traits, now)
+  const next = await decide(deps, node, cloud.traits, now)
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
   return { moved: next.fact !== null, nextDueAt: dueAt(deps, cloud, node, next.state, next.fact !== null) }
+}
+
+/** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */
+async function decide({ db }: ControlDeps, node: NodeForLoop, traits: CloudTraits, now: number): Promise<NodeDecision> {
+  const next = decideNode(node.view, traits, now)
+  const limit = next.fact === 'expired' ? stateLimit(node.view, traits) : null
+  if (!limit) return next
+  return decideNode({ ...node.view, spent: await timeOfNode(db, node.id, { ...limit, now }) }, traits, now)
 }
 
 function dueAt(deps: ControlDeps, cloud: Cloud, node: NodeForLoop, state: NodeState, moved: boolean): number | null {

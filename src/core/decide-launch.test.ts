@@ -194,19 +194,21 @@ describe('the failure', () => {
     assert.equal(causeOf(launch('attempting', { failure: full, attempts: [attempt('ready')] })), null)
   })
 
-  test('of a time limit names the phase that was open and what had failed before', () => {
-    const cause = (node: NodeState) =>
-      causeOf(launch('attempting', { deadlineAt: now, attempts: [attempt(node)] }))?.cause
+  test('of a time limit says where the time went, and what had failed before', () => {
+    const spent = {
+      limitMs: 900_000,
+      step: null,
+      phases: [{ phase: 'booting', ms: 840_000, isOpen: true, bytesPerS: null }],
+    }
+    const expired = { deadlineAt: now, spent } as Partial<LaunchView>
+    const failure = causeOf(launch('attempting', { ...expired, attempts: [attempt('booting')] }))
     assert.equal(
-      cause('booting'),
-      'The time limit ran out while the machine started: likely a slow image or no way to the public address.',
+      failure?.cause,
+      'The time limit of the launch ran out: 14 of 15 min in the start of the machine: likely a slow image, or no way from it to our public address.',
     )
-    assert.match(cause('requesting') ?? '', /likely no capacity/)
-    assert.match(causeOf(launch('queued', { deadlineAt: now }))?.cause ?? '', /in the queue\.$/)
-    assert.match(
-      causeOf(launch('backing_off', { deadlineAt: now, attempts: gone }))?.cause ?? '',
-      /had failed: Full\.$/,
-    )
+    assert.match(failure?.remedy ?? '', /reaches the public address/)
+    assert.match(causeOf(launch('backing_off', { ...expired, attempts: gone }))?.cause ?? '', /had failed: Full\.$/)
+    assert.equal(causeOf(launch('queued', { deadlineAt: now }))?.cause, 'The time limit of the launch ran out.')
   })
 
   test('of a cancelled launch says so, and a launch that is merely not needed any more has none', () => {

@@ -3,6 +3,7 @@ import { isOver, type LaunchFact, type LaunchOutcome, type LaunchState, launchTa
 import { stepOf } from './machine-table.ts'
 import type { NodeState } from './node-table.ts'
 import { backOffMs, nextOffer, type RetryPolicy } from './retry.ts'
+import { type TimeSpent, whereTimeWent } from './time-limit.ts'
 
 /** One try at one offer, with its node as it is now. Attempts are ordered; the last one is the current one. */
 export interface AttemptView {
@@ -26,6 +27,8 @@ export interface LaunchView {
   readonly attempts: readonly AttemptView[]
   readonly admitted: boolean
   readonly failure: FailureRecord | null
+  /** Where its time went; asked for only when the limit has run out. */
+  readonly spent?: TimeSpent
 }
 
 export interface LaunchDecision {
@@ -121,18 +124,11 @@ function failureFor(fact: LaunchFact, view: LaunchView): FailureRecord | null {
   return fact === 'node_ready' ? null : view.failure
 }
 
-const openPhase: Readonly<Partial<Record<NodeState, string>>> = {
-  intended: 'before a machine was asked for',
-  requesting: 'while the cloud was asked for a machine: likely no capacity',
-  booting: 'while the machine started: likely a slow image or no way to the public address',
-  loading: 'while the engine started: likely a slow download or an engine that hangs',
-}
-
-function timeoutFailure(view: LaunchView, last: FailureRecord | null): FailureRecord {
-  const node = view.attempts.at(-1)?.nodeState
-  const where = (node && openPhase[node]) ?? 'in the queue'
+function timeoutFailure({ spent }: LaunchView, last: FailureRecord | null): FailureRecord {
+  const where = spent ? whereTimeWent(spent) : null
   const before = last ? ` The last attempt had failed: ${last.cause}` : ''
-  return failureRecord('launch_timeout', `The time limit ran out ${where}.${before}`)
+  const cause = `The time limit of the launch ran out${where ? `: ${where.cause}` : '.'}${before}`
+  return failureRecord('launch_timeout', cause, where ? { remedy: where.remedy } : {})
 }
 
 /**

@@ -28,6 +28,7 @@ function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     drainAskedAt: state === 'draining' ? now : null,
     askedAt: null,
     askOpen: false,
+    queuedUntil: null,
     refusal: null,
     sighting: null,
     firstSeenAt: null,
@@ -186,6 +187,26 @@ describe('time limits', () => {
       assert.equal(stateLimitAt(node(state, { stateSince: 0, askedAt: 0, watchedSince: 7_000 }), traits), limit + 7_000)
     }
     assert.equal(stateLimitAt(node('requesting', { askedAt: null }), traits), null)
+  })
+
+  test('a request is not timed while it waits in the queue of its cloud`s own server', () => {
+    const view = node('requesting', { stateSince: 0, askedAt: 0, queuedUntil: 600_000 })
+    assert.equal(factOf(view, 609_999), null)
+    assert.equal(factOf(view, 610_000), 'expired')
+    assert.equal(stateLimitAt({ ...view, state: 'booting' }, traits), 20_000)
+  })
+
+  test('what runs out says where the time went, where that is known', () => {
+    const spent = {
+      limitMs: 600_000,
+      step: null,
+      phases: [{ phase: 'requesting', ms: 600_000, isOpen: true, bytesPerS: null }],
+    }
+    const view = node('requesting', { ...known.expired, spent } as Partial<NodeView>)
+    const { failure } = decideNode(view, traits, now)
+    assert.equal(failure?.code, 'boot_timeout')
+    assert.match(failure?.cause ?? '', /10 of 10 min in provisioning: likely no capacity/)
+    assert.match(failure?.remedy ?? '', /Allow more offers/)
   })
 
   test('a drain that was given a deadline ends then, be it sooner or later than the limit', () => {

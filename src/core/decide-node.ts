@@ -1,6 +1,7 @@
 import { type FailureRecord, failureRecord } from './failure.ts'
 import { stepOf } from './machine-table.ts'
 import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
+import { type TimeSpent, whereTimeWent } from './time-limit.ts'
 import type { Verdict } from './verdict-table.ts'
 
 /** What a cloud is like, as far as deciding needs to know. All in ms. */
@@ -31,6 +32,8 @@ export interface NodeView {
   /** The last ask for the machine: when, whether it is still open, and the cloud's refusal if it refused. */
   readonly askedAt: number | null
   readonly askOpen: boolean
+  /** Until when the cloud's own server had it in its queue, as far as looks saw: nothing was tried until then. */
+  readonly queuedUntil: number | null
   readonly refusal: FailureRecord | null
   /** The latest bulk look that covered the node's cloud; null when the cloud has said nothing yet. */
   readonly sighting: {
@@ -54,6 +57,8 @@ export interface NodeView {
   readonly watchedSince: number
   /** False while the guard holds: nothing is then released for being dead. */
   readonly mayRelease: boolean
+  /** Where the time of the attempt went; asked for only when a limit has run out. */
+  readonly spent?: TimeSpent
 }
 
 export interface NodeDecision {
@@ -131,18 +136,27 @@ const limits: Readonly<Partial<Record<NodeState, keyof CloudTraits>>> = {
 }
 
 /**
- * When the node's state runs out, or null where it may last for ever. A request is timed from the ask, the rest from the
- * state's begin; none from before we were there to do our part.
+ * When the node's state runs out, or null where it may last for ever. A request is timed from the ask, or from when its
+ * cloud's own server began with it; the rest from the state's begin; none from before we were there to do our part.
  */
-export function stateLimitAt(
-  view: Pick<NodeView, 'state' | 'stateSince' | 'askedAt' | 'drainDeadlineAt' | 'watchedSince'>,
-  traits: CloudTraits,
-): number | null {
+export function stateLimitAt(view: TimedView, traits: CloudTraits): number | null {
+  const { from, limitMs } = stateLimit(view, traits) ?? {}
+  return from === undefined || limitMs === undefined ? null : from + limitMs
+}
+
+type TimedView = Pick<NodeView, 'state' | 'stateSince' | 'askedAt' | 'queuedUntil' | 'drainDeadlineAt' | 'watchedSince'>
+
+/** From when the time of the node's state counts, and how much of it there is. */
+export function stateLimit(view: TimedView, traits: CloudTraits): { from: number; limitMs: number } | null {
   const limit = limits[view.state]
   if (limit === undefined) return null
-  if (view.state === 'draining') return view.drainDeadlineAt ?? view.stateSince + traits[limit]
+  if (view.state === 'draining' && view.drainDeadlineAt !== null)
+    return { from: view.stateSince, limitMs: view.drainDeadlineAt - view.stateSince }
+  if (view.state === 'draining') return { from: view.stateSince, limitMs: traits[limit] }
   const from = view.state === 'requesting' ? view.askedAt : view.stateSince
-  return from === null ? null : Math.max(from, view.watchedSince) + traits[limit]
+  if (from === null) return null
+  const begunAt = view.state === 'requesting' ? Math.max(from, view.queuedUntil ?? from) : from
+  return { from: Math.max(begunAt, view.watchedSince), limitMs: traits[limit] }
 }
 
 function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
@@ -158,14 +172,16 @@ function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
     const who = view.sighting?.ended ? `: ${view.sighting.ended}` : '.'
     return failureRecord('node_vanished', `The machine vanished while it was ${view.state}${who}`)
   }
-  if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view.state)
+  if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view)
   return null
 }
 
-function expiryFailure(state: NodeState): FailureRecord {
-  if (state === 'requesting')
-    return failureRecord('boot_timeout', 'The cloud never showed the machine within the time limit.')
+function expiryFailure({ state, spent }: NodeView): FailureRecord {
+  const where = spent ? whereTimeWent(spent) : null
+  const told = (code: 'boot_timeout' | 'never_joined' | 'load_timeout', cause: string) =>
+    failureRecord(code, where ? `${cause} ${where.cause}` : cause, where ? { remedy: where.remedy } : {})
+  if (state === 'requesting') return told('boot_timeout', 'The cloud never showed the machine within the time limit.')
   if (state === 'booting')
-    return failureRecord('never_joined', 'The machine was seen, but its agent did not join within the time limit.')
-  return failureRecord('load_timeout', 'The engine did not answer within the time limit.')
+    return told('never_joined', 'The machine was seen, but its agent did not join within the time limit.')
+  return told('load_timeout', 'The engine did not answer within the time limit.')
 }

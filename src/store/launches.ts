@@ -80,6 +80,7 @@ export interface LaunchForLoop {
   readonly deploymentId: string
   readonly origin: 'hand' | 'deployment'
   readonly requestedBy: string
+  readonly createdAt: number
   readonly deadlineAt: number
   readonly wasLive: boolean
   readonly holdsSlot: boolean
@@ -123,6 +124,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     deploymentId: row.deployment_id,
     origin: row.origin,
     requestedBy: row.requested_by,
+    createdAt: row.created_at,
     deadlineAt: row.deadline_at,
     wasLive: row.live_at !== null,
     holdsSlot: row.holds_slot,

@@ -47,6 +47,7 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     drainedAt: row.drained_at,
     askedAt: row.asked_at,
     askOpen: row.ask_open,
+    queuedUntil: row.queued_until,
     refusal: row.refusal,
     sighting,
     firstSeenAt: row.first_seen_at,

@@ -3,7 +3,7 @@ import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
 import { at, type Db, maybeAt, maybeJson, tell } from './database.ts'
-import { type AskedNode, type AskSeen, saveAsksSeen } from './late-asks.ts'
+import { type AskedNode, type AskSeen, saveAsksSeen, saveQueued } from './late-asks.ts'
 
 /** A machine as its cloud lists it. */
 export interface Listed {
@@ -72,7 +72,9 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
   const changed = covered.filter(
     (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
   )
-  const refused = await saveAsksSeen(db, askedNodes(covered, look), now)
+  const asks = askedNodes(covered, look)
+  await saveQueued(db, asks, look.startedAt)
+  const refused = await saveAsksSeen(db, asks, now)
   // A second "not there" may end a machine that was there; one that is still there says nothing new.
   const missing = covered.filter((row) => row.state !== 'requesting' && !present.has(row.name) && !asked.has(row.name))
   const wake = new Set([...changed, ...missing].map(({ id }) => id).concat(refused))

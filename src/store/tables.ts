@@ -243,6 +243,8 @@ interface NodesTable {
   created_at: Time
   asked_at: MaybeTime
   ask_open: Generated<boolean>
+  /** The last look that saw the ask in the queue of its cloud's own server. */
+  queued_until: MaybeTime
   refusal: MaybeJson<FailureRecord>
   first_seen_at: MaybeTime
   joined_at: MaybeTime

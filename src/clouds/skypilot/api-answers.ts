@@ -9,6 +9,8 @@ export interface SkyRequest {
   readonly verb: string
   readonly clusterName: string | null
   readonly state: RequestState
+  /** No worker of the server has begun with it. */
+  readonly waits: boolean
   /** Epoch ms. */
   readonly createdAt: number
   readonly finishedAt: number | null
@@ -59,6 +61,7 @@ export function readRequest(value: unknown): SkyRequest {
     verb: textOf(fields['name']) ?? '',
     clusterName: textOf(fields['cluster_name']) || null,
     state: states[textOf(fields['status']) ?? ''] ?? 'open',
+    waits: fields['status'] === 'PENDING',
     createdAt: msOf(fields['created_at']) ?? 0,
     finishedAt: msOf(fields['finished_at']),
     message: textOf(fields['status_msg']),

@@ -41,6 +41,8 @@ export class SkyLaunches {
   readonly #endpoints: EndpointWatch
   readonly #fresh: FreshLooks
   readonly #directPorts: DirectPorts
+  /** Places in the server's own queue of those launches that no worker has begun with. */
+  #places: ReadonlyMap<string, number> = new Map()
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
   /** The last look that was answered: when it began, and what it listed. */
@@ -119,8 +121,11 @@ export class SkyLaunches {
   }
 
   async #openLaunches(): Promise<Map<string, SkyRequest>> {
-    const requests = await this.#api.openRequests()
-    const launches = requests.filter(({ verb, clusterName }) => verb === launchVerb && this.isOurs(clusterName))
+    const all = (await this.#api.openRequests()).filter(({ verb }) => verb === launchVerb)
+    // Others launch on this server too, and wait in the same line.
+    const line = all.filter(({ waits }) => waits).sort((a, b) => a.createdAt - b.createdAt)
+    this.#places = new Map(line.map(({ clusterName }, i) => [String(clusterName), i + 1]))
+    const launches = all.filter(({ clusterName }) => this.isOurs(clusterName))
     for (const { id, clusterName } of launches) this.follow(String(clusterName), id)
     return new Map(launches.map((request) => [String(request.clusterName), request]))
   }
@@ -190,9 +195,11 @@ export class SkyLaunches {
     const noneYet = isOpen || refusal?.code === 'no_capacity'
     const machine = cluster !== undefined && (!noneYet || machineMayRun(cluster.status, cluster.lastEvent))
     if (!machine && !isOpen && refusal === null) return []
-    const said = cluster?.lastEvent ?? open?.message ?? null
-    if (isOpen && said !== null && !this.#streams.isReading(name)) this.#tell({ name, n: null, text: said })
-    const step = isOpen ? (this.#streams.stepOf(name) ?? said) : null
+    const queuePlace = isOpen && cluster === undefined ? this.#places.get(name) : undefined
+    const waits = queuePlace === undefined ? null : `Waits for a worker of the SkyPilot API server, place ${queuePlace}`
+    const said = waits ?? cluster?.lastEvent ?? open?.message ?? null
+    if (isOpen && said !== null && (waits || !this.#streams.isReading(name))) this.#tell({ name, n: null, text: said })
+    const step = isOpen ? (waits ?? this.#streams.stepOf(name) ?? said) : null
     const direct = isOpen || !machine ? null : this.#addressOf(cluster)
     const detail = {
       status: cluster?.status ?? null,
@@ -200,7 +207,7 @@ export class SkyLaunches {
       ...(step ? { step } : {}),
       ...(direct ? { direct } : {}),
     }
-    return [{ name, detail, ask: { open: isOpen, machine, refusal } }]
+    return [{ name, detail, ask: { open: isOpen, machine, refusal, ...(queuePlace !== undefined && { queuePlace }) } }]
   }
 
   #addressOf(cluster: SkyCluster | undefined): string | null {

@@ -1,0 +1,87 @@
+import type { FailureRecord } from './failure.ts'
+import type { Phase } from './phases.ts'
+
+/** One phase's share of the time that a limit counts. */
+export interface PhaseSpent {
+  readonly phase: Phase
+  readonly ms: number
+  /** It was the one that was open when the time ran out. */
+  readonly isOpen: boolean
+  /** Of phases that fetch something. */
+  readonly bytesPerS: number | null
+}
+
+/** Where the time of an attempt, or of a whole launch, went. `step`: what its cloud worked on last, in its own words. */
+export interface TimeSpent {
+  readonly limitMs: number
+  readonly phases: readonly PhaseSpent[]
+  readonly step: string | null
+}
+
+interface Blame {
+  readonly words: string
+  readonly likely: string
+  readonly remedy: string
+}
+
+const raise = 'or raise the time limit (`--time-limit`, `launchTimeLimitS`)'
+const download: Omit<Blame, 'words'> = {
+  likely: 'a slow download',
+  remedy: `Use a nearer mirror, an image that brings the engine, or another place; ${raise}.`,
+}
+const engineStart: Omit<Blame, 'words'> = {
+  likely: 'an engine that starts slowly or hangs',
+  remedy: `Read its log (\`flightdeck logs NODE\`); ${raise}.`,
+}
+
+const blames: Readonly<Partial<Record<Phase, Blame>>> = {
+  queued: { words: 'our own queue', likely: 'too much at a time', remedy: `Wait until others are done, ${raise}.` },
+  requesting: {
+    words: 'provisioning',
+    likely: 'no capacity',
+    remedy:
+      'Allow more offers (other GPUs, regions, clouds, spot and on demand), or raise the `requestLimitMin` of the cloud.',
+  },
+  booting: {
+    words: 'the start of the machine',
+    likely: 'a slow image, or no way from it to our public address',
+    remedy:
+      'Check that the machine reaches the public address; for a slow image raise the `bootLimitMin` of the cloud.',
+  },
+  python_install: { words: 'installing Python', ...download },
+  engine_install: { words: 'installing the engine', ...download },
+  streamer_install: { words: 'installing the streamer', ...download },
+  model_fetch: { words: 'fetching the model', ...download },
+  weights_download: { words: 'downloading the weights', ...download },
+  weights_load: {
+    words: 'loading the weights',
+    likely: 'a slow disk',
+    remedy: `Take a machine with a faster disk, or stream the weights; ${raise}.`,
+  },
+}
+
+const blameOf = (phase: Phase): Blame =>
+  blames[phase] ?? { words: `starting the engine (${phase.replaceAll('_', ' ')})`, ...engineStart }
+
+/** Whole minutes, or seconds where the limit is shorter than two minutes. */
+function timeWords(limitMs: number): (ms: number) => number {
+  return (ms) => Math.round(ms / (limitMs < 120_000 ? 1_000 : 60_000))
+}
+
+/**
+ * Why the time ran out, by where it went: `14 of 15 min in provisioning: likely no capacity.` The phase that took most of
+ * it is to blame; where another one was open at the end, it is named as well. Null where no phase is known.
+ */
+export function whereTimeWent({ limitMs, phases, step }: TimeSpent): Pick<FailureRecord, 'cause' | 'remedy'> | null {
+  const longest = phases.reduce<PhaseSpent | null>((best, one) => (best && best.ms >= one.ms ? best : one), null)
+  if (!longest) return null
+  const { words, likely, remedy } = blameOf(longest.phase)
+  const count = timeWords(limitMs)
+  const unit = limitMs < 120_000 ? 's' : 'min'
+  const open = phases.find(({ isOpen }) => isOpen)
+  const last = open && open !== longest ? `, then ${count(open.ms)} ${unit} in ${blameOf(open.phase).words}` : ''
+  const speed = longest.bytesPerS === null ? '' : ` at ${(longest.bytesPerS / 1e6).toFixed(1)} MB/s`
+  const said = step !== null && longest.phase === 'requesting' ? ` Its cloud worked on: ${step}` : ''
+  const where = `${count(longest.ms)} of ${count(limitMs)} ${unit} in ${words}${speed}${last}`
+  return { cause: `${where}: likely ${likely}.${said}`, remedy }
+}

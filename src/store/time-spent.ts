@@ -1,0 +1,38 @@
+import { type RawBuilder, sql } from 'kysely'
+import { isPhase } from '../core/phases.ts'
+import type { PhaseSpent, TimeSpent } from '../core/time-limit.ts'
+import { at, type Db } from './database.ts'
+
+interface Window {
+  readonly from: number
+  readonly limitMs: number
+  readonly now: number
+}
+
+/** Where the time of a node's attempt went since a moment. */
+export const timeOfNode = (db: Db, nodeId: string, window: Window): Promise<TimeSpent> =>
+  timeOf(db, sql`a.node_id = ${nodeId}`, window)
+
+/** Where the time of a launch went, over all its attempts: the queue comes first and belongs to none. */
+export async function timeOfLaunch(db: Db, launchId: string, window: Window): Promise<TimeSpent> {
+  const { phases, ...rest } = await timeOf(db, sql`a.launch_id = ${launchId}`, window)
+  const { rows } = await sql<{ openedAt: number | null }>`
+    select min(opened_at) as "openedAt" from attempts where launch_id = ${launchId}`.execute(db)
+  const openedAt = rows[0]?.openedAt ?? null
+  const ms = (openedAt ?? window.now) - window.from
+  return { ...rest, phases: [{ phase: 'queued', ms, isOpen: openedAt === null, bytesPerS: null }, ...phases] }
+}
+
+async function timeOf(db: Db, which: RawBuilder<unknown>, { from, limitMs, now }: Window): Promise<TimeSpent> {
+  const { rows } = await sql<Omit<PhaseSpent, 'phase'> & { phase: string }>`
+    select p.phase, bool_or(p.ended_at is null) as "isOpen", max(p.bytes_per_s)::float8 as "bytesPerS",
+      (1000 * sum(extract(epoch from coalesce(p.ended_at, ${at(now)}) - greatest(p.started_at, ${at(from)}))))::float8 as ms
+    from attempts a join phases p on p.attempt_id = a.id
+    where ${which} and coalesce(p.ended_at, ${at(now)}) > ${at(from)}
+    group by p.phase order by min(p.started_at)`.execute(db)
+  const { rows: steps } = await sql<{ text: string }>`
+    select s.text from attempts a join steps s on s.attempt_id = a.id
+    where ${which} order by s.at desc, s.n desc limit 1`.execute(db)
+  const phases = rows.flatMap(({ phase, ...row }) => (isPhase(phase) ? [{ phase, ...row }] : []))
+  return { limitMs, phases, step: steps[0]?.text ?? null }
+}
