@@ -60,9 +60,9 @@ export function peopleHandlers(deps: CommandDeps, tables: RouteTables): Handlers
     listSecrets: async ({ actor }) => ({ items: (await readSecretNames(db, actor.tenantId)).map(presentSecret) }),
     putSecret: async ({ actor, id, body }) => presentSecret(await putSecret(deps, actor, id, body.value)),
     deleteSecret: ({ actor, id }) => deleteSecret(deps, actor, id),
-    async audit({ query: { limit, cursor } }) {
+    async audit({ query: { limit, cursor, ...wish } }) {
       const place = placeOf(cursor)
-      const lines = await readAudit(db, limit, place && Number(place.id))
+      const lines = await readAudit(db, wish, limit, place && Number(place.id))
       const last = lines.length > limit ? lines[limit - 1] : undefined
       const nextCursor = last ? cursorOf({ createdAt: last.at, id: String(last.id) }) : null
       return { items: lines.slice(0, limit).map(presentAudit), nextCursor }

@@ -2,17 +2,18 @@
 // Deliberately absent: every call that is not public, and any opinion about what a state allows.
 import { type Command, Option } from 'commander'
 import type { Role } from '../core/tokens.ts'
-import { wholeFor } from './commands-launch.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { usage } from './exit.ts'
 import { pickOne } from './find.ts'
 import { auditText, keysText, modelsText, offersText, operatorsText, spendText, statusText } from './fleet-text.ts'
 import { ageOf } from './human-time.ts'
+import { addPageOptions, answerPage, type PageOptions } from './pages.ts'
 import { catalogText } from './plan-text.ts'
 import { table } from './table.ts'
 
 export function addAdminCommands(program: Command, act: Act): void {
   addReads(program, act)
+  addAudit(program, act)
   addKeys(program, act)
   addOperators(program, act)
   addSecrets(program, act)
@@ -66,14 +67,22 @@ function addReads(program: Command, act: Act): void {
         )
       }),
     )
-  program
-    .command('audit')
-    .description('who changed what, newest first')
-    .option('--limit <n>', 'this many at most', wholeFor('--limit', 1), 50)
+}
+
+function addAudit(program: Command, act: Act): void {
+  addPageOptions(program.command('audit').description('who changed what, newest first'), 50)
+    .option('--who <name>', 'only what this person did')
+    .option('--action <name>', 'only this, like node.release; or all that begins so, like node')
+    .option('--target <id>', 'only what was done to this')
     .action(
-      act(async (context, { limit }: { limit: number }) => {
-        const page = await context.client.audit({ query: { limit } })
-        answer(context, page, ({ items }) => auditText(items, Date.now(), context.terminal.look()))
+      act((context, options: PageOptions & { who?: string; action?: string; target?: string }) => {
+        const { who, action, target } = options
+        return answerPage(
+          context,
+          options,
+          (page) => context.client.audit({ query: { ...page, who, action, target } }),
+          (items) => auditText(items, Date.now(), context.terminal.look()),
+        )
       }),
     )
 }

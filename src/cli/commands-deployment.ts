@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import type { DeploymentView } from '../wire/views.ts'
-import { addWishOptions, engineArgsOf, wholeFor, wishOf } from './commands-launch.ts'
+import { addWishOptions, engineArgsOf, wishOf } from './commands-launch.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { pickOne } from './find.ts'
 import { deploymentsText, statusText } from './fleet-text.ts'
+import { wholeFor } from './option-values.ts'
 
 type DeployOptions = Parameters<typeof wishOf>[0] & { readonly replicas: number; readonly name?: string }
 

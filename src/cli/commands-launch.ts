@@ -7,10 +7,11 @@ import type { LaunchRequest } from '../wire/routes.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { type ExitCode, exitCodes, usage } from './exit.ts'
-import { allPages, isWholeId, pickOne } from './find.ts'
+import { isWholeId, pickOne } from './find.ts'
 import { followLaunch } from './follow-launch.ts'
-import { secondsOf } from './human-time.ts'
-import { launchesText, launchText } from './launch-text.ts'
+import { launchesText, launchText, transcriptText } from './launch-text.ts'
+import { numberFor, timeFor, wholeFor } from './option-values.ts'
+import { addPageOptions, allOf, answerPage, type PageOptions } from './pages.ts'
 import { plainLine } from './plain-text.ts'
 import { planText } from './plan-text.ts'
 
@@ -35,31 +36,6 @@ interface LaunchOptions extends WishOptions {
 }
 
 const gather = (value: string, before: string[] = []): string[] => [...before, value]
-
-function numberFor(flag: string, least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (text.trim() !== '' && Number.isFinite(value) && value >= least) return value
-    throw usage(`${flag} must be a number of at least ${least}, not "${text}".`, `Give ${flag} a number.`)
-  }
-}
-
-export const wholeFor = (flag: string, least: number): ((text: string) => number) => {
-  const number = numberFor(flag, least)
-  return (text) => {
-    const value = number(text)
-    if (Number.isInteger(value)) return value
-    throw usage(`${flag} must be a whole number, not "${text}".`, `Give ${flag} a whole number.`)
-  }
-}
-
-export function timeFor(flag: string): (text: string) => number {
-  return (text) => {
-    const seconds = secondsOf(text)
-    if (seconds !== null) return seconds
-    throw usage(`${flag} must be a time, not "${text}".`, 'Write it like 90s, 15m or 1h30m.')
-  }
-}
 
 /** What a launch or a deployment may ask of its machines. */
 export function addWishOptions(command: Command): Command {
@@ -137,7 +113,7 @@ async function pauseNote({ client }: Context): Promise<string> {
 
 async function findLaunch({ client }: Context, given: string): Promise<string> {
   if (isWholeId(given)) return given
-  const launches = await allPages((cursor) => client.listLaunches({ query: { limit: 500, ...(cursor && { cursor }) } }))
+  const launches = await allOf((query) => client.listLaunches({ query }))
   return pickOne(launches, given, 'launch', 'flightdeck launches').id
 }
 
@@ -158,17 +134,25 @@ async function cancel(context: Context, given: string): Promise<void> {
   )
 }
 
-interface ListOptions {
+async function transcript(context: Context, given: string): Promise<void> {
+  const told = await context.client.transcript({ params: { id: await findLaunch(context, given) } })
+  answer(context, told, (all) => transcriptText(all, context.terminal.look()))
+}
+
+interface ListOptions extends PageOptions {
   readonly state?: LaunchView['state']
   readonly model?: string
   readonly deployment?: string
-  readonly limit: number
 }
 
 async function launches(context: Context, options: ListOptions): Promise<void> {
-  const { state, model, deployment, limit } = options
-  const page = await context.client.listLaunches({ query: { limit, state, model, deployment } })
-  answer(context, page, ({ items }) => launchesText(items, Date.now(), context.terminal.look()))
+  const { state, model, deployment } = options
+  await answerPage(
+    context,
+    options,
+    (page) => context.client.listLaunches({ query: { ...page, state, model, deployment } }),
+    (items) => launchesText(items, Date.now(), context.terminal.look()),
+  )
 }
 
 export function addLaunchCommands(program: Command, act: Act): void {
@@ -184,19 +168,20 @@ export function addLaunchCommands(program: Command, act: Act): void {
   planned('plan', 'show what a launch would do and cost, and start nothing').action(
     act((context, model: string, options: LaunchOptions) => launch(context, model, { ...options, dryRun: true })),
   )
-  program
-    .command('launches')
-    .description('list launches, newest first')
-    .option('--state <state>', 'only those in this state')
+  addPageOptions(program.command('launches').description('list launches, newest first'), 50)
+    .option('--state <states>', 'only those in these states, with commas between')
     .option('--model <name>', 'only of this model')
     .option('--deployment <name>', 'only of this deployment')
-    .option('--limit <n>', 'this many at most', wholeFor('--limit', 1), 50)
     .action(act((context, options: ListOptions) => launches(context, options)))
   program
     .command('show <launch>')
     .description('show one launch: attempts, prices, phases, causes and cost')
     .option('-f, --follow', 'watch until it serves or is over')
     .action(act((context, id: string, options: { follow?: boolean }) => show(context, id, options)))
+  program
+    .command('transcript <launch>')
+    .description('everything that was said during a launch: what happened, and each line of its engines')
+    .action(act((context, id: string) => transcript(context, id)))
   program
     .command('cancel <launch>')
     .description('end a launch and everything it started')

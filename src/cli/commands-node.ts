@@ -1,28 +1,28 @@
 import type { Command } from 'commander'
 import type { LogLine } from '../wire/views.ts'
-import { timeFor, wholeFor } from './commands-launch.ts'
 import { type Act, answer, type Context, untilInterrupted } from './context.ts'
 import { asCliFailure, type ExitCode, exitCodes } from './exit.ts'
-import { allPages, beginsWith, isWholeId, pickOne } from './find.ts'
+import { beginsWith, isWholeId, pickOne } from './find.ts'
 import { liveFailure, passesByItself } from './follow-launch.ts'
 import { type FeedEvent, openFeed } from './live-feed.ts'
 import { logText, nodesText, nodeText } from './node-text.ts'
+import { timeFor, wholeFor } from './option-values.ts'
+import { addPageOptions, allOf, answerPage, type PageOptions } from './pages.ts'
 
 async function findNode({ client }: Context, given: string): Promise<string> {
   if (isWholeId(given)) return given
-  const page = (all: boolean) =>
-    allPages((cursor) => client.listNodes({ query: { limit: 500, all, ...(cursor && { cursor }) } }))
+  const list = (all: boolean) => allOf((page) => client.listNodes({ query: { ...page, all } }))
   // Names are never used again, so whoever types a few letters means a node that still lives, if one fits.
-  const living = await page(false)
+  const living = await list(false)
   const fits = living.some((one) => beginsWith(one, given))
-  return pickOne(fits ? living : await page(true), given, 'node', 'flightdeck nodes --all').id
+  return pickOne(fits ? living : await list(true), given, 'node', 'flightdeck nodes --all').id
 }
 
-interface ListOptions {
+interface ListOptions extends PageOptions {
   readonly all?: boolean
   readonly state?: string
+  readonly model?: string
   readonly deployment?: string
-  readonly limit: number
 }
 
 async function nodes(context: Context, given: string | undefined, options: ListOptions): Promise<void> {
@@ -31,9 +31,13 @@ async function nodes(context: Context, given: string | undefined, options: ListO
     const node = await client.showNode({ params: { id: await findNode(context, given) } })
     return answer(context, node, (detail) => nodeText(detail, Date.now(), terminal.look()))
   }
-  const { all = false, state, deployment, limit } = options
-  const page = await client.listNodes({ query: { limit, all, state, deployment } })
-  answer(context, page, ({ items }) => nodesText(items, Date.now(), terminal.look()))
+  const { all = false, state, model, deployment } = options
+  await answerPage(
+    context,
+    options,
+    (page) => client.listNodes({ query: { ...page, all, state, model, deployment } }),
+    (items) => nodesText(items, Date.now(), terminal.look()),
+  )
 }
 
 async function drain(context: Context, given: string, options: { deadline?: number }): Promise<void> {
@@ -129,13 +133,12 @@ async function isGone({ client, connection }: Context, id: string, dropLine: (wh
 }
 
 export function addNodeCommands(program: Command, act: Act): void {
-  program
-    .command('nodes [node]')
-    .description('list nodes with state, verdict, the three signals and cost; or show one')
+  const summary = 'list nodes with state, verdict, the three signals and cost; or show one'
+  addPageOptions(program.command('nodes [node]').description(summary), 100)
     .option('--all', 'also those that are gone')
-    .option('--state <state>', 'only those in this state')
+    .option('--state <states>', 'only those in these states, with commas between')
+    .option('--model <name>', 'only of this model')
     .option('--deployment <name>', 'only of this deployment')
-    .option('--limit <n>', 'this many at most', wholeFor('--limit', 1), 100)
     .action(act((context, id: string | undefined, options: ListOptions) => nodes(context, id, options)))
   program
     .command('drain <node>')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CliFailure, exitCodes } from './exit.ts'
-import { allPages, pickOne } from './find.ts'
+import { pickOne } from './find.ts'
 
 const nodes = [
   { id: 'no-abc0000001', name: 'fd-home-abc' },
@@ -38,9 +38,4 @@ test('what could be several is refused, with the matches', () => {
 test('what is nothing is refused, also the empty word', () => {
   expect(refusal('zzz').record.remedy).toContain('flightdeck nodes')
   expect(refusal('').message).toBe('There is no node "".')
-})
-
-test('all pages are read', async () => {
-  const pages = { start: { items: [1, 2], nextCursor: 'b' }, b: { items: [3], nextCursor: null } }
-  expect(await allPages(async (cursor) => pages[(cursor ?? 'start') as 'start' | 'b'])).toEqual([1, 2, 3])
 })

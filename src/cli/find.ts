@@ -35,20 +35,3 @@ function ambiguous(found: readonly Named[], given: string, kind: string): CliFai
 
 /** A whole id needs no look-up. */
 export const isWholeId = (given: string): boolean => /^[a-z]{2}-[0-9a-z]{10}$/.test(given)
-
-interface Page<T> {
-  readonly items: readonly T[]
-  readonly nextCursor: string | null
-}
-
-/** Every page of a list, one after the other. */
-export async function allPages<T>(page: (cursor: string | undefined) => Promise<Page<T>>): Promise<T[]> {
-  const items: T[] = []
-  let cursor: string | undefined
-  do {
-    const { items: more, nextCursor } = await page(cursor)
-    items.push(...more)
-    cursor = nextCursor ?? undefined
-  } while (cursor !== undefined)
-  return items
-}

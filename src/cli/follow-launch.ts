@@ -144,7 +144,10 @@ async function tellTheEnd(context: Context, launch: LaunchDetail): Promise<ExitC
   const gateway = launch.state === 'live' ? await gatewayUrl(context) : null
   if (json) terminal.out(`${JSON.stringify({ event: 'end', exitCode, gateway, launch })}\n`)
   else if (launch.state === 'live') terminal.out(servingText(launch, gateway, Date.now()))
-  else if (launch.failure) terminal.err(failureText({ record: launch.failure, requestId: null }, terminal.look()))
+  else if (launch.failure) {
+    terminal.err(failureText({ record: launch.failure, requestId: null }, terminal.look()))
+    terminal.err(`  all that was said: flightdeck transcript ${launch.id}\n`)
+  }
   return exitCode
 }
 

@@ -47,7 +47,7 @@ test('a pipe gets neither escape codes nor the same line twice, and a lost conne
 test('as JSON, only what changed is told, one document for each line', () => {
   const terminal = recorder()
   const display = jsonDisplay(terminal)
-  for (const view of [queuedLaunch(1), queuedLaunch(1), launch(), liveLaunch()])
+  for (const view of [queuedLaunch(1), queuedLaunch(1), launch(), launch({ costMicroUsd: 7_000 }), liveLaunch()])
     display.show({ launch: view, ...quiet })
   expect(terminal.outs.map((line) => JSON.parse(line).state)).toEqual(['queued', 'attempting', 'live'])
 })

@@ -72,9 +72,10 @@ export function jsonDisplay(terminal: Terminal): Display {
         failure,
         costMicroUsd,
       }
-      const text = JSON.stringify({ event: 'change', ...change })
-      if (text !== before) terminal.out(`${text}\n`)
-      before = text
+      // Money runs all the time; it alone is no news.
+      const news = JSON.stringify({ ...change, costMicroUsd: 0 })
+      if (news !== before) terminal.out(`${JSON.stringify({ event: 'change', ...change })}\n`)
+      before = news
     },
     close: () => undefined,
   }

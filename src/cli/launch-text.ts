@@ -1,14 +1,16 @@
 import { formatUsd } from '../core/money.ts'
-import type { LaunchDetail, LaunchView } from '../wire/views.ts'
+import type { EventView, LaunchDetail, LaunchView, LogLine } from '../wire/views.ts'
 import { failureText } from './exit.ts'
 import { ageOf, humanMs, msBetween } from './human-time.ts'
 import { currentPhases, offerWords, phaseWords } from './launch-progress.ts'
+import { logText } from './node-text.ts'
 import { cut, padEnd, padStart, plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
 import type { Look, Paint } from './terminal.ts'
 
 type PhaseRow = LaunchDetail['phases'][number]
 type Attempt = LaunchDetail['attempts'][number]
+type Transcript = { readonly events: readonly EventView[]; readonly lines: readonly LogLine[] }
 
 export function paintOfLaunch(state: LaunchView['state'], paint: Paint): ((text: string) => string) | undefined {
   if (state === 'live') return paint.good
@@ -71,6 +73,17 @@ function attemptText(attempt: Attempt, look: Look): string {
     ? [`   cause: ${plainLine(attempt.failure.cause)}`, `   remedy: ${plainLine(attempt.failure.remedy)}`]
     : []
   return [line, ...why].map((text) => `${cut(text, look.columns)}\n`).join('')
+}
+
+/** What happened and what was printed, in the order of time. */
+export function transcriptText({ events, lines }: Transcript, look: Look): string {
+  const said = [
+    ...events.map(({ at, text }) => ({ at, text: `${look.paint.bold(`* ${plainLine(text)}`)}\n` })),
+    ...lines.map((line) => ({ at: line.at, text: logText(line, look) })),
+  ]
+  if (said.length === 0) return 'Nothing was said yet.\n'
+  said.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  return said.map(({ at, text }) => `${look.paint.dim(at.slice(11, 23))}  ${text}`).join('')
 }
 
 const widestBar = 48

@@ -3,11 +3,12 @@ import { version } from '../core/version.ts'
 import type { Client } from '../wire/client.ts'
 import { addAdminCommands } from './commands-admin.ts'
 import { addDeploymentCommands } from './commands-deployment.ts'
-import { addLaunchCommands, wholeFor } from './commands-launch.ts'
+import { addLaunchCommands } from './commands-launch.ts'
 import { addNodeCommands } from './commands-node.ts'
 import { type ConnectionOptions, findConnection, strangerRemedy } from './connection.ts'
 import type { Act, Context, Run } from './context.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
+import { wholeFor } from './option-values.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface UpFlags {

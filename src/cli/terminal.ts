@@ -46,8 +46,9 @@ export function processTerminal(env: Env = process.env): Terminal {
   return {
     interactive,
     look: () => ({
-      columns: interactive ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY,
-      rows: interactive ? (stdout.rows ?? 24) : Number.POSITIVE_INFINITY,
+      // A terminal that was never told its size says 0.
+      columns: interactive ? stdout.columns || 80 : Number.POSITIVE_INFINITY,
+      rows: interactive ? stdout.rows || 24 : Number.POSITIVE_INFINITY,
       paint,
       unicode,
     }),

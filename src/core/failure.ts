@@ -214,7 +214,7 @@ export const failures = {
     'cloud',
     'later',
     504,
-    'The time limit of the launch ran out: the phase that was open names the cause.',
+    'Look at what the open phase waited for (`flightdeck transcript LAUNCH`), or allow more time (`--time-limit 1h`).',
   ),
   cancelled: entry('caller', 'never', 409, 'It was cancelled; launch again when wanted.'),
 } as const satisfies Record<string, Entry>

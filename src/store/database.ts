@@ -79,7 +79,8 @@ export async function openStore(
 /** On a connection of its own, without the limits: a table may take its time to change. */
 async function migrate(config: pg.PoolConfig): Promise<void> {
   const pool = new pg.Pool({ ...config, max: 1, application_name: 'flightdeck-migrate' })
-  // It may still be closing when the database goes away.
+  // It may still be closing when the database goes away, which the pool and each client would tell as an error.
+  pool.on('error', () => undefined)
   pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   const provider = {

@@ -56,10 +56,26 @@ export interface AuditLine {
   readonly hash: string
 }
 
+export interface AuditWish {
+  readonly who?: string | undefined
+  /** The whole of an action, or what comes before its dot. */
+  readonly action?: string | undefined
+  readonly target?: string | undefined
+}
+
 /** Newest first, one more than the limit. */
-export async function readAudit(db: Db, limit: number, before: number | null): Promise<AuditLine[]> {
+export async function readAudit(
+  db: Db,
+  { who, action, target }: AuditWish,
+  limit: number,
+  before: number | null,
+): Promise<AuditLine[]> {
   const { rows } = await sql<AuditLine>`
-    select id, at, who, action, target, detail, address, hash from audit
-    ${before === null ? sql`` : sql`where id < ${before}`} order by id desc limit ${limit + 1}`.execute(db)
+    select id, at, who, action, target, detail, address, hash from audit where true
+    ${before === null ? sql`` : sql`and id < ${before}`}
+    ${who === undefined ? sql`` : sql`and who = ${who}`}
+    ${action === undefined ? sql`` : sql`and (action = ${action} or split_part(action, '.', 1) = ${action})`}
+    ${target === undefined ? sql`` : sql`and target = ${target}`}
+    order by id desc limit ${limit + 1}`.execute(db)
   return rows
 }

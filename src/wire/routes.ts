@@ -229,7 +229,13 @@ export const routes = {
     reply: view.spendView,
   }),
   audit: route('GET', '/api/audit', 'admin', 'Who changed what', {
-    query: z.strictObject(page),
+    query: z.strictObject({
+      ...page,
+      who: z.string().max(128).optional(),
+      /** The whole of it, or what comes before its dot. */
+      action: z.string().max(64).optional(),
+      target: z.string().max(256).optional(),
+    }),
     reply: listOf(view.auditView),
   }),
 
