@@ -16,6 +16,7 @@ import type { Db } from '../src/store/database.ts'
 import { addDeployment, lockDeployment } from '../src/store/deployment-requests.ts'
 import { lockLaunch, withdrawLaunch } from '../src/store/launch-requests.ts'
 import { openLaunch } from '../src/store/launches.ts'
+import { saveOffers } from '../src/store/offers.ts'
 import { type TestWorld, testSettings } from '../src/store/world-for-tests.ts'
 import { Crash, Crashes, type CrashPlan, withCrashes, withCrashesInCloud } from './crashes.ts'
 import { type Machines, SimAgents } from './sim-agents.ts'
@@ -51,6 +52,8 @@ const silent = makeLog('test', 'silent')
 export const worldSettings: Settings = {
   ...testSettings,
   claimHoldMs: 4_000,
+  // Worlds share a database: what a cloud said in one of them is no word about the next one.
+  capacity: { ...testSettings.capacity, halfLifeMs: 1 },
   retry: { triesPerOffer: 1, rounds: 2, firstBackOffMs: 100, maxBackOffMs: 400, waitForGoneMs: 60_000 },
 }
 
@@ -89,6 +92,8 @@ export class World<C extends WorldCloud = SimCloud> {
     const { tenantId, name } = base.actor
     // What an earlier world left to its claims' running out is no business of this one.
     await db.deleteFrom('claims').execute()
+    await db.deleteFrom('offers').execute()
+    await saveOffers(db, cloud.name, wanted, now)
     const launchId = await db.transaction().execute(async (tx) => {
       const model = { name: 'd', model: 'sim-small', engine: 'sim', engineArgs: {}, wish, wanted: 1 }
       await addDeployment(tx, { ...model, tenantId, createdBy: name }, now)

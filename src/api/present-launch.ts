@@ -17,14 +17,14 @@ import { costAt, iso, maybeIso } from './present-time.ts'
 /** What a launch is seen against: the time, the queue, and how long its phases took in the past. */
 export interface LaunchScene {
   readonly now: number
-  /** Ids of queued launches in the order of their admission. */
-  readonly queue: readonly string[]
+  /** Queued launches in the order of their admission, each with why it has to wait. */
+  readonly queue: ReadonlyMap<string, string | null>
   readonly pastOf: (cloud: string | null, engine: string, model: string) => PhasePast
 }
 
 export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
   const { phase, percent, etaMs } = progressOfRow(row, scene)
-  const place = row.state === 'queued' ? scene.queue.indexOf(row.id) : -1
+  const place = row.state === 'queued' ? [...scene.queue.keys()].indexOf(row.id) : -1
   const { id, state, deploymentId, deployment, slot, model, engine, origin, requestedBy, nodeId, failure } = row
   return {
     id,
@@ -41,6 +41,7 @@ export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
     deadlineAt: iso(row.deadlineAt),
     endedAt: maybeIso(row.endedAt),
     queuePlace: place < 0 ? null : place + 1,
+    waitsFor: place < 0 ? null : (scene.queue.get(row.id) ?? null),
     phase,
     percent,
     etaMs,

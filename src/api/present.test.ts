@@ -101,7 +101,14 @@ const past: PhasePast = new Map([
   ['booting', 2_000],
   ['weights_load', 7_000],
 ])
-const scene = (known: PhasePast) => ({ now, queue: ['la-0', 'la-1'], pastOf: () => known })
+const scene = (known: PhasePast) => ({
+  now,
+  queue: new Map([
+    ['la-0', null],
+    ['la-1', 'SkyPilot is busy'],
+  ]),
+  pastOf: () => known,
+})
 const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000 }
 const message = (over: Partial<NodeRow>) => presentNode(nodeRow(over), nodeScene).statusMessage
 
@@ -115,9 +122,9 @@ test('the past gives the remaining time; without one there is a percentage and n
 
 test('a queued launch tells its place, and one that waits for a next try starts over', () => {
   const queued = presentLaunch(launchRow({ state: 'queued', nodeId: null, nodeState: null }), scene(past))
-  expect(queued).toMatchObject({ phase: 'queued', queuePlace: 2 })
+  expect(queued).toMatchObject({ phase: 'queued', queuePlace: 2, waitsFor: 'SkyPilot is busy' })
   const waiting = presentLaunch(launchRow({ state: 'backing_off', nodeState: 'gone', phase: 'booting' }), scene(past))
-  expect(waiting).toMatchObject({ phase: 'queued', queuePlace: null })
+  expect(waiting).toMatchObject({ phase: 'queued', queuePlace: null, waitsFor: null })
 })
 
 test('a launch that failed stands where it was stopped and promises nothing; one that was live stands at its end', () => {
@@ -225,7 +232,7 @@ function stepsOf(phases: AttemptRow['phases'], steps: AttemptRow['steps']) {
   const node = { nodeId: 'no-1', nodeName: 'fd-a-1', nodeState: 'booting' as const }
   const over = { closedAt: null, outcome: null, failure: null, closedMicroUsd: 0, open: [] }
   const attempt: AttemptRow = { id: 'at-1', ordinal: 1, offer, ...node, openedAt: 0, ...over, phases, steps }
-  const detail = presentLaunchDetail(launchRow({}), [attempt], { now, queue: [], pastOf: () => new Map() })
+  const detail = presentLaunchDetail(launchRow({}), [attempt], { now, queue: new Map(), pastOf: () => new Map() })
   return detail.steps.map(({ phase, text, startedAt, endedAt }) => [
     phase,
     text,

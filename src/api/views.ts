@@ -3,6 +3,7 @@ import type { Plan } from '../commands/launches.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { holdsOf } from '../core/queue.ts'
 import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/launches.ts'
 import { readDeployments } from '../store/read-deployments.ts'
@@ -94,7 +95,7 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
   async function scene(rows: readonly LaunchRow[]): Promise<LaunchScene> {
     const queued = rows.some(({ state }) => state === 'queued')
     const [pastOf, queue] = await Promise.all([past(), queued ? lookAtQueue(db) : null])
-    return { now: clock.now(), queue: queue?.order ?? [], pastOf }
+    return { now: clock.now(), queue: queue ? holdsOf(queue.order, queue, settings) : new Map(), pastOf }
   }
   return {
     async launches(tenantId, query) {

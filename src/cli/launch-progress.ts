@@ -23,6 +23,12 @@ export interface ProgressFrame {
 export const phaseWords = (phase: Phase): string => phase.replaceAll('_', ' ')
 const phaseWidth = Math.max(...phases.map((phase) => phase.length))
 
+/** Its place in the queue and why it has to wait there; null where it waits in none. */
+export function queueWords({ queuePlace, waitsFor }: LaunchDetail): string | null {
+  if (queuePlace === null) return null
+  return `place ${queuePlace}${waitsFor ? `: ${plainLine(waitsFor)}` : ''}`
+}
+
 /** Where and for how much: `local here RTX 4090 x2, spot, $2.4900/h`. */
 export function offerWords(offer: Offer): string {
   const gpu = offer.gpu === null ? '' : ` ${offer.gpu}${offer.gpuCount > 1 ? ` x${offer.gpuCount}` : ''}`
@@ -135,7 +141,8 @@ function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, stuck: bool
   const kind = done ? 'done' : stuck ? 'stuck' : 'open'
   const took = row.phase === 'ready' ? '' : padStart(humanMs(msBetween(row.startedAt, row.endedAt, now)), 7)
   const percent = kind === 'open' && row.percent !== null ? `  ${Math.floor(row.percent)}%` : ''
-  const queue = row.phase === 'queued' && !done && launch.queuePlace !== null ? `  place ${launch.queuePlace}` : ''
+  const place = row.phase === 'queued' && !done ? queueWords(launch) : null
+  const queue = place === null ? '' : `  ${place}`
   const size = sizeWords(row)
   const text = `  ${mark(kind, look)} ${padEnd(phaseWords(row.phase), phaseWidth)}${took}${percent}${size && `  ${size}`}${queue}`
   const colour = { done: paint.good, stuck: paint.bad, open: paint.bold }[kind]
@@ -183,8 +190,9 @@ export function changeLines(before: LaunchDetail | null, launch: LaunchDetail, n
     if (!known.has(phaseKey(row))) lines.push(phaseChange(row, launch))
   }
   for (const { text } of launch.steps.slice(before?.steps.length ?? 0)) lines.push(`  ${plainLine(text)}`)
-  if (launch.queuePlace !== null && launch.queuePlace !== before?.queuePlace) {
-    lines.push(`place ${launch.queuePlace} in the queue`)
+  const waits = [launch.queuePlace, launch.waitsFor]
+  if (launch.queuePlace !== null && String(waits) !== String([before?.queuePlace, before?.waitsFor])) {
+    lines.push(`place ${launch.queuePlace} in the queue${launch.waitsFor ? `: ${plainLine(launch.waitsFor)}` : ''}`)
   }
   const quiet = launch.state === 'queued' || launch.state === 'attempting'
   if (!quiet && launch.state !== before?.state) lines.push(launch.state.replaceAll('_', ' '))

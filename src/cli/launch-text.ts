@@ -2,7 +2,7 @@ import { formatUsd } from '../core/money.ts'
 import type { EventView, LaunchDetail, LaunchView, LogLine } from '../wire/views.ts'
 import { failureText } from './exit.ts'
 import { ageOf, humanMs, msBetween } from './human-time.ts'
-import { currentPhases, offerWords, phaseWords } from './launch-progress.ts'
+import { currentPhases, offerWords, phaseWords, queueWords } from './launch-progress.ts'
 import { logText } from './node-text.ts'
 import { cut, padEnd, padStart, plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
@@ -52,7 +52,7 @@ export function launchText(launch: LaunchDetail, now: number, look: Look): strin
       ['model', plainLine(`${launch.model} (${launch.engine})`)],
       ['deployment', plainLine(`${launch.deployment}, slot ${launch.slot}`)],
       ['asked by', plainLine(`${launch.requestedBy} ${ageOf(launch.createdAt, now)} ago (${launch.origin})`)],
-      ['queue', launch.queuePlace === null ? null : `place ${launch.queuePlace}`],
+      ['queue', queueWords(launch)],
       ['node', launch.attempts.at(-1)?.nodeName ?? null],
       ['cost', formatUsd(launch.costMicroUsd)],
     ],

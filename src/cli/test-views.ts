@@ -76,6 +76,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   deadlineAt: at(1_800),
   endedAt: null,
   queuePlace: null,
+  waitsFor: null,
   phase: 'weights_load',
   percent: 40,
   etaMs: 12_000,

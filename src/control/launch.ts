@@ -1,8 +1,12 @@
 import { decideLaunch, type LaunchDecision, type LaunchView } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
+import { rankOffers } from '../core/offer.ts'
+import { offersToTry } from '../core/preflight.ts'
+import { fullServerOf, holdsOf } from '../core/queue.ts'
 import type { Claim } from '../store/claims.ts'
 import { joinTokenFor } from '../store/join-token.ts'
-import { type LaunchForLoop, loadLaunch, lookAtQueue, saveLaunchDecision } from '../store/launches.ts'
+import { type LaunchForLoop, loadLaunch, lookAtQueue, type Queue, saveLaunchDecision } from '../store/launches.ts'
+import { loadOffers, standingsNow } from '../store/offers.ts'
 import { timeOfLaunch } from '../store/time-spent.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
@@ -30,14 +34,15 @@ export function launchLoop(deps: ControlDeps): Loop {
 /** Moves one claimed launch one step: it admits, opens attempts, withdraws nodes; the nodes' own loop does the rest. */
 export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const { db, settings, clock } = deps
-  const launch = await loadLaunch(db, claim.rowId)
-  if (!launch) return { moved: false, nextDueAt: null }
+  const found = await loadLaunch(db, claim.rowId)
+  if (!found) return { moved: false, nextDueAt: null }
   const now = clock.now()
-  const view = { ...launch.view, admitted: await isAdmitted(deps, launch) }
+  const launch = await placed(deps, found, now)
+  const { view } = launch
   const next = await decide(deps, launch, view, now)
   const terms = {
     install: deps.install,
-    attemptsInFlight: settings.attemptsInFlight,
+    limits: settings,
     joinTokenMs: settings.joinTokenMs,
     joinTokenFor: (nodeId: string) => joinTokenFor(deps.vault, nodeId),
   }
@@ -63,9 +68,31 @@ async function decide(
   return decideLaunch({ ...view, spent: await timeOfLaunch(db, launch.id, window) }, settings.retry, now)
 }
 
-async function isAdmitted(deps: ControlDeps, launch: LaunchForLoop): Promise<boolean> {
-  if (launch.view.state !== 'queued') return false
-  const { order, inFlight } = await lookAtQueue(deps.db)
-  const place = order.indexOf(launch.id)
-  return place >= 0 && place < deps.settings.attemptsInFlight - inFlight
+/** With what the queue says of it: whether it may begin, or which clouds' servers take no further try. */
+async function placed(deps: ControlDeps, launch: LaunchForLoop, now: number): Promise<LaunchForLoop> {
+  const { db, settings } = deps
+  const { view } = launch
+  if (view.state !== 'queued' && view.state !== 'backing_off') return launch
+  const queue = await lookAtQueue(db)
+  if (view.state === 'backing_off') {
+    const full = view.offerClouds.filter((cloud) => fullServerOf(cloud, queue, settings) !== null)
+    return { ...launch, view: { ...view, fullClouds: new Set(full) } }
+  }
+  const mayBegin = (order: Queue['order']) => holdsOf(order, queue, settings).get(launch.id) === null
+  if (!mayBegin(queue.order)) return launch
+  const offers = await rankedAnew(deps, launch, now)
+  const cloud = offers[0]?.cloud ?? null
+  const admitted = mayBegin(queue.order.map((one) => (one.launchId === launch.id ? { ...one, cloud } : one)))
+  return { ...launch, offers, view: { ...view, admitted, offerClouds: offers.map((offer) => offer.cloud) } }
+}
+
+/** Prices and what clouds said may have changed while it waited. Where nothing is offered just now, what was is tried. */
+async function rankedAnew(
+  { db, settings }: ControlDeps,
+  launch: LaunchForLoop,
+  now: number,
+): Promise<LaunchForLoop['offers']> {
+  const ranked = rankOffers(await loadOffers(db), launch.wish, await standingsNow(db, settings.capacity, now))
+  const offers = offersToTry(settings, launch, ranked)
+  return offers.length > 0 ? offers : launch.offers
 }

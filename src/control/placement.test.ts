@@ -5,8 +5,11 @@ import { type SkyPilotOnTrial, skyOffers, skyWorld } from '../../test/sky-world.
 import type { FailureRecord } from '../core/failure.ts'
 import { isOver } from '../core/launch-table.ts'
 import { anyWish, type Wish } from '../core/offer.ts'
+import { holdsOf } from '../core/queue.ts'
 import type { SkyFaults } from '../sim/skypilot-faults.ts'
-import { type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import { lookAtQueue } from '../store/launches.ts'
+import { saveOffers } from '../store/offers.ts'
+import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 
 type SkyWorld = World<SkyPilotOnTrial>
 
@@ -139,4 +142,51 @@ describe('a time limit', () => {
       assert.match(failure.remedy, remedy)
     },
   )
+})
+
+describe('a launch whose server works on as many as it should', () => {
+  const launchServers = [{ name: 'SkyPilot', clouds: ['slurm'], atOnce: 1 }]
+  const settings = { ...oneRound, launchServers }
+
+  /** A launch of somebody else, whose machine never gets further than it is told. */
+  async function busyServer() {
+    const { db } = base.deps.store
+    const [offer] = skyOffers
+    const { nodeId, launchId } = await addNode(base, { state: 'requesting', offer: offer ?? assert.fail() })
+    return {
+      frees: () => setNodeState(base.deps.store, nodeId, 'loading'),
+      async ends() {
+        await setNodeState(base.deps.store, nodeId, 'gone')
+        await db.updateTable('launches').set({ state: 'ended', holds_slot: false }).where('id', '=', launchId).execute()
+      },
+    }
+  }
+
+  test('waits in our queue with the reason, and begins when a worker is free', async () => {
+    const other = await busyServer()
+    await begin({}, { settings })
+    await world.passes(10)
+    assert.equal(await world.state(), 'queued')
+    assert.equal(world.cloud.sky.posted.length, 0)
+    const queue = await lookAtQueue(base.deps.store.db)
+    assert.match([...holdsOf(queue.order, queue, world.settings).values()].join(), /^SkyPilot works on 1 launches/)
+    await other.frees()
+    assert.equal(await world.until((state) => state === 'live' || isOver(state)), 'live')
+    await world.withdraw()
+    await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+    await other.ends()
+  })
+
+  test('is ranked anew when it begins: a price that fell meanwhile counts', async () => {
+    const other = await busyServer()
+    await begin({}, { settings })
+    await world.passes(3)
+    const now = skyOffers.map((offer) => ({ ...offer, pricePerHourMicroUsd: offer.id === 'slurm/lab/spot' ? 1 : 2 }))
+    await saveOffers(base.deps.store.db, 'slurm', now, base.deps.clock.now())
+    await other.frees()
+    await world.until((state) => state === 'live' || isOver(state))
+    assert.match(String(world.cloud.sky.posted[0]?.['task']), /infra: "slurm\/lab\/spot"/)
+    await other.ends()
+  })
 })

@@ -31,6 +31,7 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
     unwantedOutcome: 'cancelled',
     deadlineAt: now + 100_000,
     offerClouds: ['one', 'one', 'two'],
+    fullClouds: new Set(),
     attempts: state === 'queued' ? [] : [attempt(state === 'live' ? 'ready' : 'loading')],
     admitted: false,
     failure: null,
@@ -66,6 +67,12 @@ const situations: Record<string, LaunchView> = {
     ]),
   ),
 }
+
+test('a next try waits while the server of its cloud works on as many launches as it should', () => {
+  const view = launch('backing_off', { attempts: gone, stateSince: now - 100_000, fullClouds: new Set(['one']) })
+  assert.equal(factOf(view), null)
+  assert.equal(factOf({ ...view, fullClouds: new Set(['two']) }), 'retry_due')
+})
 
 describe('each fact', () => {
   const arrows = launchStates.flatMap((state) =>

@@ -24,6 +24,8 @@ export interface LaunchView {
   readonly deadlineAt: number
   /** The cloud of each offer, in ranked order. */
   readonly offerClouds: readonly string[]
+  /** Clouds whose server works on as many launches as it should. */
+  readonly fullClouds: ReadonlySet<string>
   readonly attempts: readonly AttemptView[]
   readonly admitted: boolean
   readonly failure: FailureRecord | null
@@ -79,7 +81,8 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   if (view.state === 'live') return current && givenUp(current.nodeState) ? 'node_lost' : null
   if (now >= view.deadlineAt) return 'expired'
   const tried = view.attempts.map(({ failure }) => failure)
-  const exhausted = nextOffer(tried, view.offerClouds, policy) === null
+  const next = nextOffer(tried, view.offerClouds, policy)
+  const exhausted = next === null
   if (view.state === 'queued') return exhausted ? 'exhausted' : view.admitted ? 'admitted' : null
   if (!current) return null
   if (view.state === 'attempting') {
@@ -89,6 +92,7 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   }
   // A node may tell why it failed after its attempt was given up: then there may be nothing left to try.
   if (exhausted) return 'exhausted'
+  if (next !== null && view.fullClouds.has(view.offerClouds[next] ?? '')) return null
   return retryDue(view, current, policy, now) ? 'retry_due' : null
 }
 

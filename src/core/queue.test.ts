@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { admissionOrder, type Queued } from './queue.ts'
+import { admissionOrder, fullServerOf, holdsOf, type Queued } from './queue.ts'
 
 const owners = ['ada', 'bob', 'eve']
 const queues = fc.uniqueArray(
@@ -65,3 +65,41 @@ test('the order does not depend on the order of the rows', () => {
 })
 
 const byId = (a: Queued, b: Queued): number => (a.launchId < b.launchId ? -1 : 1)
+
+const limits = { attemptsInFlight: 4, launchServers: [{ name: 'SkyPilot', clouds: ['aws', 'gcp'], atOnce: 2 }] }
+const waiting = (...clouds: (string | null)[]) => clouds.map((cloud, i) => ({ launchId: `la-${i}`, cloud }))
+const holds = (clouds: (string | null)[], inFlight = 0, starting: [string, number][] = []) =>
+  [...holdsOf(waiting(...clouds), { inFlight, starting: new Map(starting) }, limits).values()].map(
+    (why) => why && (/^SkyPilot works on 2 launches/.test(why) ? 'server' : /^4 launches/.test(why) ? 'turn' : why),
+  )
+
+test('a server is given as many launches as it has workers, over all its clouds; others pass those that wait for it', () => {
+  assert.deepEqual(holds(['aws', 'gcp', 'aws', 'local', null]), [null, null, 'server', null, null])
+  assert.deepEqual(holds(['aws', 'gcp', 'local'], 2, [['gcp', 2]]), ['server', 'server', null])
+  assert.deepEqual(holds(['aws'], 1, [['gcp', 1]]), [null])
+})
+
+test('launches that try at the same time are bounded whatever they ask', () => {
+  assert.deepEqual(holds(['local', 'local', 'aws'], 3), [null, 'turn', 'turn'])
+})
+
+test('only a server that works on as many as it should is full', () => {
+  const full = (starting: [string, number][], cloud: string | null = 'aws') =>
+    fullServerOf(cloud, { inFlight: 0, starting: new Map(starting) }, limits)?.name ?? null
+  assert.equal(
+    full([
+      ['aws', 1],
+      ['gcp', 1],
+    ]),
+    'SkyPilot',
+  )
+  assert.equal(
+    full([
+      ['aws', 1],
+      ['local', 9],
+    ]),
+    null,
+  )
+  assert.equal(full([['aws', 9]], 'local'), null)
+  assert.equal(full([['aws', 9]], null), null)
+})

@@ -22,3 +22,68 @@ export function admissionOrder(queued: readonly Queued[], inFlightByOwner: Reado
 function olderFirst(a: Queued, b: Queued): number {
   return a.queuedAt - b.queuedAt || (a.launchId < b.launchId ? -1 : 1)
 }
+
+/** A server that works on the launches of some clouds, with so many workers: the rest would wait in its own queue. */
+export interface LaunchServer {
+  readonly name: string
+  readonly clouds: readonly string[]
+  readonly atOnce: number
+}
+
+export interface QueueLimits {
+  /** Launches that try at the same time. */
+  readonly attemptsInFlight: number
+  readonly launchServers: readonly LaunchServer[]
+}
+
+/** What is being tried: launches in all, and for each cloud the machines that its server still works on. */
+export interface QueueLoad {
+  readonly inFlight: number
+  readonly starting: ReadonlyMap<string, number>
+}
+
+/** A queued launch and the cloud of the offer that it would try first. */
+export interface Waiting {
+  readonly launchId: string
+  readonly cloud: string | null
+}
+
+const serverOf = ({ launchServers }: QueueLimits, cloud: string | null): LaunchServer | undefined =>
+  launchServers.find(({ clouds }) => cloud !== null && clouds.includes(cloud))
+
+/** The server that takes no further launch for the cloud now, or null. */
+export function fullServerOf(cloud: string | null, { starting }: QueueLoad, limits: QueueLimits): LaunchServer | null {
+  const server = serverOf(limits, cloud)
+  const busy = server?.clouds.reduce((sum, name) => sum + (starting.get(name) ?? 0), 0) ?? 0
+  return server && busy >= server.atOnce ? server : null
+}
+
+/**
+ * Why each queued launch has to wait, in the order of their admission; null: it may begin. One that waits for a server
+ * holds nobody up who would ask another one.
+ */
+export function holdsOf(
+  order: readonly Waiting[],
+  load: QueueLoad,
+  limits: QueueLimits,
+): ReadonlyMap<string, string | null> {
+  const starting = new Map(load.starting)
+  let inFlight = load.inFlight
+  return new Map(
+    order.map(({ launchId, cloud }) => {
+      if (inFlight >= limits.attemptsInFlight) return [launchId, turnHold(limits)]
+      const full = fullServerOf(cloud, { inFlight, starting }, limits)
+      if (full) return [launchId, serverHold(full)]
+      inFlight += 1
+      if (cloud !== null) starting.set(cloud, (starting.get(cloud) ?? 0) + 1)
+      return [launchId, null]
+    }),
+  )
+}
+
+const turnHold = ({ attemptsInFlight }: QueueLimits): string =>
+  `${attemptsInFlight} launches are being tried, as many as may be at a time (queue.attemptsInFlight)`
+
+/** Why a launch waits that would ask this server next. */
+export const serverHold = ({ name, atOnce }: LaunchServer): string =>
+  `${name} works on ${atOnce} launches, as many as it should at a time (skypilot.launchesAtOnce)`

@@ -2,6 +2,7 @@ import type { CatalogModel } from './catalog.ts'
 import type { EngineArguments, EngineName } from './engine-presets.ts'
 import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
 import { type CapacityPolicy, defaultCapacityPolicy } from './offer-memory.ts'
+import type { LaunchServer } from './queue.ts'
 import type { Recipes } from './recipe.ts'
 import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
 
@@ -32,6 +33,8 @@ export interface Settings {
   /** Clouds whose machines run an image, which brings the engine unless a recipe does. */
   readonly images: Readonly<Record<string, string>>
   readonly attemptsInFlight: number
+  /** Servers that work on so many launches of their clouds at a time. */
+  readonly launchServers: readonly LaunchServer[]
   /** How long a loop's claim on a row lasts without being renewed; longer than any single call to a cloud. */
   readonly claimHoldMs: number
   readonly launchTimeLimitS: number
@@ -57,6 +60,7 @@ export const defaultSettings: Settings = {
   recipes: {},
   images: {},
   attemptsInFlight: 8,
+  launchServers: [],
   claimHoldMs: 20_000,
   launchTimeLimitS: 1_800,
   launchesPerMinute: 60,

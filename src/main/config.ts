@@ -165,6 +165,9 @@ export function settingsOf(config: Config): Settings {
     recipes: chosenRecipes({ recipes: config.recipes, engines: config.local.engines, clouds }),
     images: Object.fromEntries(Object.entries(clouds).flatMap(([name, { image }]) => (image ? [[name, image]] : []))),
     attemptsInFlight: config.queue.attemptsInFlight,
+    launchServers: config.skypilot
+      ? [{ name: 'SkyPilot', clouds: Object.keys(clouds), atOnce: config.skypilot.launchesAtOnce }]
+      : [],
     launchTimeLimitS: config.launch.timeLimitS,
     launchesPerMinute: config.launch.perMinute,
     retry: {

@@ -33,6 +33,7 @@ const cloudName = z.string().regex(/^[a-z][a-z0-9]{1,31}$/, 'a cloud as SkyPilot
 export const skypilotConfig = z
   .object({
     url: z.url({ protocol: /^https?$/ }),
+    launchesAtOnce: z.number().int().min(1).max(1_000).default(4),
     clouds: z
       .record(cloudName, skyCloud)
       .refine((clouds) => Object.keys(clouds).length > 0, 'name at least one cloud')

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
+import type { EngineArguments } from '../core/engine-presets.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
-import { admissionOrder } from '../core/queue.ts'
+import { admissionOrder, fullServerOf, type QueueLimits, type QueueLoad, type Waiting } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
@@ -84,6 +85,9 @@ export interface LaunchForLoop {
   readonly deadlineAt: number
   readonly wasLive: boolean
   readonly holdsSlot: boolean
+  readonly model: string
+  readonly engineArgs: EngineArguments
+  readonly wish: Wish
   readonly offers: readonly RankedOffer[]
   readonly attemptIds: readonly string[]
   readonly view: LaunchView
@@ -91,7 +95,13 @@ export interface LaunchForLoop {
 
 /** A launch with its attempts and their nodes as they are now. Whether the queue admits it is asked apart. */
 export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoop | null> {
-  const row = await db.selectFrom('launches').selectAll().where('id', '=', launchId).executeTakeFirst()
+  const row = await db
+    .selectFrom('launches as l')
+    .innerJoin('deployments as d', 'd.id', 'l.deployment_id')
+    .selectAll('l')
+    .select(['d.model', 'd.engine_args'])
+    .where('l.id', '=', launchId)
+    .executeTakeFirst()
   if (!row) return null
   const attempts = await db
     .selectFrom('attempts as a')
@@ -108,6 +118,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     unwantedOutcome: row.unwanted_outcome ?? 'ended',
     deadlineAt: row.deadline_at,
     offerClouds: row.offers.map(({ cloud }) => cloud),
+    fullClouds: new Set(),
     attempts: attempts.map((attempt) => ({
       closedAt: attempt.closed_at,
       nodeState: attempt.state,
@@ -128,17 +139,25 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     deadlineAt: row.deadline_at,
     wasLive: row.live_at !== null,
     holdsSlot: row.holds_slot,
+    model: row.model,
+    engineArgs: row.engine_args,
+    wish: row.wish,
     offers: row.offers,
     attemptIds: attempts.map(({ id }) => id),
     view,
   }
 }
 
-/** The queue as it stands: launches in the order of their admission, and how many attempts are in flight. */
-export async function lookAtQueue(db: Db | Tx): Promise<{ order: string[]; inFlight: number }> {
+/** The queue as it stands: launches in the order of their admission, and what is being tried. */
+export interface Queue extends QueueLoad {
+  readonly order: readonly Waiting[]
+}
+
+export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
   const rows = await db
     .selectFrom('launches')
     .select(['id', 'requested_by', 'created_at', 'state'])
+    .select(sql<string | null>`offers->0->>'cloud'`.as('cloud'))
     .where('state', 'in', ['queued', 'attempting', 'backing_off'])
     .where('unwanted_at', 'is', null)
     .execute()
@@ -146,16 +165,29 @@ export async function lookAtQueue(db: Db | Tx): Promise<{ order: string[]; inFli
   const flying = rows.filter((row) => row.state !== 'queued')
   const byOwner = new Map<string, number>()
   for (const { requested_by } of flying) byOwner.set(requested_by, (byOwner.get(requested_by) ?? 0) + 1)
-  const order = admissionOrder(
+  const ids = admissionOrder(
     queued.map((row) => ({ launchId: row.id, owner: row.requested_by, queuedAt: row.created_at })),
     byOwner,
   )
-  return { order, inFlight: flying.length }
+  const clouds = new Map(queued.map(({ id, cloud }) => [id, cloud]))
+  const order = ids.map((launchId) => ({ launchId, cloud: clouds.get(launchId) ?? null }))
+  return { order, inFlight: flying.length, starting: await startingByCloud(db) }
+}
+
+/** Machines that a cloud's server still works on: its worker is free again about when the agent speaks. */
+async function startingByCloud(db: Db | Tx): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('nodes')
+    .select(['cloud', (eb) => eb.fn.countAll<number>().as('n')])
+    .where('state', 'in', ['intended', 'requesting', 'booting'])
+    .groupBy('cloud')
+    .execute()
+  return new Map(rows.map(({ cloud, n }) => [cloud, n]))
 }
 
 export interface AttemptTerms {
   readonly install: string
-  readonly attemptsInFlight: number
+  readonly limits: QueueLimits
   readonly joinTokenMs: number
   readonly joinTokenFor: (nodeId: string) => string
 }
@@ -179,7 +211,7 @@ export async function saveLaunchDecision(
   now: number,
 ): Promise<boolean> {
   const wakes = await transact(db, async (tx): Promise<Wakes | null> => {
-    if (decision.fact === 'admitted' && !(await stillAdmits(tx, terms.attemptsInFlight))) return null
+    if (decision.openAttemptAt !== null && !(await stillAdmits(tx, launch, decision, terms.limits))) return null
     if (!(await holds(tx, claim))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
     if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
@@ -212,16 +244,26 @@ async function writeStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision
       failure: maybeJson(decision.failure),
     })
     .$if(moved, (q) => q.set({ state_since: at(now) }))
+    // They were ranked anew for the moment that trying begins.
+    .$if(decision.fact === 'admitted', (q) => q.set({ offers: json(launch.offers) }))
     .$if(moved && decision.state === 'live', (q) => q.set({ live_at: at(now) }))
     .$if(moved && isOver(decision.state), (q) => q.set({ ended_at: at(now) }))
     .where('id', '=', launch.id)
     .execute()
 }
 
-async function stillAdmits(tx: Tx, attemptsInFlight: number): Promise<boolean> {
+/** Counted again where no other launch can be admitted at the same time. */
+async function stillAdmits(
+  tx: Tx,
+  { offers }: LaunchForLoop,
+  { fact, openAttemptAt }: LaunchDecision,
+  limits: QueueLimits,
+): Promise<boolean> {
   await sql`select pg_advisory_xact_lock(${admissionLock})`.execute(tx)
-  const { inFlight } = await lookAtQueue(tx)
-  return inFlight < attemptsInFlight
+  const load = await lookAtQueue(tx)
+  const cloud = offers[openAttemptAt ?? 0]?.cloud ?? null
+  const hasTurn = fact !== 'admitted' || load.inFlight < limits.attemptsInFlight
+  return hasTurn && fullServerOf(cloud, load, limits) === null
 }
 
 async function closeAttempt(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision, now: number): Promise<void> {

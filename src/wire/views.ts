@@ -116,6 +116,8 @@ export const launchView = z.object({
   endedAt: time.nullable(),
   /** Place in the queue, from 1; null once admitted. */
   queuePlace: count.nullable(),
+  /** Why it is not its turn yet. */
+  waitsFor: text(200).nullable(),
   phase: z.enum(phases),
   percent: z.number().min(0).max(100),
   etaMs: count.nullable(),
