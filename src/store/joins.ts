@@ -4,6 +4,7 @@ import type { FailureRecord } from '../core/failure.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Offer } from '../core/offer.ts'
 import { at, json, maybeJson, type Tx } from './database.ts'
+import { saveHeard } from './heard.ts'
 import { settleLedger } from './ledger.ts'
 import type { DeliveredGpu } from './tables.ts'
 
@@ -93,12 +94,15 @@ export async function saveJoin(tx: Tx, node: JoiningNode, joined: Joined, now: n
     })
     .where('id', '=', node.id)
     .execute()
+  await saveHeard(tx, node.id, now)
   // An agent that speaks proves a machine that is billed, whether or not the cloud has shown it yet.
   await settleLedger(tx, { id: node.id, state: node.state, firstSeenAt: node.firstSeenAt ?? now }, now)
 }
 
 /** A machine that calls although nobody wants it any more exists all the same: from here on it is paid for. */
 export async function saveSeen(tx: Tx, node: JoiningNode, now: number): Promise<void> {
+  // What its cloud said before of its not being there was wrong.
+  await saveHeard(tx, node.id, now)
   if (node.firstSeenAt !== null || node.state === 'gone') return
   await tx
     .updateTable('nodes')
