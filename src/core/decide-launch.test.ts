@@ -205,6 +205,7 @@ describe('the failure', () => {
     const spent = {
       limitMs: 900_000,
       step: null,
+      cloudSilent: null,
       phases: [{ phase: 'booting', ms: 840_000, isOpen: true, bytesPerS: null }],
     }
     const expired = { deadlineAt: now, spent } as Partial<LaunchView>

@@ -200,6 +200,7 @@ describe('time limits', () => {
     const spent = {
       limitMs: 600_000,
       step: null,
+      cloudSilent: null,
       phases: [{ phase: 'requesting', ms: 600_000, isOpen: true, bytesPerS: null }],
     }
     const view = node('requesting', { ...known.expired, spent } as Partial<NodeView>)

@@ -12,7 +12,7 @@ const spent = (phase: PhaseSpent['phase'], minutes: number, over: Partial<PhaseS
   ...over,
 })
 const told = (limitMin: number, phases: PhaseSpent[], over: Partial<TimeSpent> = {}) =>
-  whereTimeWent({ limitMs: limitMin * min, phases, step: null, ...over })
+  whereTimeWent({ limitMs: limitMin * min, phases, step: null, cloudSilent: null, ...over })
 const open = { isOpen: true }
 
 test('the phase that took the time is to blame, with its minutes and what it likely means', () => {
@@ -41,6 +41,17 @@ test('what the cloud worked on last is told of a machine that never came', () =>
     /Its cloud worked on: Launching on AWS/,
   )
   assert.doesNotMatch(told(10, [spent('booting', 10, open)], { step })?.cause ?? '', /worked on/)
+})
+
+test('a cloud that nobody could ask is to blame for what waited for it, and for nothing else', () => {
+  const cloudSilent = 'The SkyPilot API server at http://sky does not answer.'
+  const { cause, remedy } = told(15, [spent('requesting', 14, open)], { cloudSilent }) ?? {}
+  assert.match(
+    cause ?? '',
+    /^14 of 15 min in provisioning, and nobody could ask the cloud: .*http:\/\/sky does not answer/,
+  )
+  assert.match(remedy ?? '', /server/)
+  assert.match(told(30, [spent('compile', 25, open)], { cloudSilent })?.cause ?? '', /likely an engine/)
 })
 
 test('a short limit is told in seconds, and every phase has words and a remedy', () => {

@@ -16,6 +16,8 @@ export interface TimeSpent {
   readonly limitMs: number
   readonly phases: readonly PhaseSpent[]
   readonly step: string | null
+  /** Why the cloud cannot be asked now, where it cannot. */
+  readonly cloudSilent: string | null
 }
 
 interface Blame {
@@ -60,6 +62,10 @@ const blames: Readonly<Partial<Record<Phase, Blame>>> = {
   },
 }
 
+const waitsForCloud: ReadonlySet<Phase> = new Set(['requesting', 'booting'])
+const serverRemedy =
+  'See why the server that speaks for the cloud does not answer. Machines that it may have made are ended once it does.'
+
 const blameOf = (phase: Phase): Blame =>
   blames[phase] ?? { words: `starting the engine (${phase.replaceAll('_', ' ')})`, ...engineStart }
 
@@ -72,7 +78,12 @@ function timeWords(limitMs: number): (ms: number) => number {
  * Why the time ran out, by where it went: `14 of 15 min in provisioning: likely no capacity.` The phase that took most of
  * it is to blame; where another one was open at the end, it is named as well. Null where no phase is known.
  */
-export function whereTimeWent({ limitMs, phases, step }: TimeSpent): Pick<FailureRecord, 'cause' | 'remedy'> | null {
+export function whereTimeWent({
+  limitMs,
+  phases,
+  step,
+  cloudSilent,
+}: TimeSpent): Pick<FailureRecord, 'cause' | 'remedy'> | null {
   const longest = phases.reduce<PhaseSpent | null>((best, one) => (best && best.ms >= one.ms ? best : one), null)
   if (!longest) return null
   const { words, likely, remedy } = blameOf(longest.phase)
@@ -83,5 +94,7 @@ export function whereTimeWent({ limitMs, phases, step }: TimeSpent): Pick<Failur
   const speed = longest.bytesPerS === null ? '' : ` at ${(longest.bytesPerS / 1e6).toFixed(1)} MB/s`
   const said = step !== null && longest.phase === 'requesting' ? ` Its cloud worked on: ${step}` : ''
   const where = `${count(longest.ms)} of ${count(limitMs)} ${unit} in ${words}${speed}${last}`
+  if (cloudSilent !== null && waitsForCloud.has(longest.phase))
+    return { cause: `${where}, and nobody could ask the cloud: ${cloudSilent}`, remedy: serverRemedy }
   return { cause: `${where}: likely ${likely}.${said}`, remedy }
 }

@@ -33,6 +33,9 @@ async function timeOf(db: Db, which: RawBuilder<unknown>, { from, limitMs, now }
   const { rows: steps } = await sql<{ text: string }>`
     select s.text from attempts a join steps s on s.attempt_id = a.id
     where ${which} order by s.at desc, s.n desc limit 1`.execute(db)
+  const { rows: looks } = await sql<{ error: string | null }>`
+    select l.error from attempts a join nodes n on n.id = a.node_id join looks l on l.cloud = n.cloud
+    where ${which} order by a.ordinal desc limit 1`.execute(db)
   const phases = rows.flatMap(({ phase, ...row }) => (isPhase(phase) ? [{ phase, ...row }] : []))
-  return { limitMs, phases, step: steps[0]?.text ?? null }
+  return { limitMs, phases, step: steps[0]?.text ?? null, cloudSilent: looks[0]?.error ?? null }
 }
