@@ -111,6 +111,6 @@ export function withCrashesInCloud(cloud: Cloud, crashes: Crashes): Cloud {
     offers: () => cloud.offers(),
     ensureMachine: (ask) => crashes.around('ensureMachine', () => cloud.ensureMachine(ask)),
     ensureGone: (name) => crashes.around('ensureGone', () => cloud.ensureGone(name)),
-    listMachines: () => crashes.around('listMachines', () => cloud.listMachines()),
+    listMachines: (hints) => crashes.around('listMachines', () => cloud.listMachines(hints)),
   }
 }

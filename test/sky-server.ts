@@ -84,7 +84,7 @@ export const until = (what: string, holds: () => Promise<boolean>) =>
   vi.waitFor(async () => assert.ok(await holds(), what), deadline)
 
 export async function seen(cloud: SkyCloud, name: string, doubted: string[] = []): Promise<ListedMachine | undefined> {
-  return (await cloud.listMachines(doubted)).find((one) => one.name === name)
+  return (await cloud.listMachines({ doubted, expected: [] })).find((one) => one.name === name)
 }
 
 export async function seenAs(cloud: SkyCloud, name: string, wanted: Partial<AskSeen>): Promise<AskSeen> {

@@ -104,7 +104,7 @@ export class SkyPilotOnTrial implements WorldCloud {
   offers = (): Promise<never> => Promise.reject(new Error('launches bring their offers'))
   ensureMachine: Cloud['ensureMachine'] = (ask) => this.#own.ensureMachine(ask)
   ensureGone: Cloud['ensureGone'] = (name) => this.#own.ensureGone(name)
-  listMachines: Cloud['listMachines'] = () => this.#own.listMachines()
+  listMachines: Cloud['listMachines'] = (hints) => this.#own.listMachines(hints)
 
   get #own(): Cloud {
     return this.#process?.cloud ?? this.seenBy(null)

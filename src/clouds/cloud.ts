@@ -49,6 +49,14 @@ export interface MachineStep {
 }
 export type HearStep = (step: MachineStep) => void
 
+/** What rows know that a look may need. */
+export interface LookHints {
+  /** Of these nobody has heard lately: where the list comes from a memory, it should be renewed for them. */
+  readonly doubted: readonly string[]
+  /** Machines that were seen and are not known to have ended, with the detail that was told of them last. */
+  readonly expected: readonly Pick<ListedMachine, 'name' | 'detail'>[]
+}
+
 export interface Cloud {
   readonly name: string
   readonly traits: CloudTraits
@@ -56,11 +64,8 @@ export interface Cloud {
   ensureMachine(ask: MachineAsk): Promise<AskAnswer>
   /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */
   ensureGone(name: string): Promise<void>
-  /**
-   * One bulk look at every machine with this install's tag. Of the doubted nobody has heard lately: where the list comes
-   * from a memory, it should be renewed for them. @throws when the cloud does not answer.
-   */
-  listMachines(doubted?: readonly string[]): Promise<ListedMachine[]>
+  /** One bulk look at every machine with this install's tag. @throws when the cloud does not answer. */
+  listMachines(hints?: LookHints): Promise<ListedMachine[]>
   /** From now on tells what it works on, where it says so before the machine speaks. */
   onStep?(hear: HearStep): void
 }

@@ -1,7 +1,7 @@
 import { maybeThere } from '../clouds/cloud.ts'
 import { silentSince } from '../core/health.ts'
 import type { Claim } from '../store/claims.ts'
-import { saveFailedLook, saveLook } from '../store/sightings.ts'
+import { saveFailedLook, saveLook, seenMachines } from '../store/sightings.ts'
 import { loadWatched } from '../store/verdicts.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
@@ -22,15 +22,16 @@ async function look(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const { db, clouds, clock, log } = deps
   const cloud = clouds.get(claim.rowId)
   if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
-  const silent = await silentIn(deps, cloud.name)
+  const doubted = await silentIn(deps, cloud.name)
+  const expected = await seenMachines(db, cloud.name)
   const startedAt = clock.now()
   try {
-    const listed = await cloud.listMachines(silent)
+    const listed = await cloud.listMachines({ doubted, expected })
     const waiting = await saveLook(db, { cloud: cloud.name, startedAt, listed }, cloud.traits, clock.now())
     const { lookMs, lookFastMs } = cloud.traits
     const there = new Set(listed.filter(maybeThere).map(({ name }) => name))
     // Silent and not there: only a second look ends its bill.
-    const soon = waiting > 0 || silent.some((name) => !there.has(name))
+    const soon = waiting > 0 || doubted.some((name) => !there.has(name))
     return { moved: false, nextDueAt: clock.now() + (soon ? lookFastMs : lookMs) }
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)

@@ -65,6 +65,38 @@ describe('an API server', () => {
     await endsClean(world)
   })
 
+  test('that stays away until the deadline is named as the cause, nothing was posted, and it ends once it is back', async () => {
+    const world = await begin({ away: true })
+    await world.until((state) => state === 'ending')
+    await world.passes(5)
+    assert.equal(await world.state(), 'ending')
+    world.cloud.sky.faults.away = false
+    assert.equal(await world.untilOver(), 'timed_out')
+    assert.match(
+      await world.written(),
+      /time limit of the launch ran out.*SkyPilot API server at http.*does not answer/,
+    )
+    assert.equal(world.cloud.sky.posted.length, 0)
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('that goes away with a machine half made is named as the cause, and the machine is ended once it is back', async () => {
+    const world = await begin({ stopBefore: 'runtime' })
+    await world.until(() => world.cloud.sky.machines.size === 1)
+    await world.passes(2)
+    world.cloud.sky.faults.away = true
+    await world.until((state) => state === 'ending')
+    await world.passes(5)
+    assert.equal(await world.state(), 'ending')
+    assert.equal(world.cloud.sky.machines.size, 1)
+    Object.assign(world.cloud.sky.faults, { away: false, stopBefore: null })
+    assert.equal(await world.untilOver(), 'timed_out')
+    const [node] = await world.nodes()
+    assert.equal(node?.failure, 'never_joined')
+    assert.match(await world.written(), /nobody could ask the cloud: The SkyPilot API server at http.*does not answer/)
+    assert.deepEqual(await world.faults(), [])
+  })
+
   test('that answers 503 is asked again, and takes the launch once', async () => {
     const world = await begin({ busy: 12 })
     assert.equal(await live(world), 'live')
@@ -73,7 +105,7 @@ describe('an API server', () => {
   })
 
   test.each([
-    ['wants a token that it does not get', { unauthorised: true }],
+    ['wants a token that it does not get', { token: 'sky_another' }],
     ['wants a newer client', { leastVersion: 99 }],
   ])('that %s fails the launch at once and says why, though nobody can look', async (_, faults) => {
     const world = await begin(faults, undefined, oneRound)
@@ -99,7 +131,6 @@ describe('an API server', () => {
 
 describe('a launch', () => {
   const refused = { type: 'ValueError', message: 'The task is not valid.' }
-  const foreign = { type: 'ClusterOwnerIdentityMismatchError', message: 'The cluster is owned by somebody else.' }
 
   test('whose task is refused fails with that, everywhere, and nothing was made', async () => {
     const world = await begin({ launchError: refused }, undefined, oneRound)
@@ -108,11 +139,23 @@ describe('a launch', () => {
     assert.deepEqual(await world.faults(), [])
   })
 
-  test('whose name is taken by somebody else gets another name', async () => {
-    const world = await begin({ launchError: foreign })
+  test('whose name is a cluster of somebody else gets another name; theirs is neither billed nor touched', async () => {
+    const world = await begin({ foreignNames: true })
     await world.until(async () => (await causesOf(world))[0] === 'cloud_refused')
-    world.cloud.sky.faults.launchError = null
+    world.cloud.sky.faults.foreignNames = false
     assert.equal(await live(world), 'live')
+    await endsClean(world)
+    const [first] = await world.nodes()
+    assert.equal(first?.firstSeenAt, null)
+    assert.deepEqual([...world.cloud.sky.clusters.keys()], [first?.name])
+  })
+
+  test('that is called up without a job is given back: its set-up never ran', async () => {
+    const world = await begin({ noJobs: true })
+    await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
+    world.cloud.sky.faults.noJobs = false
+    assert.equal(await live(world), 'live')
+    assert.match(await world.written(), /no job was ever submitted/)
     await endsClean(world)
   })
 
@@ -136,9 +179,9 @@ describe('a launch', () => {
 
   test('whose machine cannot get the agent that was announced is given back, with the last words of its job', async () => {
     const line = 'flightdeck: http://control/agent.cjs is not what was announced: wrong checksum'
-    const world = await begin({ jobsFail: true, jobLines: [line] })
+    const world = await begin({ jobState: 'FAILED', jobLines: [line] })
     await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
-    world.cloud.sky.faults.jobsFail = false
+    world.cloud.sky.faults.jobState = 'RUNNING'
     assert.equal(await live(world), 'live')
     assert.match(await world.written(), /wrong checksum/)
     await endsClean(world)
@@ -184,6 +227,23 @@ describe('a launch', () => {
     assert.match(await world.written(), why)
     assert.deepEqual(await world.faults(), [])
   })
+
+  test.each([
+    ['All nodes terminated, cleaning up the cluster.', /its cloud took it away/],
+    ['Cluster was terminated by user.', /somebody ended it/],
+    ['Cluster was autodowned (idle timeout).', /idle/],
+  ])(
+    'whose machine vanishes while nobody watches ("%s") ends with who ended it, told by the next process',
+    async (event, why) => {
+      const world = await begin()
+      await live(world)
+      for (const name of world.cloud.sky.machines.keys()) world.cloud.sky.vanish(name, event)
+      world.cloud.sky.restart()
+      assert.equal(await world.until(isOver, world.process()), 'ended')
+      assert.match(await world.written(), why)
+      assert.deepEqual(await world.faults(), [])
+    },
+  )
 
   test('whose machine is lost without a word is over within a minute, though the server remembers it', async () => {
     const world = await begin()

@@ -2,11 +2,13 @@ export interface Request {
   readonly id: string
   readonly verb: string
   readonly clusterName: string | null
-  status: 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
+  status: 'PENDING' | 'WAITING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
   readonly createdAt: number
   finishedAt: number | null
   value: unknown
   error: { readonly type: string; readonly message: string } | null
+  /** Why it waits for its next try. */
+  waits: string | null
   readonly log: string[]
 }
 
@@ -15,12 +17,22 @@ export interface Cluster {
   readonly name: string
   readonly region: string
   readonly madeAt: number
+  /** Whose it is: eight hex digits, as a user sends them. */
+  readonly owner: string
   status: string
   lastEvent: string
 }
 
 /** As `/api/status` shows it: without value and error. */
-export function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: Request): Record<string, unknown> {
+export function rowOf({
+  id,
+  verb,
+  clusterName,
+  status,
+  createdAt,
+  finishedAt,
+  waits,
+}: Request): Record<string, unknown> {
   return {
     request_id: id,
     name: verb,
@@ -35,7 +47,7 @@ export function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: 
     schedule_type: verb === 'sky.launch' ? 'long' : 'short',
     user_name: null,
     cluster_name: clusterName,
-    status_msg: null,
+    status_msg: waits,
     should_retry: false,
     finished_at: finishedAt === null ? null : finishedAt / 1_000,
     file_mounts_blob_id: null,
@@ -44,9 +56,31 @@ export function rowOf({ id, verb, clusterName, status, createdAt, finishedAt }: 
 
 export const hashOf = (name: string): string => `hash-of-${name}`
 
-export function clusterRow({ name, region, status, lastEvent }: Cluster): Record<string, unknown> {
+export function clusterRow({ name, region, madeAt, owner, status, lastEvent }: Cluster): Record<string, unknown> {
   const place = { cloud: 'Slurm', region: region.split('/')[0] }
-  return { name, status, cluster_hash: hashOf(name), last_event: lastEvent, autostop: -1, nodes: 1, ...place }
+  const since = { launched_at: Math.floor(madeAt / 1_000), user_hash: owner }
+  return { name, status, cluster_hash: hashOf(name), last_event: lastEvent, autostop: -1, nodes: 1, ...place, ...since }
+}
+
+/** What the server says of a cluster that it does not list, or that is not up. */
+export const noSuchCluster = (name: string) => ({
+  type: 'ClusterDoesNotExist',
+  message: `\u001b[33mCluster '${name}' does not exist.\u001b[0m`,
+})
+export const notUp = (name: string, status: string) => ({
+  type: 'ClusterNotUpError',
+  message: `Cluster '${name}' is not up (status: ${status}).`,
+})
+export const ownedByOthers = (name: string) => ({
+  type: 'ClusterOwnerIdentityMismatchError',
+  message: `${name} is owned by a different identity: somebody-else.`,
+})
+
+export function jobRow(name: string, id: number, status: string): Record<string, unknown> {
+  const times = { submitted_at: 1_795_458_483.1, start_at: null, end_at: null }
+  const who = { username: 'flightdeck', user_hash: 'f11e4dec' }
+  const rest = { resources: '1x[H100:1]', log_path: `~/sky_logs/${id}`, metadata: {}, links: {} }
+  return { job_id: id, job_name: name, ...who, ...times, status, ...rest }
 }
 
 export const acceleratorRow = (count: number): unknown[] => [

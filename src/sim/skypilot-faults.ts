@@ -12,8 +12,8 @@ export interface SkyFaults {
   busy: number
   /** Nobody answers: connections break before a word. */
   away: boolean
-  /** The server wants a token that it does not get. */
-  unauthorised: boolean
+  /** The token that the server wants; null: none. */
+  token: string | null
   /** What the server asks of its clients at least. */
   leastVersion: number
   /** Answers have fields and statuses that nobody has seen before. */
@@ -22,12 +22,16 @@ export interface SkyFaults {
   setUpError: { readonly type: string; readonly message: string } | null
   /** Rows are not listed before they are this old, in ms. */
   listingLagMs: number
-  /** The job of a machine ends as soon as it was submitted. */
-  jobsFail: boolean
+  /** Machines are called up, and no job was ever submitted to them. */
+  noJobs: boolean
+  /** What the job of a machine comes to once it was submitted; it is `PENDING` first, as every job. */
+  jobState: 'PENDING' | 'SETTING_UP' | 'RUNNING' | 'FAILED' | 'FAILED_SETUP'
   /** What jobs have written so far. */
   jobLines: readonly string[]
   /** Streams that are cut in the middle of a line. */
   cutStreams: number
+  /** The name of each launch turns out to be a cluster of somebody else. */
+  foreignNames: boolean
   /** What a launch fails with, whatever it asks for. */
   launchError: { readonly type: string; readonly message: string } | null
 }
@@ -38,13 +42,15 @@ export const noFaults = (): SkyFaults => ({
   loseAnswers: 0,
   busy: 0,
   away: false,
-  unauthorised: false,
+  token: null,
   leastVersion: 24,
   strange: false,
   setUpError: null,
   listingLagMs: 0,
-  jobsFail: false,
+  noJobs: false,
+  jobState: 'RUNNING',
   jobLines: ['flightdeck: the agent cannot be fetched'],
   cutStreams: 0,
+  foreignNames: false,
   launchError: null,
 })

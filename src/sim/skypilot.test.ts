@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test, vi } from 'vitest'
+import { isStep } from '../clouds/skypilot/steps.ts'
+import { StreamDecoder } from '../clouds/skypilot/stream.ts'
 import { SimSkyPilot } from './skypilot.ts'
+import { launchSteps } from './skypilot-launch.ts'
 
 const folder = join(import.meta.dirname, '../../test/fixtures/skypilot')
 const recorded = (file: string): unknown => JSON.parse(readFileSync(join(folder, file), 'utf8'))
@@ -46,6 +49,11 @@ function shapeOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, keysOnly.has(key) ? 'any' : shapeOf(one)]))
 }
 
+/** The shape of what stands inside the JSON of an answer. */
+const insideOf = (body: unknown) => shapeOf(JSON.parse((body as { return_value: string }).return_value))
+
+const [waitingRow] = recorded('api_status.waiting.rows.json') as unknown[]
+
 // Null or a text by the kind of request, which tells our client nothing.
 const keysOnly = new Set(['pid', 'user_name', 'cluster_name', 'error', 'request_body', 'entrypoint', 'status_msg'])
 
@@ -66,9 +74,75 @@ test('a launch without room is answered as the real one was, in two levels of JS
   assert.equal(error(answer.body).type, error(recorded('api_get.launch.FAILED.no_capacity.http500.json')).type)
 })
 
+test('a launch tells its steps as the recorded one did, in its order and with its times', async () => {
+  const file = readFileSync(join(folder, 'launch_success.new_cluster.console_stream.timed.txt'), 'utf8')
+  const timed = file.split('\n').flatMap((line) => {
+    const [, s, text] = /^ *(\d+\.\d+) ?(.*)$/s.exec(line) ?? []
+    return s === undefined || text === undefined ? [] : [{ atMs: Number(s) * 1_000, text }]
+  })
+  const steps = (lines: readonly { atMs: number; text: string }[]) => {
+    const decoder = new StreamDecoder()
+    return lines.flatMap(({ atMs, text }) =>
+      decoder.push(`${text}\n`).flatMap((item) => (item.n > 0 && isStep(item.text) ? [{ atMs, text: item.text }] : [])),
+    )
+  }
+  const faked = launchSteps('fd-a', 'lab/main').flatMap(({ atMs, log }) => log.map((text) => ({ atMs, text })))
+  const [real, fake] = [steps(timed), steps(faked)]
+  assert.deepEqual(
+    fake.map(({ text }) => text),
+    real.map(({ text }) => text),
+  )
+  // Lines between two events of the cluster are written with the first: 12.4 s stands at 8.7 s.
+  for (const [i, { atMs, text }] of fake.entries()) {
+    const late = (real[i]?.atMs ?? 0) - atMs
+    assert.ok(late > -1_000 && late < 4_000, `${text}: ${late} ms`)
+  }
+})
+
+test('its row shows the events that were polled, as long as they were', async () => {
+  const polled = readFileSync(join(folder, 'launch_success.polled.txt'), 'utf8').split('\n')
+  const seen = polled.flatMap((line) => {
+    const [, s, list] = /^(\d+\.\d+) .*cluster=(.*)$/.exec(line) ?? []
+    const [row] = list === undefined ? [] : (JSON.parse(list) as [string, string][])
+    return row ? [{ atMs: Number(s) * 1_000, event: row[1] }] : []
+  })
+  for (const { atMs, event } of launchSteps('fd-a', 'lab/main')) {
+    const first = seen.find((one) => one.event === event)
+    if (first) assert.ok(Math.abs(first.atMs - atMs) < 1_000, `${event}: ${first.atMs} ms, not ${atMs}`)
+  }
+  const events = launchSteps('fd-a', 'lab/main').flatMap(({ event }) => event ?? [])
+  assert.deepEqual(events, [...new Set(seen.map(({ event }) => event))])
+})
+
+test('a launch that tries for ever waits between its rounds as the real one did, and its end ends it', async () => {
+  sky.faults.full = new Set(['lab/main'])
+  const id = await post('/launch', { cluster_name: 'fd-g', task: 'infra: slurm/lab/main', retry_until_up: true })
+  const row = async () => ((await (await fetch(`${url}/api/status?request_ids=${id}`)).json()) as object[])[0]
+  let waiting: unknown
+  await vi.waitFor(async () => {
+    waiting = await row()
+    assert.match(JSON.stringify(waiting), /"WAITING".*Failed to provision all.*\(retrying in 30s\)/)
+  })
+  assert.deepEqual(shapeOf(waiting), shapeOf(waitingRow))
+  await over(await post('/down', { cluster_name: 'fd-g' }))
+  sameAs(await get(id), 'api_get.launch.CANCELLED.http200.json')
+})
+
+test('a request that waits for a worker is pending, and a job for its machine too', async () => {
+  sky.faults.stopBefore = 'placing'
+  const id = await post('/launch', { cluster_name: 'fd-p', task: 'infra: slurm/lab/main' })
+  assert.equal(sky.requests.get(id)?.status, 'PENDING')
+  Object.assign(sky.faults, { stopBefore: null, jobState: 'PENDING' })
+  await over(id)
+  assert.deepEqual(sky.machines.get('fd-p')?.jobs, ['PENDING'])
+})
+
 test('ends, cancels, lists and look-ups are answered as the real ones were', async () => {
   await launch('fd-a')
-  sameAs(await over(await post('/queue', { cluster_name: 'fd-a' })), 'api_get.queue.SUCCEEDED.http200.json')
+  const queue = await over(await post('/queue', { cluster_name: 'fd-a' }))
+  sameAs(queue, 'api_get.queue.SUCCEEDED.http200.json')
+  assert.deepEqual(insideOf(queue.body), insideOf(recorded('api_get.queue.SUCCEEDED.http200.json')))
+  sameAs(await over(await post('/queue', { cluster_name: 'fd-nope' })), 'api_get.queue.FAILED.http500.json')
   sameAs(await over(await post('/slurm_gpu_availability', {})), 'api_get.slurm_gpu_availability.SUCCEEDED.http200.json')
   sameAs(await over(await post('/list_accelerators', {})), 'api_get.list_accelerators.SUCCEEDED.http200.json')
   sameAs(await over(await post('/status', { cluster_names: null })), 'api_get.status.SUCCEEDED.http200.json')
@@ -104,7 +178,9 @@ test('a second launch under one name is a second job on one machine', async () =
 })
 
 test('an old client is refused', async () => {
-  const response = await fetch(`${url}/api/health`, { headers: { 'x-skypilot-api-version': '10' } })
+  const response = await fetch(`${url}/api/health`, {
+    headers: { 'x-skypilot-api-version': '10', 'x-skypilot-version': '0.8.0' },
+  })
   assert.equal(response.status, 400)
   assert.deepEqual(
     Object.keys((await response.json()) as object),

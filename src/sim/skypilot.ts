@@ -6,12 +6,25 @@ import {
   type Cluster,
   clusterRow,
   hashOf,
+  jobRow,
   noCapacity,
+  noSuchCluster,
+  notUp,
+  ownedByOthers,
   type Request,
   rowOf,
 } from './skypilot-answers.ts'
 import { noFaults } from './skypilot-faults.ts'
+import { readCall, type SkyCall, send } from './skypilot-http.ts'
 import { type Launch, launchSteps } from './skypilot-launch.ts'
+import { SkyWork } from './skypilot-work.ts'
+
+// As recorded: `/down` took 6 s, a log is flushed every 20 ms, a refused launch is tried again after 30 s. How long a job
+// waits was not recorded.
+const downMs = 6_000
+const flushMs = 20
+const retryMs = 30_000
+const jobStartMs = 1_000
 
 /** A job that runs at the "cloud". It outlives the server's requests, its restarts, and a row that went away. */
 interface Machine {
@@ -34,17 +47,16 @@ export class SimSkyPilot {
   endpointHost: string | null = null
   /** Bodies of every launch that was posted, in their order. */
   readonly posted: Readonly<Record<string, unknown>>[] = []
+  /** Told of every call that comes in. */
+  onCall: ((call: SkyCall) => void) | null = null
   /** Told of each line when it is written. */
   onLine: ((line: string) => void) | null = null
-  readonly #stepMs: number
   readonly #server: Server
-  readonly #timers = new Map<string, NodeJS.Timeout>()
-  readonly #byHand: Map<string, () => void> | null
+  readonly #work: SkyWork
 
-  /** By hand: the server works on its requests only when it is told to. */
-  constructor({ stepMs = 5, byHand = false }: { stepMs?: number; byHand?: boolean } = {}) {
-    this.#stepMs = stepMs
-    this.#byHand = byHand ? new Map() : null
+  /** `pace` is a share of the time that was recorded. By hand: the server works on its requests only when it is told to. */
+  constructor({ pace = 1 / 1_000, byHand = false }: { pace?: number; byHand?: boolean } = {}) {
+    this.#work = new SkyWork({ pace, byHand })
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy())
     })
@@ -56,16 +68,14 @@ export class SimSkyPilot {
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#work.forgetAll()
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
   /** Killed and started again: requests are forgotten, what they had begun stays as it is. */
   restart(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#timers.clear()
-    this.#byHand?.clear()
+    this.#work.forgetAll()
     this.requests.clear()
   }
 
@@ -102,13 +112,19 @@ export class SimSkyPilot {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
-    const url = new URL(request.url ?? '/', 'http://127.0.0.1')
     const id = randomUUID()
     response.setHeader('x-skypilot-request-id', id)
-    const body = await readBody(request)
+    const call = await readCall(request)
+    const { url, headers, body } = call
+    this.onCall?.(call)
+    // Without both of its headers a client is taken for an old one that checks nothing.
+    const version = headers['x-skypilot-version'] ? headers['x-skypilot-api-version'] : undefined
+    if (version) response.setHeader('x-skypilot-api-version', '62').setHeader('x-skypilot-version', '0.14.1')
     if (this.faults.away) return response.destroy()
-    if (this.faults.unauthorised) return send(response, 401, { detail: 'Authentication required' })
-    if (Number(request.headers['x-skypilot-api-version'] ?? 62) < this.faults.leastVersion)
+    const { token } = this.faults
+    if (token !== null && headers.authorization !== `Bearer ${token}`)
+      return send(response, 401, { detail: 'Authentication required' })
+    if (version && Number(version) < this.faults.leastVersion)
       return send(response, 400, { error: 'version_mismatch', message: 'Your SkyPilot client version is too old' })
     if (this.faults.busy > 0) {
       this.faults.busy -= 1
@@ -148,7 +164,8 @@ export class SimSkyPilot {
     else if (path === '/logs') {
       this.#done(request, null)
       return response.end(this.faults.jobLines.map((line) => `\u001b[36m(agent, pid=1)\u001b[0m ${line}\n`).join(''))
-    } else this.#done(request, this.#valueOf(path, body))
+    } else if (path === '/queue' && name !== null) this.#queue(request, name)
+    else this.#done(request, this.#valueOf(path, body))
     return send(response, 200, null)
   }
 
@@ -173,7 +190,6 @@ export class SimSkyPilot {
       )
       return rows.map((row) => this.#strange(clusterRow(row)))
     }
-    if (path === '/queue') return this.#queue(String(body['cluster_name']))
     if (path === '/endpoints') return this.#endpoints(String(body['cluster']), String(body['port']))
     if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
     if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
@@ -196,29 +212,44 @@ export class SimSkyPilot {
     return this.faults.strange ? { ...row, status: news[status] ?? status, mood: { good: true } } : row
   }
 
-  #queue(name: string): unknown {
-    const jobs = this.machines.get(name)?.jobs ?? []
-    return jobs.map((status, i) => ({ job_id: i + 1, job_name: name, status })).reverse()
+  #queue(request: Request, name: string): unknown {
+    const cluster = this.clusters.get(name)
+    const machine = this.machines.get(name)
+    if (cluster?.status === 'UP' && machine)
+      return this.#done(request, machine.jobs.map((status, i) => jobRow(name, i + 1, status)).reverse())
+    request.error = cluster ? notUp(name, cluster.status) : noSuchCluster(name)
+    return this.#finish(request, 'FAILED')
   }
 
   #launch(request: Request, name: string, body: Readonly<Record<string, unknown>>): void {
     const region = /infra: "?slurm\/([\w/-]+)/.exec(String(body['task']))?.[1] ?? 'lab'
+    const owner = String((body['env_vars'] as Record<string, unknown> | undefined)?.['SKYPILOT_USER_ID'] ?? '')
     const steps = launchSteps(name, region)
     const go = (at: number): unknown => {
       const step = steps[at]
       if (request.status === 'CANCELLED' || !step) return
-      if (this.faults.stopBefore === step.name) return this.#later(request.id, () => go(at))
-      request.status = 'RUNNING'
-      if (this.#failsAt(step, region, request)) return this.#fail(request, name)
-      this.#take(step, request, name, region)
-      return this.#later(request.id, () => go(at + 1))
+      if (this.faults.stopBefore === step.name) return this.#work.later(request.id, () => go(at), 0)
+      Object.assign(request, { status: 'RUNNING', waits: null })
+      if (this.#failsAt(step, region, request, name)) {
+        if (body['retry_until_up'] !== true || step.name !== 'machine') return this.#fail(request, name)
+        this.#waitForRoom(request, name)
+        return this.#work.later(request.id, () => go(0), retryMs)
+      }
+      this.#take(step, request, { name, region, owner })
+      return this.#work.later(request.id, () => go(at + 1), (steps[at + 1]?.atMs ?? 0) - step.atMs)
     }
-    this.#later(request.id, () => go(0))
+    this.#work.later(request.id, () => go(0), steps[0]?.atMs ?? 0)
   }
 
-  #failsAt({ name: step }: Launch, region: string, request: Request): boolean {
-    const { launchError, setUpError, full } = this.faults
+  #failsAt({ name: step }: Launch, region: string, request: Request, name: string): boolean {
+    const { launchError, setUpError, full, foreignNames } = this.faults
     if (step === 'placing' && launchError) request.error = launchError
+    if (step === 'row' && foreignNames) {
+      const lastEvent = 'All nodes up; SkyPilot runtime healthy.'
+      const others = { region, madeAt: Date.now(), owner: '50me0ne5', status: 'UP', lastEvent }
+      this.clusters.set(name, { name, ...others })
+      request.error = ownedByOthers(name)
+    }
     if (step === 'machine' && full.has(region)) request.error = noCapacity(region)
     if (step === 'up') request.error = setUpError
     return request.error !== null
@@ -226,37 +257,61 @@ export class SimSkyPilot {
 
   #fail(request: Request, name: string): void {
     // A machine that came up and could not be set up stays, and is billed.
-    if (!this.machines.has(name)) this.clusters.delete(name)
+    if (!this.machines.has(name) && this.clusters.get(name)?.status === 'INIT') this.clusters.delete(name)
     this.#finish(request, 'FAILED')
   }
 
-  #take(step: Launch, request: Request, name: string, region: string): void {
+  /** Asked to try for ever, the server parks the request between its rounds. */
+  #waitForRoom(request: Request, name: string): void {
+    const [said = ''] = request.error?.message.split('\n') ?? []
+    Object.assign(request, { status: 'WAITING', error: null, waits: `${said} (retrying in 30s)` })
+    this.#happens(name, 'Retrying provisioning after 30s')
+  }
+
+  #take(step: Launch, request: Request, made: Pick<Cluster, 'name' | 'region' | 'owner'>): void {
+    const { name } = made
     request.log.push(...step.log)
     for (const line of step.log) this.onLine?.(line)
     if (step.name === 'row' && !this.clusters.has(name))
-      this.clusters.set(name, { name, region, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
+      this.clusters.set(name, { ...made, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
     if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
     const cluster = this.clusters.get(name)
     if (cluster && step.event) this.#happens(name, step.event)
     if (cluster && step.name === 'up') cluster.status = 'UP'
     if (step.name !== 'job') return
-    this.machines.get(name)?.jobs.push(this.faults.jobsFail ? 'FAILED' : 'RUNNING')
+    if (!this.faults.noJobs) this.#submit(name)
     this.#done(request, { job_id: 1, handle: 'gAROLg==' })
+  }
+
+  /** A job waits for its machine for a moment, then it comes to what it comes to. */
+  #submit(name: string): void {
+    const machine = this.machines.get(name)
+    if (!machine) return
+    const place = machine.jobs.push('PENDING') - 1
+    const runs = () => {
+      machine.jobs[place] = this.faults.jobState
+    }
+    this.#work.later(`job ${place} of ${name}`, runs, jobStartMs)
   }
 
   /** Refused where there is no row yet, also while a launch is about to make one. */
   #down(request: Request, name: string): unknown {
     if (!this.clusters.has(name)) {
-      request.error = { type: 'ClusterDoesNotExist', message: `Cluster '${name}' does not exist.` }
+      request.error = noSuchCluster(name)
+      return this.#finish(request, 'FAILED')
+    }
+    if (this.clusters.get(name)?.owner === '50me0ne5') {
+      request.error = ownedByOthers(name)
       return this.#finish(request, 'FAILED')
     }
     for (const other of this.requests.values())
       if (other !== request && other.clusterName === name && isOpen(other)) this.#finish(other, 'CANCELLED')
     request.status = 'RUNNING'
-    return this.#later(request.id, () => {
+    const ends = () => {
       this.vanish(name, 'Cluster was terminated by user.')
       this.#done(request, null)
-    })
+    }
+    return this.#work.later(request.id, ends, downMs)
   }
 
   /** Ends the work on a request and cleans nothing up. */
@@ -273,7 +328,14 @@ export class SimSkyPilot {
   }
 
   #newRequest(id: string, verb: string, clusterName: string | null): Request {
-    const open = { status: 'PENDING' as const, createdAt: Date.now(), finishedAt: null, value: null, error: null }
+    const open = {
+      status: 'PENDING' as const,
+      createdAt: Date.now(),
+      finishedAt: null,
+      value: null,
+      error: null,
+      waits: null,
+    }
     const request: Request = { id, verb, clusterName, ...open, log: [] }
     this.requests.set(id, request)
     return request
@@ -287,20 +349,12 @@ export class SimSkyPilot {
   #finish(request: Request, status: Request['status']): void {
     request.status = status
     request.finishedAt = Date.now()
-    clearTimeout(this.#timers.get(request.id))
-    this.#byHand?.delete(request.id)
+    this.#work.forget(request.id)
   }
 
   /** By hand: every request that the server works on goes one step further. */
   workOn(): void {
-    const due = [...(this.#byHand ?? [])]
-    this.#byHand?.clear()
-    for (const [, act] of due) act()
-  }
-
-  #later(id: string, act: () => void): void {
-    if (this.#byHand) this.#byHand.set(id, act)
-    else this.#timers.set(id, setTimeout(act, this.#stepMs))
+    this.#work.goOn()
   }
 
   #rowsFor(query: URLSearchParams): Request[] {
@@ -335,22 +389,11 @@ export class SimSkyPilot {
       }
       if (lines.length > 0) response.write(`${lines.join('\n')}\n`)
       if (!isOpen(request)) response.end()
-      else setTimeout(more, this.#stepMs)
+      else setTimeout(more, flushMs)
     }
     response.writeHead(200, { 'content-type': 'text/plain' })
     return more()
   }
 }
 
-const isOpen = ({ status }: Request): boolean => status === 'PENDING' || status === 'RUNNING'
-
-async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const text = Buffer.concat(chunks).toString()
-  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
+const isOpen = ({ finishedAt }: Request): boolean => finishedAt === null

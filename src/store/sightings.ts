@@ -137,6 +137,21 @@ async function upsert(db: Db, look: BulkLook, covered: readonly Covered[]): Prom
     where s.at <= excluded.at`.execute(db)
 }
 
+/** Machines that were seen and whose nodes are not over, with what their cloud told of them last. */
+export async function seenMachines(
+  db: Db,
+  cloud: string,
+): Promise<{ name: string; detail: Record<string, unknown> }[]> {
+  const rows = await db
+    .selectFrom('nodes as n')
+    .innerJoin('sightings as s', 's.name', 'n.name')
+    .select(['n.name', 's.detail'])
+    .where('n.cloud', '=', cloud)
+    .where('n.state', 'in', ['booting', 'loading', 'ready', 'draining'])
+    .execute()
+  return rows.map(({ name, detail }) => ({ name, detail: detail ?? {} }))
+}
+
 /** A cloud that does not answer has said nothing: the sightings stay as they were and grow old. */
 export async function saveFailedLook(db: Db, cloud: string, error: string, now: number): Promise<void> {
   await sql`insert into looks (cloud, finished_at, error) values (${cloud}, ${at(now)}, ${error.slice(0, 2_000)})

@@ -37,6 +37,8 @@ export interface SkyCluster {
   readonly cloud: string | null
   readonly region: string | null
   readonly lastEvent: string | null
+  /** Epoch ms, by the server's clock: when it last became what its last launch wanted. */
+  readonly launchedAt: number | null
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -90,6 +92,7 @@ export function readCluster(value: unknown): SkyCluster {
     cloud: textOf(fields['cloud']),
     region: textOf(fields['region']),
     lastEvent: textOf(fields['last_event']),
+    launchedAt: msOf(fields['launched_at']),
   }
 }
 

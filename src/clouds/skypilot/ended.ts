@@ -1,3 +1,4 @@
+import type { LookHints } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
 import type { SkyCluster } from './api-answers.ts'
 
@@ -29,6 +30,15 @@ export class EndedClusters {
 
   constructor(api: Pick<SkyApi, 'clusterEvents'>) {
     this.#api = api
+  }
+
+  /** Takes what was told of machines that a process before this one had seen: their rows may have gone in between. */
+  expect(machines: LookHints['expected'], now: number): void {
+    for (const { name, detail } of machines) {
+      const { hash } = detail
+      if (typeof hash === 'string' && !this.#known.has(name))
+        this.#known.set(name, { hash, seenAt: now, tries: 0, why: null })
+    }
   }
 
   /** Takes what a look listed, and tells of those that earlier ones had listed and this one does not. */

@@ -16,6 +16,7 @@ const credentialTypes = [
   'InvalidCloudConfigs',
   'PermissionDeniedError',
 ]
+const foreignType = 'ClusterOwnerIdentityMismatchError'
 const setUpTypes = ['ClusterSetUpError', 'FetchClusterInfoError', 'NetworkError', 'CommandError', 'RuntimeError']
 const requestTypes = [
   'NotSupportedError',
@@ -59,7 +60,7 @@ const kinds: readonly Kind[] = [
     cause: 'The cloud does not accept the credentials of the SkyPilot API server.',
   },
   {
-    types: ['ClusterOwnerIdentityMismatchError'],
+    types: [foreignType],
     code: 'cloud_refused',
     cause: 'The name of the cluster belongs to somebody else.',
     over: { retry: 'same', remedy: 'Nothing need be done: the next attempt has another name.' },
@@ -87,6 +88,10 @@ const kinds: readonly Kind[] = [
     over: { remedy: 'Give the API server more memory.' },
   },
 ]
+
+/** The name of the launch is a cluster that another identity owns. */
+export const isForeign = (refusal: FailureRecord | null): boolean =>
+  refusal?.evidence?.startsWith(`${foreignType}: `) ?? false
 
 // What is kept of a text that goes on for pages.
 const longestEvidence = 4_000

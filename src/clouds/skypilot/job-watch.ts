@@ -12,6 +12,8 @@ const oftenUntilMs = 60_000
 const watchUntilMs = 30 * 60_000
 // An agent speaks for itself; that its job ends all the same shows within minutes.
 const afterAgentMs = [10_000, 30_000, 60_000, 120_000, 300_000] as const
+// A queue had each job the moment that its launch succeeded. A guess, for servers that are slower.
+const noJobMs = 10_000
 const over = new Set(['SUCCEEDED', 'FAILED', 'FAILED_DRIVER', 'FAILED_SETUP', 'CANCELLED'])
 const evidenceLines = 40
 /** What the run script says last. */
@@ -26,6 +28,8 @@ interface Watched {
   readonly since: number
   /** When the agent's start was seen in the job's log. */
   agentAt: number | null
+  /** Since when the queue has been read, and found empty. */
+  emptySince: number | null
   nextAt: number | null
   looking: boolean
   state: string | null
@@ -53,7 +57,7 @@ export class JobWatch {
   follow(name: string): void {
     if (this.#watched.has(name)) return
     const since = this.#clock.now()
-    const seen = { agentAt: null, looking: false, state: null, line: null, failure: null }
+    const seen = { agentAt: null, emptySince: null, looking: false, state: null, line: null, failure: null }
     this.#watched.set(name, { since, nextAt: since + firstLookMs, ...seen })
   }
 
@@ -82,11 +86,21 @@ export class JobWatch {
 
   async #lookAt(name: string, watched: Watched): Promise<void> {
     const [state] = await this.#api.jobStates(name)
-    if (state === undefined) return
+    if (state === undefined) return this.#noJobFor(watched)
+    watched.emptySince = null
     const lines = watched.agentAt === null || over.has(state) ? await this.#linesOf(name) : []
     if (over.has(state)) watched.failure = failureOfJob(state, lines)
     if (lines.some((line) => agentStarts.test(line))) watched.agentAt ??= this.#clock.now()
     this.#tell(name, watched, state, lines)
+  }
+
+  /** A machine was seen to be called up whose set-up never ran: nothing would ever join from it. */
+  #noJobFor(watched: Watched): void {
+    const now = this.#clock.now()
+    watched.emptySince ??= now
+    if (now - watched.emptySince < noJobMs) return
+    const cause = 'SkyPilot calls the machine up, but no job was ever submitted to it: its set-up never ran.'
+    watched.failure = failureRecord('node_setup_failed', cause)
   }
 
   #linesOf = async (name: string): Promise<string[]> => plainLines(await this.#api.lastLines(name, evidenceLines))

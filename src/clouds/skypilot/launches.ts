@@ -1,11 +1,11 @@
 import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { type HearStep, type ListedMachine, type MachineStep, maybeThere } from '../cloud.ts'
+import { type HearStep, type ListedMachine, type LookHints, type MachineStep, maybeThere } from '../cloud.ts'
 import { type SkyApi, SkyError } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
-import { failureOfLaunch } from './failures.ts'
+import { failureOfLaunch, isForeign } from './failures.ts'
 import { FreshLooks } from './fresh-looks.ts'
 import { JobWatch } from './job-watch.ts'
 import { machineMayRun } from './steps.ts'
@@ -75,13 +75,20 @@ export class SkyLaunches {
   }
 
   /** Two clouds of one server look at the same moment: one answer serves both. */
-  async look(doubted: readonly string[] = []): Promise<ListedMachine[]> {
+  async look({ doubted, expected }: LookHints = { doubted: [], expected: [] }): Promise<ListedMachine[]> {
+    this.#ended.expect(expected, this.#clock.now())
     // A look that began before the server had looked itself may miss what it found.
     if (await this.#fresh.ensure(doubted)) await this.#looking?.catch(() => [])
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null
     })
     return this.#looking
+  }
+
+  /** The cluster of this name turned out to be somebody else's: nothing of ours is there, and nothing is to be ended. */
+  isForeign(name: string): boolean {
+    const outcome = this.#launches.get(name)?.outcome ?? null
+    return outcome !== 'succeeded' && isForeign(outcome)
   }
 
   #tell(step: MachineStep): void {
@@ -104,7 +111,7 @@ export class SkyLaunches {
     const over = [...this.#launches].filter(([name]) => !open.has(name))
     for (const name of open.keys()) this.#launches.set(name, { outcome: null, settledAt: 0 })
     const unsettled = over.filter(([, { outcome }]) => outcome === null)
-    await Promise.all(unsettled.map(([name, launch]) => this.#settle(name, launch, clusters.has(name))))
+    await Promise.all(unsettled.map(([name, launch]) => this.#settle(name, launch, clusters.get(name))))
     const listed = [...this.#launches.keys()].flatMap((name) => this.#listed(name, open.get(name), clusters.get(name)))
     listed.push(...(await this.#vanished(open, clusters)))
     this.last = { startedAt, names: new Set(listed.filter(maybeThere).map(({ name }) => name)) }
@@ -151,17 +158,21 @@ export class SkyLaunches {
   }
 
   /** The request is not open any more: what became of it? */
-  async #settle(name: string, launch: Launch, hasCluster: boolean): Promise<void> {
+  async #settle(name: string, launch: Launch, cluster: SkyCluster | undefined): Promise<void> {
     const request = (await this.#api.requestsOf(name)).find(({ verb }) => verb === launchVerb)
     if (request?.state === 'open') return
-    launch.outcome = await this.#outcomeOf(name, request, hasCluster)
+    launch.outcome = await this.#outcomeOf(name, request, cluster)
     launch.settledAt = this.#clock.now()
     // Of one that ended long ago the agent has spoken; with many of them the server would have much to do.
-    const endedAt = request?.finishedAt ?? 0
+    const endedAt = request?.finishedAt ?? cluster?.launchedAt ?? 0
     if (launch.outcome === 'succeeded' && launch.settledAt - endedAt < jobMatterMs) this.#jobs.follow(name)
   }
 
-  async #outcomeOf(name: string, request: SkyRequest | undefined, hasCluster: boolean): Promise<Launch['outcome']> {
+  async #outcomeOf(
+    name: string,
+    request: SkyRequest | undefined,
+    cluster: SkyCluster | undefined,
+  ): Promise<Launch['outcome']> {
     if (request?.state === 'succeeded') return 'succeeded'
     if (request?.state === 'cancelled') return cancelled()
     if (request) {
@@ -169,9 +180,9 @@ export class SkyLaunches {
       return failure ? failureOfLaunch(failure) : 'succeeded'
     }
     // The server forgets its requests when it starts. A launch that ended well before that has left a job.
-    const jobs = hasCluster ? await this.#jobsOf(name) : []
+    const jobs = cluster ? await this.#jobsOf(name) : []
     if (jobs === null) return null
-    return jobs.length > 0 ? 'succeeded' : forgotten()
+    return jobs.length > 0 ? 'succeeded' : forgotten(cluster?.status === 'UP')
   }
 
   /** Null without an answer: then it is asked again, for a refusal would end a machine that may be well. */
@@ -193,7 +204,8 @@ export class SkyLaunches {
     // A row comes before the machine, and stays for moments when there was no room for one. Else, without an open
     // request nobody is about to make one: then it may be there.
     const noneYet = isOpen || refusal?.code === 'no_capacity'
-    const machine = cluster !== undefined && (!noneYet || machineMayRun(cluster.status, cluster.lastEvent))
+    const mayRun = cluster !== undefined && (!noneYet || machineMayRun(cluster.status, cluster.lastEvent))
+    const machine = mayRun && !isForeign(refusal)
     if (!machine && !isOpen && refusal === null) return []
     const queuePlace = isOpen && cluster === undefined ? this.#places.get(name) : undefined
     const waits = queuePlace === undefined ? null : `Waits for a worker of the SkyPilot API server, place ${queuePlace}`
@@ -204,6 +216,7 @@ export class SkyLaunches {
     const detail = {
       status: cluster?.status ?? null,
       event: cluster?.lastEvent ?? null,
+      ...(cluster?.hash ? { hash: cluster.hash } : {}),
       ...(step ? { step } : {}),
       ...(direct ? { direct } : {}),
     }
@@ -219,5 +232,7 @@ export class SkyLaunches {
 const cancelled = (): FailureRecord =>
   failureRecord('cloud_refused', 'The launch was cancelled at the SkyPilot API server.', { retry: 'same' })
 
-const forgotten = (): FailureRecord =>
-  failureRecord('cloud_unavailable', 'The SkyPilot API server was restarted in the middle of the launch.')
+function forgotten(isUp: boolean): FailureRecord {
+  const but = isUp ? ' It calls the machine up, but no job was ever submitted to it: its set-up never ran.' : ''
+  return failureRecord('cloud_unavailable', `The SkyPilot API server was restarted in the middle of the launch.${but}`)
+}

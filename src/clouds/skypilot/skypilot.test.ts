@@ -56,7 +56,7 @@ describe('a launch', () => {
     const cloud = process()
     const name = await asked(cloud)
     await until('the set-up is told', async () => {
-      return (await seen(cloud, name))?.detail['step'] === 'Preparing SkyPilot runtime (2/3 - dependencies)'
+      return (await seen(cloud, name))?.detail['step'] === 'Preparing SkyPilot runtime (3/3 - runtime)'
     })
   })
 
@@ -74,10 +74,18 @@ describe('a launch', () => {
         'Optimizing',
         'Launching',
         'Launching on Slurm lab (main).',
+        'Launching - Checking instance status',
         'Launching - Waiting for SSH access',
         'Instance is up.',
+        'Preparing SkyPilot runtime (1/3 - initializing)',
         'Preparing SkyPilot runtime (2/3 - dependencies)',
-        `Cluster launched: ${name}.`,
+        'Preparing SkyPilot runtime (3/3 - runtime)',
+        'Launching - Checking instance status',
+        `Cluster launched: ${name}.  View logs: sky logs --provision ${name}`,
+        'Syncing files.',
+        'Syncing files',
+        'Running setup',
+        'Setup detached.',
         'Submitting job',
         'Job submitted, ID: 1',
       ],
@@ -138,7 +146,7 @@ describe('a launch', () => {
   })
 
   test('whose job cannot start the agent is refused with the last words of the job', async () => {
-    server.sky.faults.jobsFail = true
+    server.sky.faults.jobState = 'FAILED'
     const cloud = process()
     const name = await asked(cloud)
     await seenAs(cloud, name, { open: false, machine: true })
@@ -146,6 +154,53 @@ describe('a launch', () => {
     const refusal = await refused(cloud, name)
     assert.equal(refusal.code, 'node_setup_failed')
     assert.match(refusal.cause, /FAILED.*the agent cannot be fetched/)
+  })
+
+  test('is looked at after the server forgot its requests, too: its job goes on being told, and its end', async () => {
+    const { sky } = server
+    Object.assign(sky.faults, { jobState: 'SETTING_UP', jobLines: ['unpacking'] })
+    const name = await asked()
+    await until('its job sets the machine up', async () => sky.machines.get(name)?.jobs[0] === 'SETTING_UP')
+    sky.restart()
+    const cloud = process()
+    const told: string[] = []
+    cloud.onStep(({ n, text }) => n === null && told.push(text))
+    await until('the job is told', async () => {
+      server.later += 3_000
+      await seen(cloud, name)
+      return told.includes('The job sets the machine up') && told.includes('unpacking')
+    })
+    sky.machines.get(name)?.jobs.splice(0, 1, 'FAILED_SETUP')
+    await until('its end is told', async () => {
+      server.later += 3_000
+      return (await seen(cloud, name))?.ask?.refusal?.code === 'node_setup_failed'
+    })
+  })
+
+  test('that is called up without a job is refused: its set-up never ran, and no agent would ever join', async () => {
+    server.sky.faults.noJobs = true
+    const cloud = process()
+    const name = await asked(cloud)
+    await seenAs(cloud, name, { open: false, machine: true, refusal: null })
+    await until('it is told', async () => {
+      server.later += 3_000
+      const refusal = (await seen(cloud, name))?.ask?.refusal
+      return refusal?.code === 'node_setup_failed' && /no job was ever submitted/.test(refusal.cause)
+    })
+    assert.equal((await seen(cloud, name))?.ask?.machine, true, 'it is billed until it is gone')
+  })
+
+  test('that the server parks between its tries is still open, and says why it waits', async () => {
+    const { sky, url } = server
+    sky.faults.full = new Set(['lab/main'])
+    const cloud = process()
+    const name = newName()
+    const body = { cluster_name: name, task: 'infra: "slurm/lab/main"', retry_until_up: true }
+    await fetch(`${url}/launch`, { method: 'POST', body: JSON.stringify(body) })
+    await until('it waits', async () => [...sky.requests.values()].some(({ status }) => status === 'WAITING'))
+    const told = await seen(cloud, name)
+    assert.deepEqual(told?.ask, { open: true, machine: false, refusal: null })
+    await goes(cloud, name)
   })
 
   test('carries the join token as a secret, and asks for no retries without end', async () => {

@@ -8,6 +8,7 @@ import {
   CloudRefuses,
   type HearStep,
   type ListedMachine,
+  type LookHints,
   type MachineAsk,
 } from '../cloud.ts'
 import { type SkyApi, SkyError } from './api.ts'
@@ -64,9 +65,9 @@ export class SkyCloud implements Cloud {
   }
 
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
-  async listMachines(doubted: readonly string[] = []): Promise<ListedMachine[]> {
+  async listMachines(hints?: LookHints): Promise<ListedMachine[]> {
     try {
-      return await this.#options.launches.look(doubted)
+      return await this.#options.launches.look(hints)
     } catch (error) {
       if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
       throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
@@ -93,12 +94,12 @@ export class SkyCloud implements Cloud {
   async ensureGone(name: string): Promise<void> {
     this.#refuseForeign(name)
     return this.#alone(name, async () => {
-      const { api } = this.#options
+      const { api, launches } = this.#options
       const requests = await api.requestsOf(name)
       const open = requests.filter(({ verb, state }) => verb === launchVerb && state === 'open')
       // Before there is a row, the end of the cluster is refused while the launch goes on and makes a machine.
       await api.cancel(open.map(({ id }) => id))
-      if (requests.some(({ verb, state }) => verb === downVerb && state === 'open')) return
+      if (requests.some(({ verb, state }) => verb === downVerb && state === 'open') || launches.isForeign(name)) return
       if (open.length > 0 || this.#needsDown(name, requests)) await this.#down(name)
     })
   }
