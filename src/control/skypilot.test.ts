@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, describe, test } from 'vitest'
 import { type World, worldSettings } from '../../test/control-world.ts'
 import type { CrashPlan } from '../../test/crashes.ts'
 import { type SkyPilotOnTrial, skyWorld } from '../../test/sky-world.ts'
-import { failureRecord } from '../core/failure.ts'
 import { isOver } from '../core/launch-table.ts'
 import type { SkyFaults } from '../sim/skypilot-faults.ts'
 import { type TestWorld, testWorld } from '../store/world-for-tests.ts'
@@ -166,17 +165,6 @@ describe('a launch', () => {
     await endsClean(world)
   })
 
-  test.each([
-    ['a disk that is full', 'Failed to run setup commands on an instance. (exit code 1): No space left on device'],
-    ['a package that is not there', 'Failed to run setup commands on an instance. (exit code 1): dns error'],
-  ])('whose set-up fails for %s gives the machine back that was left running', async (_, message) => {
-    const world = await begin({ setUpError: { type: 'RuntimeError', message } })
-    await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
-    world.cloud.sky.faults.setUpError = null
-    assert.equal(await live(world), 'live')
-    await endsClean(world)
-  })
-
   test('whose machine cannot get the agent that was announced is given back, with the last words of its job', async () => {
     const line = 'flightdeck: http://control/agent.cjs is not what was announced: wrong checksum'
     const world = await begin({ jobState: 'FAILED', jobLines: [line] })
@@ -185,14 +173,6 @@ describe('a launch', () => {
     assert.equal(await live(world), 'live')
     assert.match(await world.written(), /wrong checksum/)
     await endsClean(world)
-  })
-
-  test('whose engine fails is given back with what its agent says', async () => {
-    const world = await begin({}, undefined, oneRound)
-    world.agents.failure = failureRecord('engine_failed', 'The weights file is damaged.')
-    await world.untilOver()
-    assert.ok((await causesOf(world)).every((code) => code === 'engine_failed'))
-    assert.deepEqual(await world.faults(), [])
   })
 
   test('that never ends is ended by us, with its time limit as the cause', async () => {

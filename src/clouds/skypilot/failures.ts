@@ -73,6 +73,18 @@ const kinds: readonly Kind[] = [
   },
   {
     types: setUpTypes,
+    text: /No space left on device|Errno 28|os error 28|Disk quota exceeded/i,
+    code: 'disk_full',
+    cause: 'The disk of the machine was full before SkyPilot had set it up.',
+  },
+  {
+    types: setUpTypes,
+    text: /dns error|name resolution|Could not resolve|Connection (refused|reset|timed out)|Network is unreachable/i,
+    code: 'registry_unreachable',
+    cause: 'The machine came up, but SkyPilot could not fetch what it sets it up with.',
+  },
+  {
+    types: setUpTypes,
     code: 'node_setup_failed',
     cause: 'The machine came up, but SkyPilot could not set it up.',
   },
