@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { pause } from './clock.ts'
+import { isDead, parseStat } from './proc-stat.ts'
 
 export interface KeptProcessOptions {
   readonly command: readonly [string, ...string[]]
@@ -90,9 +91,8 @@ function isAlive({ pid, startedTicks }: ProcessRecord): boolean {
 
 function startTicks(pid: number): string | null {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? null : (fields[19] ?? null)
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    return !stat || isDead(stat) ? null : stat.startTime
   } catch {
     return null
   }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { isDead, parseStat } from '../lib/proc-stat.ts'
 import { EmbeddedError, unless } from './embedded-error.ts'
 
 interface OwnerRecord {
@@ -87,11 +88,9 @@ function pidSpace(): string {
 /** Undefined when no such process runs. */
 export function startOf(pid: number): string | undefined {
   if (process.platform !== 'linux') return askPs('lstart=', pid)
-  const stat = unless(['ENOENT', 'ESRCH'], () => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  // The command name may hold spaces and brackets; the fields after it may not. Start time is the 22nd of all.
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (!fields || fields[0] === 'Z') return undefined
-  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${fields[19]}`
+  const stat = parseStat(unless(['ENOENT', 'ESRCH'], () => readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '')
+  if (!stat || isDead(stat)) return undefined
+  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${stat.startTime}`
 }
 
 /** The command line, words parted by spaces; empty when it cannot be read. */
