@@ -29,7 +29,7 @@ afterEach(async () => {
   process.env.PATH = pathBefore
   for (const install of installs) {
     await vi.waitFor(async () => {
-      const left = await machineProcesses(`fd-${install}-`)
+      const left = await machineProcesses(`fd-${install}-`, join(folder, install, 'machines'))
       for (const { pid } of left) signalProcess(pid, 'SIGKILL')
       assert.deepEqual(left, [])
     }, deadline)
@@ -184,7 +184,50 @@ describe('machines on this host', () => {
     await here.ask(here.newName())
     const answer = await here.ask(here.newName())
     assert.equal(answer.accepted ? '' : answer.refusal.code, 'no_capacity')
-    assert.match(answer.accepted ? '' : answer.refusal.cause, /runs 1 machines already, and 1 are allowed/)
+    assert.match(answer.accepted ? '' : answer.refusal.cause, /All 1 places .* are taken \(`local.maxMachines`\)/)
+  })
+
+  test('that are asked for at once, by two control planes, are no more than are allowed', async () => {
+    const here = await local({ maxMachines: 3 })
+    const clouds = [here.cloud, new LocalCloud(here.options)]
+    const names = Array.from({ length: 8 }, here.newName)
+    const answers = await Promise.all(
+      names.map((name, i) => clouds[i % 2]?.ensureMachine({ name, offer: here.offer, joinToken: 't' })),
+    )
+    const accepted = names.filter((_, i) => answers[i]?.accepted)
+    assert.equal(accepted.length, 3)
+    const running = async () => (await here.cloud.listMachines()).map(({ name }) => name).sort()
+    assert.deepEqual(await running(), accepted.toSorted())
+    // A place is free as soon as its machine is gone.
+    const [gone = '', ...stay] = accepted
+    await here.until('the first is gone', async () => {
+      await here.cloud.ensureGone(gone)
+      return (await running()).length === 2
+    })
+    const next = here.newName()
+    assert.deepEqual([await here.ask(next), await running()], [{ accepted: true }, [...stay, next].sort()])
+  })
+
+  test('whose engine wrote over its environment are listed until it is dead, also when its loop was killed', async () => {
+    // As vLLM's core looks after it has set its title: alive, in a session of its own, and without its environment.
+    const start = 'setsid env -i sleep 300 >>"$FLIGHTDECK_NODE_DIR/engine.log" 2>&1 &'
+    writeFileSync(join(folder, 'agent.sh'), `${start}\nexec sleep 300\n`)
+    const here = await local({ endGraceMs: 0 })
+    const name = here.newName()
+    await here.ask(name)
+    const listed = async () =>
+      (await here.cloud.listMachines()).flatMap(({ detail }) => (detail as { pids: number[] }).pids)
+    await here.until('loop, agent and engine run', async () => (await listed()).length === 3)
+    for (const pid of await here.pids(name)) signalProcess(pid, 'SIGKILL')
+    await here.until('the engine alone is left', async () => (await here.pids(name)).length === 0)
+    const [engine = 0, ...others] = await listed()
+    assert.deepEqual([commandOf(engine).split('\0'), others], [['sleep', '300', ''], []])
+    assert.deepEqual(await here.ask(name), { accepted: true })
+    await here.until('it is gone', async () => {
+      await here.cloud.ensureGone(name)
+      return (await listed()).length === 0
+    })
+    assert.equal(commandOf(engine), '')
   })
 })
 
@@ -233,6 +276,16 @@ describe('GPUs of this host', () => {
     assert.deepEqual(answers.map(({ accepted }) => accepted).sort(), [false, true])
   })
 })
+
+/** Empty for a process that has ended, also while nobody has reaped it. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    // There is no such process.
+    return ''
+  }
+}
 
 async function visibleTo(here: Local, name: string): Promise<string | undefined> {
   const [pid] = await here.pids(name)

@@ -7,8 +7,9 @@ import { failureRecord } from '../../core/failure.ts'
 import type { Offer } from '../../core/offer.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
-import { GpuBook, type HostGpu, hostGpus } from './gpus.ts'
-import { machineProcesses, signalProcess } from './processes.ts'
+import { Book } from './book.ts'
+import { type HostGpu, hostGpus } from './gpus.ts'
+import { type MachineProcess, machineProcesses, signalProcess } from './processes.ts'
 
 export interface LocalCloudOptions {
   /** `local`; where control planes of several hosts share a database, also the host's name. */
@@ -16,7 +17,7 @@ export interface LocalCloudOptions {
   readonly clock: Clock
   /** Machines of this install are named `fd-<install>-...`; no other process is ever touched. */
   readonly install: string
-  /** Holds a folder for each machine, and the book of GPUs. */
+  /** Holds a folder for each machine, and the books of GPUs and places. */
   readonly folder: string
   readonly controlUrl: string
   /** The bundled agent, its loop, and the Node that runs it. */
@@ -39,13 +40,15 @@ export class LocalCloud implements Cloud {
   readonly traits: CloudTraits
   readonly #options: LocalCloudOptions
   readonly #prefix: string
-  readonly #book: GpuBook
+  readonly #gpus: Book
+  readonly #places: Book
 
   constructor(options: LocalCloudOptions) {
     this.#options = options
     this.name = options.name
     this.#prefix = `fd-${options.install}-`
-    this.#book = new GpuBook(join(options.folder, 'gpus'))
+    this.#gpus = new Book(join(options.folder, 'gpus'))
+    this.#places = new Book(join(options.folder, 'places'))
     this.traits = { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs }
   }
 
@@ -59,14 +62,17 @@ export class LocalCloud implements Cloud {
   }
 
   async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
-    const { maxMachines } = this.#options
     const machines = await this.#living()
     if (machines.has(ask.name)) return { accepted: true }
-    if (machines.size >= maxMachines) {
-      return refused(`This host runs ${machines.size} machines already, and ${maxMachines} are allowed.`)
+    if (!(await this.#takePlace(ask, machines))) {
+      const { maxMachines } = this.#options
+      return refused(`All ${maxMachines} places for machines of this host are taken (\`local.maxMachines\`).`)
     }
     const gpus = await this.#takeGpus(ask, machines)
-    if (gpus === null) return refused(`${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`)
+    if (gpus === null) {
+      await this.#places.giveBack(ask.name)
+      return refused(`${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`)
+    }
     await this.#start(ask, gpus)
     return { accepted: true }
   }
@@ -74,7 +80,7 @@ export class LocalCloud implements Cloud {
   /** Tells the machine's loop to end everything; past the grace, or where the loop is dead, does so itself. */
   async ensureGone(name: string): Promise<void> {
     if (!name.startsWith(this.#prefix)) throw new Error(`${name} is not a machine of this install`)
-    const processes = (await machineProcesses(this.#prefix)).filter(({ machine }) => machine === name)
+    const processes = (await this.#processes()).filter(({ machine }) => machine === name)
     if (processes.length === 0) return
     const now = this.#options.clock.now()
     const since = await endAskedAt(this.#dirOf(name), now)
@@ -84,22 +90,43 @@ export class LocalCloud implements Cloud {
   }
 
   #dirOf(name: string): string {
-    return join(this.#options.folder, 'machines', name)
+    return join(this.#machines, name)
+  }
+
+  get #machines(): string {
+    return join(this.#options.folder, 'machines')
+  }
+
+  #processes(): Promise<MachineProcess[]> {
+    return machineProcesses(this.#prefix, this.#machines)
   }
 
   async #living(): Promise<Map<string, number[]>> {
     const machines = new Map<string, number[]>()
-    for (const { machine, pid } of await machineProcesses(this.#prefix)) {
+    for (const { machine, pid } of await this.#processes()) {
       machines.set(machine, [...(machines.get(machine) ?? []), pid])
     }
     return machines
   }
 
-  async #takeGpus(ask: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<number[] | null> {
-    if (ask.offer.gpu === null) return []
+  /** Machines are counted as well: the number that is allowed may have been lowered since they took their places. */
+  async #takePlace({ name }: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<boolean> {
+    const { maxMachines } = this.#options
+    if (living.size >= maxMachines) return false
+    await this.#freeUnused(this.#places, living)
+    return (await this.#places.take(name, [...Array(maxMachines).keys()], 1)) !== null
+  }
+
+  async #takeGpus({ name, offer }: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<number[] | null> {
+    if (offer.gpu === null) return []
+    await this.#freeUnused(this.#gpus, living)
+    const indexes = (await hostGpus()).map(({ index }) => index)
+    return this.#gpus.take(name, indexes, offer.gpuCount)
+  }
+
+  #freeUnused(book: Book, living: ReadonlyMap<string, unknown>): Promise<void> {
     const wasToldToEnd = (name: string) => existsSync(join(this.#dirOf(name), endAskedFile))
-    await this.#book.freeAllBut(new Set(living.keys()), wasToldToEnd, this.#options.clock.now())
-    return this.#book.take(ask.name, await hostGpus(), ask.offer.gpuCount)
+    return book.freeAllBut(new Set(living.keys()), wasToldToEnd, this.#options.clock.now())
   }
 
   async #start(ask: MachineAsk, gpus: readonly number[]): Promise<void> {
