@@ -1,8 +1,9 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import type { NodeState } from '../../src/core/node-table.ts'
-import type { NodeDetail } from '../../src/wire/views.ts'
-import { type Plane, startPlane, until } from './plane.ts'
+import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
+import { commandOf, type Plane, scriptedEngine, startPlane, until } from './plane.ts'
 
 let plane: Plane
 afterEach(() => plane?.end())
@@ -10,7 +11,12 @@ afterEach(() => plane?.end())
 /** One machine with one engine: counted among the processes of this host, by what they were started with. */
 async function oneEngine(): Promise<void> {
   const machines = await plane.machines()
-  expect(machines.size).toBe(1)
+  const engines = await processes('scripted-engine')
+  expect([machines.size, engines.length]).toEqual([1, 1])
+}
+
+async function processes(match: string): Promise<number[]> {
+  return [...(await plane.running(match)).values()].flat()
 }
 
 function ledgerIsWhole(node: NodeDetail): void {
@@ -44,39 +50,65 @@ test('kill -9 of the control plane at any moment of a launch: it goes on where i
   }
 }, 240_000)
 
+const launchIn = async (id: string) => plane.client.showLaunch({ params: { id } })
+
+/** Asks twice, as impatient people do. Returns the launch as it is shown from the moment on that it is `cancelled`. */
+async function cancelled(id: string): Promise<LaunchDetail> {
+  await plane.client.cancelLaunch({ params: { id } })
+  await plane.client.cancelLaunch({ params: { id } })
+  const over = await plane.reaches(id, ['cancelled'], 20_000)
+  const machines = await plane.machines()
+  for (const { nodeId } of over.attempts) {
+    const node = await plane.client.showNode({ params: { id: nodeId } })
+    expect([node.state, machines.get(node.name)]).toEqual(['gone', undefined])
+    expect(node.ledger.every(({ closedAt }) => closedAt !== null)).toBe(true)
+  }
+  return over
+}
+
 const cancelIn: NodeState[] = ['requesting', 'booting', 'loading', 'ready']
 
-test('cancel in every state leaves no process, and `cancelled` is not shown before that', async () => {
+test('cancel in every state of a node leaves no process, and `cancelled` is not shown before that', async () => {
   plane = await startPlane({ scripts: { slow: { startupMs: 2_000 } } })
   for (const state of cancelIn) {
     const launch = await plane.launched('slow', { deployment: `cancel-${state}` })
-    if (state === 'ready') await plane.reaches(launch.id, ['live'])
-    else
-      await until(
-        async () => {
-          const { attempts } = await plane.client.showLaunch({ params: { id: launch.id } })
-          const order: NodeState[] = ['intended', 'requesting', 'booting', 'loading', 'ready']
-          return order.indexOf(attempts.at(-1)?.nodeState ?? 'intended') >= order.indexOf(state)
-        },
-        10_000,
-        () => `the node never came to ${state}`,
-      )
-    await plane.client.cancelLaunch({ params: { id: launch.id } })
-    let shown = ''
+    const order: NodeState[] = ['intended', 'requesting', 'booting', 'loading', 'ready']
     await until(
       async () => {
-        // The world first, then what is said of it: a machine seen before must not be seen beside `cancelled`.
-        const machines = await plane.machines()
-        shown = (await plane.client.showLaunch({ params: { id: launch.id } })).state
-        return shown === 'cancelled' && machines.size === 0
+        const { attempts } = await launchIn(launch.id)
+        return order.indexOf(attempts.at(-1)?.nodeState ?? 'intended') >= order.indexOf(state)
       },
       20_000,
-      () => `the launch is ${shown}`,
+      () => `the node never came to ${state}`,
     )
-    const node = await plane.node(await plane.client.showLaunch({ params: { id: launch.id } }))
-    expect(node.ledger.every(({ closedAt }) => closedAt !== null)).toBe(true)
+    expect((await cancelled(launch.id)).attempts).toHaveLength(1)
+    expect(await plane.machines()).toEqual(new Map())
   }
 }, 120_000)
+
+test('cancel in the queue and while backing off: nothing is started any more, and what others have stays', async () => {
+  plane = await startPlane({
+    scripts: { stuck: { faults: { hangInPhase: 'weights_load' } }, broken: { faults: { exitCode: 1 } } },
+    // Who backs off keeps its place among those in flight.
+    config: { queue: { attemptsInFlight: 2 }, launch: { triesPerOffer: 2, firstBackOffS: 600 } },
+  })
+  const broken = await plane.launched('broken')
+  expect((await plane.reaches(broken.id, ['backing_off'], 30_000)).attempts).toHaveLength(1)
+  const first = await plane.launched('stuck')
+  await until(
+    async () => (await processes('scripted-engine')).length === 1,
+    20_000,
+    () => 'the first does not start',
+  )
+  const queued = await plane.launched('stuck', { deployment: 'another' })
+  expect((await launchIn(queued.id)).state).toBe('queued')
+  const before = await plane.machines()
+  expect((await cancelled(queued.id)).attempts).toEqual([])
+  expect((await cancelled(broken.id)).attempts).toHaveLength(1)
+  expect(await plane.machines()).toEqual(before)
+  await cancelled(first.id)
+  expect(await plane.machines()).toEqual(new Map())
+}, 90_000)
 
 async function liveNode(): Promise<{ key: string; node: NodeDetail; launchId: string }> {
   const launch = await plane.launched('quick')
@@ -84,22 +116,18 @@ async function liveNode(): Promise<{ key: string; node: NodeDetail; launchId: st
   return { key: await plane.key(), node: await plane.node(live), launchId: launch.id }
 }
 
-async function processes(match: string): Promise<number[]> {
-  const { readFileSync } = await import('node:fs')
-  const pids = [...(await plane.machines()).values()].flat()
-  return pids.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(match))
-}
-
 test('kill -9 of the agent: the engine stays, a broken stream ends as broken, and the node is back within seconds', async () => {
   plane = await startPlane({ scripts: { quick: { tokensPerS: 20 } } })
   const { key, node } = await liveNode()
   const engines = await processes('scripted-engine')
   const stream = await plane.chat('quick', key, { stream: true, max_tokens: 400 })
-  const reading = stream.text().catch(() => 'cut')
+  const reading = stream.text()
   const [agent] = await processes('agent.cjs')
   if (!agent) throw new Error('no agent process was found')
   signalProcess(agent, 'SIGKILL')
-  expect(await reading).not.toContain('[DONE]')
+  const read = await reading
+  expect(read).toMatch(/"error"/)
+  expect(read).not.toContain('[DONE]')
   await until(
     async () => (await plane.chat('quick', key)).status === 200,
     10_000,
@@ -112,9 +140,10 @@ test('kill -9 of the agent: the engine stays, a broken stream ends as broken, an
 test('kill -9 of the engine: it is started again under the same node', async () => {
   plane = await startPlane({ scripts: { quick: {} } })
   const { key, node } = await liveNode()
-  for (const pid of await processes('scripted-engine')) signalProcess(pid, 'SIGKILL')
+  const killed = await processes('scripted-engine')
+  for (const pid of killed) signalProcess(pid, 'SIGKILL')
   await until(
-    async () => (await processes('scripted-engine')).length === 1,
+    async () => (await processes('scripted-engine')).some((pid) => !killed.includes(pid)),
     15_000,
     () => 'no engine was started',
   )
@@ -123,27 +152,30 @@ test('kill -9 of the engine: it is started again under the same node', async () 
     15_000,
     () => 'it does not answer',
   )
+  await oneEngine()
   expect((await plane.client.showNode({ params: { id: node.id } })).state).toBe('ready')
 }, 60_000)
+
+const gatewayPid = () => (JSON.parse(readFileSync(`${plane.dir}/gateway/process.json`, 'utf8')) as { pid: number }).pid
 
 test('kill -9 of the gateway: it is started again, and agents find their way to it', async () => {
   plane = await startPlane({ scripts: { quick: {} } })
   const { key } = await liveNode()
-  const { readFileSync } = await import('node:fs')
-  const { pid } = JSON.parse(readFileSync(`${plane.dir}/gateway/process.json`, 'utf8')) as { pid: number }
+  const pid = gatewayPid()
   signalProcess(pid, 'SIGKILL')
   await until(
     async () => (await plane.chat('quick', key).catch(() => null))?.status === 200,
     20_000,
     () => 'no way back',
   )
+  expect(gatewayPid()).not.toBe(pid)
+  expect(commandOf(pid)).toBe('')
 }, 60_000)
 
-test('kill -9 of control plane, gateway, agent and engine together: after a restart the node serves or is accounted for', async () => {
+test('kill -9 of control plane, gateway, agent and engine together: after a restart the same node serves, with one engine', async () => {
   plane = await startPlane({ scripts: { quick: {} } })
-  const { key } = await liveNode()
-  const { readFileSync } = await import('node:fs')
-  const { pid } = JSON.parse(readFileSync(`${plane.dir}/gateway/process.json`, 'utf8')) as { pid: number }
+  const { key, node } = await liveNode()
+  const pid = gatewayPid()
   await plane.signal('SIGKILL')
   signalProcess(pid, 'SIGKILL')
   for (const victim of [...(await processes('agent.cjs')), ...(await processes('scripted-engine'))])
@@ -155,21 +187,71 @@ test('kill -9 of control plane, gateway, agent and engine together: after a rest
     () => 'it does not serve',
   )
   await oneEngine()
+  const shown = await plane.client.showNode({ params: { id: node.id } })
+  expect(shown.state).toBe('ready')
+  ledgerIsWhole(shown)
 }, 90_000)
 
 test('SIGSTOP of the engine: hung with its port open, it loses its traffic and is told apart from a dead one', async () => {
-  plane = await startPlane({ scripts: { quick: {} }, config: {} })
-  const { node } = await liveNode()
+  plane = await startPlane({ scripts: { quick: {} } })
+  const { key, node } = await liveNode()
   for (const pid of await processes('scripted-engine')) signalProcess(pid, 'SIGSTOP')
   await until(
     async () => (await plane.client.showNode({ params: { id: node.id } })).verdict === 'suspect',
     75_000,
     () => 'nobody noticed that the engine hangs',
   )
+  await until(
+    async () => (await plane.chat('quick', key)).status === 503,
+    10_000,
+    () => 'requests still go there',
+  )
   for (const pid of await processes('scripted-engine')) signalProcess(pid, 'SIGCONT')
   await until(
     async () => (await plane.client.showNode({ params: { id: node.id } })).verdict === 'healthy',
     60_000,
-    () => 'it is well again',
+    () => 'it is not well again',
   )
-}, 150_000)
+  await until(
+    async () => (await plane.chat('quick', key)).status === 200,
+    10_000,
+    () => 'it gets no requests again',
+  )
+  await oneEngine()
+}, 170_000)
+
+test('an engine that wrote over its environment is adopted when its agent is killed, and ends when all but it were', async () => {
+  // As vLLM's core looks once it has set its title: nothing in its environment says to whom it belongs.
+  const command = ['/usr/bin/env', '-i', ...scriptedEngine]
+  plane = await startPlane({ scripts: { quick: {} }, local: { engines: { vllm: { command } }, drainLimitS: 2 } })
+  const { key, launchId } = await liveNode()
+  const engines = () => processesIn(plane.dir).filter((pid) => commandOf(pid).includes('scripted-engine'))
+  const [engine = 0, ...others] = engines()
+  expect(others).toEqual([])
+  expect(await processes('scripted-engine')).toEqual([])
+  for (const pid of await processes('agent.cjs')) signalProcess(pid, 'SIGKILL')
+  await until(
+    async () => (await plane.chat('quick', key)).status === 200,
+    15_000,
+    () => 'the node did not come back',
+  )
+  expect(engines()).toEqual([engine])
+  for (const pid of [...(await plane.machines()).values()].flat()) signalProcess(pid, 'SIGKILL')
+  expect(engines()).toEqual([engine])
+  await cancelled(launchId)
+  expect(engines()).toEqual([])
+}, 90_000)
+
+/** Processes that work in this folder, whatever else is known of them. */
+function processesIn(folder: string): number[] {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
+  const worksIn = (pid: string) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`)
+    } catch {
+      // It ended while we looked.
+      return ''
+    }
+  }
+  return pids.filter((pid) => worksIn(pid).startsWith(folder)).map(Number)
+}

@@ -1,20 +1,27 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { LaunchDetail } from '../../src/wire/views.ts'
 import { type Plane, startPlane } from './plane.ts'
 
 let plane: Plane
 
-// What a real engine prints when it fails, each printed by the simulated one, and what a person must read.
-const startFailures: [string, RegExp][] = [
-  ['context_too_long', /context|max_model_len/i],
-  ['unknown_argument', /argument/i],
-  ['model_not_found', /model/i],
-  ['port_in_use', /port|address/i],
-  ['weights_broken', /weights|safetensors/i],
+const recorded = join(import.meta.dirname, '../fixtures/vllm')
+
+// Recorded from a real vLLM: what it printed, how it left, its class, and what a person must read.
+const startFailures: [string, number, string, RegExp][] = [
+  ['broken_weights', 1, 'weights_broken', /weights|safetensors/i],
+  ['max_model_len', 1, 'context_too_long', /4096.*2048/],
+  ['model_absent', 1, 'model_not_found', /\/opt\/absent/],
+  ['port_in_use', 1, 'port_in_use', /port|address/i],
+  ['unknown_arg', 2, 'unknown_argument', /--no-such-flag/],
 ]
+const fileOf = (name: string) => join(recorded, `log.fail.${name}.txt`)
+const modelOf = (name: string) => name.replaceAll('_', '-')
 
 beforeAll(async () => {
   const scripts = Object.fromEntries(
-    startFailures.map(([name]) => [name.replaceAll('_', '-'), { faults: { startFailure: name } }]),
+    startFailures.map(([name, exitCode]) => [modelOf(name), { prints: fileOf(name), exitCode }]),
   )
   plane = await startPlane({
     scripts: {
@@ -29,47 +36,55 @@ beforeAll(async () => {
 })
 afterAll(() => plane?.end())
 
-async function nothingIsLeft(): Promise<void> {
+/** Class, cause, remedy and transcript are there, no process is, and nothing is paid for any more. */
+async function endedWell(launch: LaunchDetail, code: string): Promise<string[]> {
   expect(await plane.machines()).toEqual(new Map())
+  expect(launch.failure).toMatchObject({ code, remedy: expect.stringMatching(/\w+/) })
+  const node = await plane.node(launch)
+  expect([node.state, node.ledger.filter(({ closedAt }) => closedAt === null)]).toEqual(['gone', []])
+  const { lines, events } = await plane.client.transcript({ params: { id: launch.id } })
+  expect(events.at(-1)?.kind).toBe(`launch.${launch.state}`)
+  expect(lines.length).toBeGreaterThan(0)
+  return lines.map(({ text }) => text)
 }
 
+test('every failure that was recorded of a real engine is tried here', () => {
+  const files = readdirSync(recorded).filter((file) => file.startsWith('log.fail.'))
+  expect(startFailures.map(([name]) => `log.fail.${name}.txt`)).toEqual(files.sort())
+})
+
 test.for(startFailures)(
-  'an engine that fails with %s ends the launch with class, cause and remedy',
-  async ([name, cause]) => {
-    const launch = await plane.launched(name.replaceAll('_', '-'))
-    const failed = await plane.reaches(launch.id, ['failed'])
-    expect(failed.failure).toMatchObject({ code: name })
+  'an engine that fails as recorded in log.fail.%s ends the launch with class, cause and remedy',
+  { timeout: 40_000 },
+  async ([name, , code, cause]) => {
+    const launch = await plane.launched(modelOf(name))
+    const failed = await plane.reaches(launch.id, ['failed'], 30_000)
     expect(failed.failure?.cause).toMatch(cause)
-    expect(failed.failure?.remedy).toBeTruthy()
-    const { lines, events } = await plane.client.transcript({ params: { id: launch.id } })
-    expect(lines.length).toBeGreaterThan(0)
-    expect(events.at(-1)?.kind).toBe('launch.failed')
-    await nothingIsLeft()
+    const printed = readFileSync(fileOf(name), 'utf8').trim().split('\n')
+    expect(await endedWell(failed, code)).toContain(printed.at(-1)?.trim())
   },
 )
 
 test('an engine command that does not exist is told by name', async () => {
   const launch = await plane.launched('no-command')
   const failed = await plane.reaches(launch.id, ['failed'])
-  expect(failed.failure).toMatchObject({ code: 'command_not_found' })
   expect(failed.failure?.cause).toContain('/nowhere/no-such-engine')
-  await nothingIsLeft()
+  await endedWell(failed, 'command_not_found')
 })
 
 test('an engine that exits at once ends the launch, and the wanted count goes down again', async () => {
   const launch = await plane.launched('exits-at-once')
   const failed = await plane.reaches(launch.id, ['failed'])
-  expect(failed.failure).toMatchObject({ code: 'engine_exited' })
+  expect(failed.failure?.cause).toMatch(/\b3\b/)
   const { items } = await plane.client.listDeployments({})
   expect(items.find(({ name }) => name === failed.deployment)).toMatchObject({ wanted: 0 })
-  await nothingIsLeft()
+  await endedWell(failed, 'engine_exited')
 })
 
 test('an engine that never gets healthy times out, and the phase that was open names the cause', async () => {
   const launch = await plane.launched('never-healthy', { timeLimitS: 5 })
   const ended = await plane.reaches(launch.id, ['timed_out'], 30_000)
-  expect(ended.failure).toMatchObject({ code: 'launch_timeout' })
   expect(ended.failure?.cause).toMatch(/engine/)
   expect(ended.phases.some(({ phase }) => phase === 'weights_load')).toBe(true)
-  await nothingIsLeft()
+  await endedWell(ended, 'launch_timeout')
 })

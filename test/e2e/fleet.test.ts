@@ -101,7 +101,7 @@ test('the host`s GPUs are given out exclusively, and no launch gets one that ano
     ['NVIDIA H100 80GB HBM3', 1],
     ['NVIDIA H100 80GB HBM3', 2],
   ])
-  const launches = [await plane.launched('quick'), await plane.launched('quick')]
+  const launches = await Promise.all([plane.launched('quick'), plane.launched('quick')])
   for (const { id } of launches) await plane.reaches(id, ['live'])
   const devices = [...(await plane.machines()).values()].map((pids) => {
     const environment = readFileSync(`/proc/${pids[0]}/environ`, 'latin1')

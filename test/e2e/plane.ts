@@ -114,6 +114,14 @@ export class Plane {
     return found
   }
 
+  /** The processes of each machine whose command line holds the text. */
+  async running(command: string): Promise<Map<string, number[]>> {
+    const found = [...(await this.machines())].map(
+      ([machine, pids]) => [machine, pids.filter((pid) => commandOf(pid).includes(command))] as const,
+    )
+    return new Map(found.filter(([, pids]) => pids.length > 0))
+  }
+
   installId: string | null = null
 
   /** Stops everything of this plane, also what a failed test left behind. */
@@ -188,12 +196,24 @@ export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
   return plane
 }
 
+/** Takes its model for a script of what it does. */
+export const scriptedEngine = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  join(import.meta.dirname, 'scripted-engine.ts'),
+]
+
+/** Empty for a process that has ended. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    // It ended while we looked.
+    return ''
+  }
+}
+
 function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, unknown> {
-  const engine = [
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    join(import.meta.dirname, 'scripted-engine.ts'),
-  ]
   const scripts = Object.entries(options.scripts ?? {})
   const { listen, gateway, ...config } = options.config ?? {}
   return {
@@ -212,7 +232,7 @@ function configFor({ port, gatewayPort, options, dir }: Plane): Record<string, u
       maxMachines: 32,
       folder: join(options.beside?.dir ?? dir, 'local'),
       ...options.local,
-      engines: { vllm: { command: engine }, ...(options.local?.engines ?? {}) },
+      engines: { vllm: { command: scriptedEngine }, ...(options.local?.engines ?? {}) },
     },
   }
 }

@@ -1,7 +1,15 @@
+import { readFileSync, writeSync } from 'node:fs'
 import { runSimEngine } from '../../src/sim/engine.ts'
 import { parseArguments } from '../../src/sim/engine-options.ts'
 
 // The "model" that this engine is told to load is the script of what it does: options of the simulated engine, as JSON.
 const [script = '{}', ...rest] = process.argv.slice(2)
-const { options, unknown } = parseArguments(['scripted', '--sim', script, ...rest], process.env)
-process.exitCode = await runSimEngine(options, unknown)
+const { prints, exitCode, ...sim } = JSON.parse(script) as { prints?: string; exitCode?: number }
+if (prints) {
+  // Or the recorded output of a real engine, and its exit code.
+  writeSync(2, readFileSync(prints))
+  process.exitCode = exitCode ?? 1
+} else {
+  const { options, unknown } = parseArguments(['scripted', '--sim', JSON.stringify(sim), ...rest], process.env)
+  process.exitCode = await runSimEngine(options, unknown)
+}
