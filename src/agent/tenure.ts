@@ -69,7 +69,7 @@ export class Tenure {
     this.#deps = deps
     this.#gpus = deps.gpus
     this.#heartbeatMs = joined.heartbeatMs
-    this.#secretTexts = [joined.credential, ...Object.values(secrets)].filter((text) => text.length >= 6)
+    this.#secretTexts = textsToHide([joined.credential, ...Object.values(secrets)])
     this.#lease = new Lease(disk, clock, joined.leaseMs)
     this.#load = new Load(clock.monotonicMs, disk.load())
     this.#progress = new Progress({
@@ -332,4 +332,11 @@ export class Tenure {
     const { evidence } = failure
     return { ...failure, cause: this.#redact(failure.cause), ...(evidence && { evidence: this.#redact(evidence) }) }
   }
+}
+
+/** What must not be told of secrets: each whole, and each line of one that has several, for a log is read line by line. */
+function textsToHide(secrets: readonly string[]): string[] {
+  const texts = new Set(secrets.flatMap((secret) => [secret, ...secret.split(/\r?\n/)]))
+  // Longer ones first: a part must not be taken out of the whole before the whole is looked for.
+  return [...texts].filter((text) => text.length >= 6).sort((a, b) => b.length - a.length)
 }

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Failure } from '../core/failure.ts'
 import type { Artefact, ArtefactIndex } from '../wire/artefacts.ts'
+import { downloadPaths } from '../wire/paths.ts'
 
-/** What a machine downloads before it can say who it is; nothing in it is secret. */
 export const downloadRoutes = {
-  index: { method: 'GET', path: '/downloads/agent/index.json', access: 'anyone' },
-  file: { method: 'GET', path: '/downloads/agent/:version/:file', access: 'anyone' },
+  index: { method: 'GET', path: downloadPaths.index, access: 'anyone' },
+  file: { method: 'GET', path: downloadPaths.file, access: 'anyone' },
 } as const
 
 const indexFile = 'index.json'

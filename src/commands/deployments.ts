@@ -11,12 +11,13 @@ import {
 import type { DeploymentRequest } from '../wire/routes.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
+import { refuseTooMany } from './launch-limit.ts'
 import { preflight } from './preflight.ts'
 
 /**
  * Keeps a number of replicas of a model from now on.
- * @throws Failure `name_taken`, `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, and as
- * `preflight` where replicas are wanted at once.
+ * @throws Failure `name_taken`, `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, and
+ * where replicas are wanted at once as `preflight` and `rate_limited`.
  */
 export async function createDeployment(
   deps: CommandDeps,
@@ -28,6 +29,7 @@ export async function createDeployment(
   if (wanted > 0) await preflight(deps, actor, request)
   return act(deps, actor, async (tx, now) => {
     const { tenantId, name: createdBy } = actor
+    if (wanted > 0) await refuseTooMany(deps, actor, tx, now)
     const added = await addDeployment(tx, { tenantId, name, model, engine, engineArgs, wish, wanted, createdBy }, now)
     if (!added) throw new Failure('name_taken', `There is a deployment "${name}" already.`)
     return {
@@ -37,17 +39,18 @@ export async function createDeployment(
   })
 }
 
-/** Changes how many replicas are wanted. @throws Failure `not_found`. */
+/** Changes how many replicas are wanted; fewer always may. @throws Failure `not_found` or `rate_limited`. */
 export function scaleDeployment(
   deps: CommandDeps,
   actor: Actor,
   id: string,
   wanted: number,
 ): Promise<{ deploymentId: string }> {
-  return act(deps, actor, async (tx) => {
+  return act(deps, actor, async (tx, now) => {
     const before = await held(tx, actor, id)
     const result = { deploymentId: id }
     if (before.wanted === wanted) return { result, audit: null }
+    if (wanted > before.wanted) await refuseTooMany(deps, actor, tx, now)
     await setWanted(tx, id, wanted)
     return {
       result,

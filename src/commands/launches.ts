@@ -18,7 +18,6 @@ import {
   type AskedBefore,
   askedBefore,
   idempotencyIndex,
-  launchLimitReachedUntil,
   lockLaunch,
   queueLength,
   withdrawLaunch,
@@ -28,6 +27,7 @@ import { isTaken } from '../store/transact.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { act, type Done } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
+import { refuseTooMany } from './launch-limit.ts'
 import { offersForLaunch, preflight } from './preflight.ts'
 
 /** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
@@ -135,19 +135,6 @@ function sameLaunch(before: AskedBefore, requestHash: string): { launchId: strin
   if (before.requestHash === requestHash) return { launchId: before.launchId, created: false }
   const cause = `The idempotency key was used before, for launch ${before.launchId}, with another request.`
   throw new Failure('idempotency_mismatch', cause, {}, { launchId: before.launchId })
-}
-
-async function refuseTooMany(deps: CommandDeps, actor: Actor, tx: Tx, now: number): Promise<void> {
-  const perMinute = deps.settings.launchesPerMinute
-  const until = await launchLimitReachedUntil(tx, ownerOf(actor), perMinute, now)
-  if (until === null) return
-  const retryAfterS = Math.max(1, Math.ceil((until - now) / 1000))
-  throw new Failure(
-    'rate_limited',
-    `${actor.name} has launched ${perMinute} times within a minute.`,
-    {},
-    { retryAfterS },
-  )
 }
 
 interface Asked {

@@ -9,6 +9,7 @@ import { sizes } from './migrations/0007_sizes.ts'
 import { fallbacks } from './migrations/0008_fallbacks.ts'
 import { waits } from './migrations/0008_waits.ts'
 import { steps } from './migrations/0009_steps.ts'
+import { auditByTime } from './migrations/0012_audit_by_time.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -93,6 +94,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0008_fallbacks': fallbacks,
       '0008_waits': waits,
       '0009_steps': steps,
+      '0012_audit_by_time': auditByTime,
     }),
   }
   // None builds on another one but the first, and they land in the order in which they are done.

@@ -30,29 +30,27 @@ export const idempotencyIndex = 'launches_idempotency'
 const launchLimitLock = 7_303
 
 /**
- * When the person may launch again, or null for now. One person's launches are counted one at a time until the
+ * When the person may do such a thing again, or null for now. What one person does is counted one at a time until the
  * transaction ends, on all servers together.
  */
-export async function launchLimitReachedUntil(
+export async function limitReachedUntil(
   tx: Tx,
-  who: { tenantId: string; requestedBy: string },
+  { who, actions }: { who: string; actions: readonly string[] },
   perMinute: number,
   now: number,
 ): Promise<number | null> {
-  const { tenantId, requestedBy } = who
-  await sql`select pg_advisory_xact_lock(${launchLimitLock}, hashtext(${`${tenantId}/${requestedBy}`}))`.execute(tx)
+  await sql`select pg_advisory_xact_lock(${launchLimitLock}, hashtext(${who}))`.execute(tx)
   const nth = await tx
-    .selectFrom('launches')
-    .select('created_at')
-    .where('tenant_id', '=', tenantId)
-    .where('requested_by', '=', requestedBy)
-    .where('origin', '=', 'hand')
-    .where(sql<boolean>`created_at > ${at(now - 60_000)}`)
-    .orderBy('created_at', 'desc')
+    .selectFrom('audit')
+    .select('at')
+    .where('who', '=', who)
+    .where('action', 'in', [...actions])
+    .where(sql<boolean>`at > ${at(now - 60_000)}`)
+    .orderBy('at', 'desc')
     .offset(Math.max(0, perMinute - 1))
     .limit(1)
     .executeTakeFirst()
-  return nth ? nth.created_at + 60_000 : null
+  return nth ? nth.at + 60_000 : null
 }
 
 /** Launches that wait to be admitted. */

@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { expect, test } from 'vitest'
 import { expectGolden } from '../../test/golden-file.ts'
 import { openApiDocument } from './openapi.ts'
@@ -11,15 +12,29 @@ test('the OpenAPI document is the reviewed one', () => {
   expectGolden('openapi.json', `${JSON.stringify(document, null, 2)}\n`)
 })
 
+test('the document is OpenAPI 3.1 by the schema that its makers publish', async () => {
+  const validator = new Validator()
+  const { valid, errors } = await validator.validate(structuredClone(document))
+  expect([valid, errors, validator.version]).toEqual([true, undefined, '3.1'])
+  const broken = { ...structuredClone(document), paths: { '/x': { get: { parameters: [{ name: 'y' }] } } } }
+  expect((await new Validator().validate(broken)).valid).toBe(false)
+})
+
+/** What is served besides the contract; `src/api/access.test.ts` calls each. */
+const more = ['downloadFile', 'downloadIndex', 'live']
+
 test('the document has every route once, with answers, a default refusal and the parameters of its path', () => {
   const operations = Object.entries(document.paths as Record<string, Record<string, Json>>).flatMap(([path, methods]) =>
     Object.values(methods).map((operation) => ({ path, operation })),
   )
-  expect(operations.map(({ operation }) => operation.operationId).sort()).toEqual(Object.keys(routes).sort())
+  expect(operations.map(({ operation }) => operation.operationId).sort()).toEqual(
+    [...Object.keys(routes), ...more].sort(),
+  )
   for (const { path, operation } of operations) {
     const parameters = (operation.parameters ?? []) as { name: string; in: string; required: boolean; schema: Json }[]
     const inPath = parameters.filter((parameter) => parameter.in === 'path')
-    expect(inPath.map(({ name, required }) => [name, required])).toEqual(path.includes('{id}') ? [['id', true]] : [])
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, true])
+    expect(inPath.map(({ name, required }) => [name, required])).toEqual(named)
     expect(parameters.every(({ schema }) => Object.keys(schema).length > 0)).toBe(true)
     const responses = operation.responses as Record<string, { description: string }>
     expect(Object.keys(responses)).toContain('default')

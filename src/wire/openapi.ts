@@ -2,6 +2,8 @@ import { z } from 'zod'
 import * as agent from './agent.ts'
 import { catalogModelView, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
+import { liveMessage, liveRequest } from './live.ts'
+import { downloadIndex, morePaths } from './openapi-more.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
 import * as view from './views.ts'
 
@@ -17,6 +19,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     Heartbeat: agent.heartbeat,
     ProgressReport: agent.progress,
     GatewayReport: gateway.gatewayReport,
+    LiveRequest: liveRequest,
   },
   output: {
     Launch: view.launchView,
@@ -45,6 +48,8 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     AgentReply: agent.agentReply,
     JoinReply: agent.joinReply,
     RoutingTable: gateway.routingTable,
+    DownloadIndex: downloadIndex,
+    LiveMessage: liveMessage,
   },
 }
 
@@ -58,7 +63,7 @@ export function openApiDocument(version: string): Json {
     const path = route.path.replace(':id', '{id}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route, input, output) }
   }
-  output(view.problem)
+  Object.assign(paths, morePaths({ input, output }, refusedAs(output)))
   return {
     openapi: '3.1.0',
     info: { title: 'Flightdeck', version, description: 'The control plane of GPU inference nodes.' },
@@ -109,7 +114,7 @@ function operation(name: string, route: Route, input: ToSchema, output: ToSchema
     description: 'Done',
     content: { [isText ? 'text/plain' : 'application/json']: { schema: output(route.reply) } },
   }
-  const refused = { description: 'Refused', content: { 'application/json': { schema: output(view.problem) } } }
+  const refused = refusedAs(output)
   const parameters = parametersOf(name, route, input)
   return {
     operationId: name,
@@ -125,9 +130,24 @@ function operation(name: string, route: Route, input: ToSchema, output: ToSchema
           },
         }
       : {}),
-    responses: { [String(route.status ?? 200)]: ok, ...moreAnswers(name, ok), default: refused },
+    responses: {
+      [String(route.status ?? 200)]: ok,
+      ...moreAnswers(name, ok),
+      ...(route.limited ? { 429: { ...refused, ...tooOften } } : {}),
+      default: refused,
+    },
   }
 }
+
+const tooOften = {
+  description: 'This person asked for machines too often within a minute',
+  headers: { 'Retry-After': { description: 'Seconds until it may be tried again', schema: { type: 'integer' } } },
+}
+
+const refusedAs = (output: ToSchema): Json => ({
+  description: 'Refused',
+  content: { 'application/json': { schema: output(view.problem) } },
+})
 
 function moreAnswers(name: string, ok: Json): Json {
   if (name === 'createLaunch') return { 200: { ...ok, description: 'A dry run: the plan' } }

@@ -6,6 +6,12 @@ export const agentPaths = {
   progress: '/agent/progress',
 } as const
 
+/** What a machine downloads before it can say who it is; nothing in it is secret. */
+export const downloadPaths = {
+  index: '/downloads/agent/index.json',
+  file: '/downloads/agent/:version/:file',
+} as const
+
 /** The upgrade by which a gateway calls an agent whose address its cloud told; the same protocol, the other way round. */
 export const directPath = '/node/direct'
 

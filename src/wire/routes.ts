@@ -18,7 +18,7 @@ export interface Route {
   readonly query?: z.ZodType
   readonly body?: z.ZodType
   readonly reply: z.ZodType
-  /** True where a call can cost money: such routes share the launch limit. */
+  /** True where a call can make machines be rented: for each person such routes share the launch limit. */
   readonly limited?: boolean
 }
 
@@ -275,11 +275,12 @@ export type RouteReply<N extends RouteName> = z.output<(typeof routes)[N]['reply
 type Rest<Q, B, R> = Pick<Route, 'status' | 'limited'> & { readonly query?: Q; readonly body?: B; readonly reply: R }
 
 function route<
+  const M extends Route['method'],
   const A extends Access,
   const P extends string,
   R extends z.ZodType,
   Q extends z.ZodType = z.ZodUndefined,
   B extends z.ZodType = z.ZodUndefined,
->(method: Route['method'], path: P, access: A, summary: string, rest: Rest<Q, B, R>) {
+>(method: M, path: P, access: A, summary: string, rest: Rest<Q, B, R>) {
   return { method, path, access, summary, ...rest }
 }

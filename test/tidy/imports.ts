@@ -53,6 +53,7 @@ const packageHomes: Record<string, string[]> = {
   esbuild: ['src/main/build.ts'],
   vitest: ['tests', 'vitest.config.ts'],
   'fast-check': ['tests'],
+  '@seriousme/openapi-schema-validator': ['tests'],
   rolldown: ['test/tidy/'],
 }
 
