@@ -2,12 +2,8 @@ import type { CommandDeps } from '../commands/context.ts'
 import { createDeployment, pauseDeployment, scaleDeployment } from '../commands/deployments.ts'
 import { armTheSweep, pauseAutomation } from '../commands/pause.ts'
 import { Failure } from '../core/failure.ts'
-import { anyWish, rankOffers } from '../core/offer.ts'
-import { loadOffers, standingsNow } from '../store/offers.ts'
-import { readReadyByModel } from '../store/read-deployments.ts'
 import { readBurn, readSpend, readTokens } from '../store/read-spend.ts'
 import type { Handlers } from './asked.ts'
-import { presentCatalogModel, presentOffer } from './present-plan.ts'
 import { presentSpend } from './present-spend.ts'
 import { theOne, type Views } from './views.ts'
 
@@ -17,9 +13,6 @@ type Names =
   | 'showDeployment'
   | 'scaleDeployment'
   | 'pauseDeployment'
-  | 'listModels'
-  | 'listCatalog'
-  | 'listOffers'
   | 'status'
   | 'pause'
   | 'armSweep'
@@ -28,7 +21,7 @@ type Names =
 const spendDefaultMs = 30 * 86_400_000
 
 export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> {
-  const { clock, settings } = deps
+  const { clock } = deps
   const { db } = deps.store
   const one = async (tenantId: string, id: string) => theOne(await views.deployments(tenantId, id), `deployment ${id}`)
   return {
@@ -45,23 +38,6 @@ export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> 
     async pauseDeployment({ actor, id, body }) {
       await pauseDeployment(deps, actor, id, body.paused)
       return one(actor.tenantId, id)
-    },
-    async listModels({ actor }) {
-      const ready = await readReadyByModel(db, actor.tenantId)
-      const items = settings.models.map(({ name, engine, source, args, description }) => ({
-        name,
-        engine,
-        source,
-        args,
-        description,
-        readyNodes: ready.get(name) ?? 0,
-      }))
-      return { items }
-    },
-    listCatalog: async () => ({ items: settings.catalog.map(presentCatalogModel) }),
-    async listOffers() {
-      const standingOf = await standingsNow(db, settings.capacity, clock.now())
-      return { items: rankOffers(await loadOffers(db), anyWish, standingOf).map(presentOffer) }
     },
     status: () => views.status(),
     async pause({ actor, body }) {

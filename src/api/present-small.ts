@@ -2,7 +2,8 @@ import { decideDeployment } from '../core/decide-deployment.ts'
 import type { DeploymentRow } from '../store/read-deployments.ts'
 import type { AuditLine, KeyRow, OperatorRow } from '../store/read-people.ts'
 import type { LineRow } from '../store/read-told.ts'
-import type { DeploymentView, KeyView, LogLine } from '../wire/views.ts'
+import type { UnknownFailureRow } from '../store/read-unknown.ts'
+import type { DeploymentView, KeyView, LogLine, UnknownFailureView } from '../wire/views.ts'
 import { costAt, iso, maybeIso } from './present-time.ts'
 
 export function presentDeployment(
@@ -51,3 +52,9 @@ export const presentSecret = ({ name, createdAt }: { name: string; createdAt: nu
   name,
   createdAt: iso(createdAt),
 })
+
+/** Kept as "type: text", because that is how a failure shows where it came from. */
+export function presentUnknownFailure({ evidence, firstAt, lastAt, ...row }: UnknownFailureRow): UnknownFailureView {
+  const [, type = '', message = ''] = /^(\w*): (.*)$/s.exec(evidence) ?? ['', '', evidence]
+  return { ...row, type, message, firstAt: iso(firstAt), lastAt: iso(lastAt) }
+}

@@ -122,6 +122,7 @@ const calls: Record<
   listModels: (client) => client.listModels(),
   listCatalog: (client) => client.listCatalog(),
   listOffers: (client) => client.listOffers(),
+  unknownFailures: (client) => client.unknownFailures(),
   listKeys: (client) => client.listKeys(),
   createKey: (client) => client.createKey({ body: { name: 'another' } }),
   revokeKey: (client) => client.revokeKey({ params: { id: ids.key } }),

@@ -22,6 +22,7 @@ import { type FailedLogins, makeFailedLogins } from './failed-logins.ts'
 import { fleetHandlers } from './handlers-fleet.ts'
 import { launchHandlers, nodeHandlers } from './handlers-launch.ts'
 import { machineHandlers, selfHandlers } from './handlers-machine.ts'
+import { offerHandlers } from './handlers-offers.ts'
 import { peopleHandlers } from './handlers-people.ts'
 import { type Live, startLive } from './live.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -89,6 +90,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...launchHandlers(options, views),
     ...nodeHandlers(options, views),
     ...fleetHandlers(options, views),
+    ...offerHandlers(options),
     ...peopleHandlers(options, tables),
     ...machineHandlers(options, tables),
     ...selfHandlers(options, metrics),

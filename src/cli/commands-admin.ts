@@ -5,7 +5,16 @@ import type { Role } from '../core/tokens.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { usage } from './exit.ts'
 import { pickOne } from './find.ts'
-import { auditText, keysText, modelsText, offersText, operatorsText, spendText, statusText } from './fleet-text.ts'
+import {
+  auditText,
+  keysText,
+  modelsText,
+  offersText,
+  operatorsText,
+  spendText,
+  statusText,
+  unknownText,
+} from './fleet-text.ts'
 import { ageOf } from './human-time.ts'
 import { addPageOptions, answerPage, type PageOptions } from './pages.ts'
 import { catalogText } from './plan-text.ts'
@@ -42,6 +51,11 @@ function addReads(program: Command, act: Act): void {
   read('offers', 'what could be bought now', async (context) =>
     answer(context, await context.client.listOffers(), ({ items }) =>
       offersText(items, Date.now(), context.terminal.look()),
+    ),
+  )
+  read('unknown', 'what clouds said that nobody has seen before; --json for a fixture', async (context) =>
+    answer(context, await context.client.unknownFailures(), ({ items }) =>
+      unknownText(items, Date.now(), context.terminal.look()),
     ),
   )
   program

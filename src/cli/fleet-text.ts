@@ -8,9 +8,11 @@ import type {
   RankedOfferView,
   SpendView,
   StatusView,
+  UnknownFailureView,
 } from '../wire/views.ts'
 import { ageOf } from './human-time.ts'
 import { standingWords } from './launch-progress.ts'
+import { evidenceLines } from './launch-text.ts'
 import { plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
 import type { Look } from './terminal.ts'
@@ -109,6 +111,16 @@ export function offersText(offers: readonly RankedOfferView[], now: number, look
     offers,
     look,
   )
+}
+
+/** Each text as it came: a rule is to be made of it. */
+export function unknownText(failures: readonly UnknownFailureView[], now: number, look: Look): string {
+  if (failures.length === 0) return 'Clouds have said nothing that nobody has seen before.\n'
+  const parts = failures.map(({ cloud, type, message, times, lastAt, launchId }) => {
+    const head = look.paint.bold(`${cloud}  ${times}x, last ${ageOf(lastAt, now)} ago in ${launchId}`)
+    return `${head}\n${evidenceLines(`${type}: ${message}`, look).join('')}`
+  })
+  return parts.join('\n')
 }
 
 export function deploymentsText(deployments: readonly DeploymentView[], look: Look): string {

@@ -58,21 +58,50 @@ export function launchText(launch: LaunchDetail, now: number, look: Look): strin
     ],
     look,
   )
-  const attempts = launch.attempts.map((attempt) => attemptText(attempt, look)).join('')
+  const attempts = launch.attempts.map((attempt) => attemptText(attempt, launch, now, look)).join('')
   const rows = currentPhases(launch)
   const picture = rows.length === 0 ? '' : `\n${paint.dim('phases')}\n${phaseBars(rows, now, look)}`
   const failure = launch.failure ? `\n${failureText({ record: launch.failure, requestId: null }, look)}` : ''
   return `${head}${attempts && `\n${paint.dim('attempts')}\n${attempts}`}${picture}${failure}`
 }
 
-function attemptText(attempt: Attempt, look: Look): string {
+// What is shown of a text, and of the steps inside an attempt; `--json` has all.
+const mostLines = 12
+
+/** Each attempt: where, for how much, how long; what was worked on inside; why it failed, and the text that says so. */
+function attemptText(attempt: Attempt, { steps, failure }: LaunchDetail, now: number, look: Look): string {
   const outcome = attempt.outcome ?? `running (${attempt.nodeState})`
   const took = humanMs(attempt.seconds * 1_000)
   const line = `${attempt.ordinal}  ${offerWords(attempt.offer)}  ${plainLine(attempt.nodeName)}  ${outcome}  ${took}  ${formatUsd(attempt.costMicroUsd)}`
-  const why = attempt.failure
-    ? [`   cause: ${plainLine(attempt.failure.cause)}`, `   remedy: ${plainLine(attempt.failure.remedy)}`]
-    : []
-  return [line, ...why].map((text) => `${cut(text, look.columns)}\n`).join('')
+  const inside = steps
+    .filter(({ attemptId }) => attemptId === attempt.id)
+    .slice(-mostLines)
+    .map(({ text, startedAt, endedAt }) => {
+      return `   ${padStart(humanMs(msBetween(startedAt, endedAt, now)), 7)}  ${plainLine(text)}`
+    })
+  const lines = [line, ...inside, ...whyLines(attempt)].map((text) => `${cut(text, look.columns)}\n`)
+  const { evidence } = attempt.failure ?? {}
+  // The failure of the launch is shown whole at the end.
+  const isShownBelow = evidence === failure?.evidence
+  return [...lines, ...(evidence && !isShownBelow ? evidenceLines(evidence, look) : [])].join('')
+}
+
+function whyLines({ failure }: Attempt): string[] {
+  if (!failure) return []
+  const { code, fault, retry, cause, remedy } = failure
+  return [
+    `   class: ${code} (${fault}, retry ${retry.replaceAll('_', ' ')})`,
+    `   cause: ${plainLine(cause)}`,
+    `   remedy: ${plainLine(remedy)}`,
+  ]
+}
+
+/** A text as it was said, as far as a screen should show it. */
+export function evidenceLines(evidence: string, look: Look): string[] {
+  const all = evidence.split('\n').filter((line) => line.trim() !== '')
+  const more = all.length > mostLines ? [`   | ... ${all.length - mostLines} more lines, see --json`] : []
+  const shown = all.slice(0, mostLines).map((line) => `   | ${plainLine(line)}`)
+  return [...shown, ...more].map((line) => look.paint.dim(`${cut(line, look.columns)}\n`))
 }
 
 /** What happened and what was printed, in the order of time. */

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import { failureText } from './exit.ts'
+import { unknownText } from './fleet-text.ts'
 import { launchesText, launchText } from './launch-text.ts'
 import { nodesText, nodeText } from './node-text.ts'
 import { widthOf } from './plain-text.ts'
 import { planText } from './plan-text.ts'
-import { ascii, at, engineFailure, failedLaunch, launch, node, now, offer } from './test-views.ts'
+import { ascii, at, attempt, engineFailure, failedLaunch, launch, node, now, offer, step } from './test-views.ts'
 
 const wide = ascii(Number.POSITIVE_INFINITY)
 
@@ -47,6 +48,7 @@ cost        $0.0062
 
 attempts
 1  local here, $2.4900/h  fd-abcde-0000000001  failed  9.0s  $0.0062
+   class: engine_failed (node, retry same)
    cause: The weights file is damaged.
    remedy: Download the weights again.
 
@@ -62,6 +64,44 @@ what to do: Download the weights again.
 (code engine_failed)
 `,
   )
+})
+
+test('each attempt shows what was worked on inside, its class, and the text that says why', () => {
+  const failure = {
+    code: 'no_capacity',
+    fault: 'cloud',
+    retry: 'elsewhere',
+    cause: 'Full.',
+    remedy: 'Elsewhere.',
+  } as const
+  const evidence = Array.from({ length: 20 }, (_, i) => `line ${i}\u001b[2J`).join('\n')
+  const first = attempt({ outcome: 'failed', failure: { ...failure, evidence } })
+  const second = attempt({ id: 'at-0000000002', ordinal: 2, nodeName: 'fd-abcde-0000000002' })
+  const steps = [step('requesting', 'Launching on AWS us-east-1 (us-east-1b).', 1, 31)]
+  const text = launchText(launch({ attempts: [first, second], steps }), now(40), ascii(100))
+  expect(text).toContain(`attempts
+1  local here, $2.4900/h  fd-abcde-0000000001  failed  9.0s  $0.0062
+       30s  Launching on AWS us-east-1 (us-east-1b).
+   class: no_capacity (cloud, retry elsewhere)
+   cause: Full.
+   remedy: Elsewhere.
+   | line 0`)
+  expect(text).toContain('   | ... 8 more lines, see --json\n2  local here')
+  expect(text).not.toContain('\u001b')
+})
+
+test('texts that nobody has seen before are shown as they came, with how often', () => {
+  const seen = {
+    cloud: 'aws',
+    type: 'OddError',
+    message: 'a\nb',
+    times: 3,
+    firstAt: at(0),
+    lastAt: at(10),
+    launchId: 'la-1',
+  }
+  expect(unknownText([seen], now(20), ascii(80))).toBe('aws  3x, last 10s ago in la-1\n   | OddError: a\n   | b\n')
+  expect(unknownText([], now(20), ascii(80))).toMatch(/nothing that nobody has seen/)
 })
 
 test('a plan says what it costs an hour and a month, and that nothing was started', () => {

@@ -195,6 +195,10 @@ export const routes = {
   }),
   listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.rankedOfferView) }),
 
+  unknownFailures: route('GET', '/api/unknown-failures', 'viewer', 'What clouds said that nobody has seen before', {
+    reply: allOf(view.unknownFailureView),
+  }),
+
   listKeys: route('GET', '/api/keys', 'viewer', 'API keys of the gateway', { reply: allOf(view.keyView) }),
   createKey: route('POST', '/api/keys', 'operator', 'Make an API key; it is shown once', {
     status: 201,

@@ -356,6 +356,18 @@ export const auditView = z.object({
 })
 export type AuditView = z.infer<typeof auditView>
 
+/** What a cloud said that nobody has seen before: type and text as they came, for a rule and a fixture to be made of. */
+export const unknownFailureView = z.object({
+  cloud: text(32),
+  type: text(200),
+  message: text(4_096),
+  times: count,
+  firstAt: time,
+  lastAt: time,
+  launchId: id,
+})
+export type UnknownFailureView = z.infer<typeof unknownFailureView>
+
 /** The one shape of a refusal on the control API. */
 export const problem = z.object({
   error: failureSchema.extend({ requestId: text(128), details: z.record(z.string(), z.unknown()) }),

@@ -81,7 +81,18 @@ test('every command answers as JSON: one document, nothing beside it', async () 
   const { id: launch } = await ask('launch quick --detach')
   const live = await plane.reaches(String(launch), ['live'])
   const node = await plane.node(live)
-  const reads = ['status', 'models', 'catalog', 'offers', 'spend', 'audit', 'deployments', 'keys', 'operators']
+  const reads = [
+    'status',
+    'models',
+    'catalog',
+    'offers',
+    'unknown',
+    'spend',
+    'audit',
+    'deployments',
+    'keys',
+    'operators',
+  ]
   await Promise.all([...reads, 'secrets', 'launches', 'nodes', `nodes ${node.name}`].map((words) => ask(words)))
   await Promise.all([`show ${launch}`, `transcript ${launch}`, `logs ${node.name}`, 'plan quick'].map((w) => ask(w)))
   await ask('deploy quick --replicas 0 --name none')

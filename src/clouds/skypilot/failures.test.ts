@@ -31,6 +31,15 @@ describe('a recorded failure', () => {
   })
 })
 
+type Told = { readonly type: string; readonly message: string; readonly code: string }
+
+test.each(recordedJson('told.json') as Told[])('$type ("$message") is told as $code, with its text', (told) => {
+  const { code, cause, remedy, evidence } = failureOfLaunch(told)
+  assert.equal(code, told.code)
+  assert.ok(cause && remedy)
+  assert.equal(evidence, `${told.type}: ${told.message}`)
+})
+
 describe('a failure', () => {
   test('of the set-up says that the machine was there, and is tried elsewhere', () => {
     const message = 'Failed to run setup commands on an instance. (exit code 1)'

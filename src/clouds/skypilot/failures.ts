@@ -94,6 +94,11 @@ const kinds: readonly Kind[] = [
     cause: 'The cloud, or its price list, did not answer the SkyPilot API server.',
   },
   {
+    types: ['ClusterNotUpError', 'ClusterDoesNotExist'],
+    code: 'cloud_unavailable',
+    cause: 'The cluster went away while SkyPilot launched it.',
+  },
+  {
     types: ['BrokenProcessPool'],
     code: 'cloud_unavailable',
     cause: 'A worker of the SkyPilot API server died.',

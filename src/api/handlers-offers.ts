@@ -1,0 +1,36 @@
+import type { CommandDeps } from '../commands/context.ts'
+import { anyWish, rankOffers } from '../core/offer.ts'
+import { loadOffers, standingsNow } from '../store/offers.ts'
+import { readReadyByModel } from '../store/read-deployments.ts'
+import { readUnknownFailures } from '../store/read-unknown.ts'
+import type { Handlers } from './asked.ts'
+import { presentCatalogModel, presentOffer } from './present-plan.ts'
+import { presentUnknownFailure } from './present-small.ts'
+
+type Names = 'listModels' | 'listCatalog' | 'listOffers' | 'unknownFailures'
+
+/** What can be launched, where, and what clouds said of it. */
+export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): Handlers<Names> {
+  return {
+    async listModels({ actor }) {
+      const ready = await readReadyByModel(db, actor.tenantId)
+      const items = settings.models.map(({ name, engine, source, args, description }) => ({
+        name,
+        engine,
+        source,
+        args,
+        description,
+        readyNodes: ready.get(name) ?? 0,
+      }))
+      return { items }
+    },
+    listCatalog: async () => ({ items: settings.catalog.map(presentCatalogModel) }),
+    async listOffers() {
+      const standingOf = await standingsNow(db, settings.capacity, clock.now())
+      return { items: rankOffers(await loadOffers(db), anyWish, standingOf).map(presentOffer) }
+    },
+    unknownFailures: async ({ actor }) => ({
+      items: (await readUnknownFailures(db, actor.tenantId)).map(presentUnknownFailure),
+    }),
+  }
+}
