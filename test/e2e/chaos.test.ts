@@ -111,3 +111,48 @@ test('the database stopped for 30 s: requests keep being routed, nothing is rele
   const another = await plane.launched('quick')
   await plane.reaches(another.id, ['live'], 30_000)
 }, 150_000)
+
+test('the pause holds over a kill -9 and over a database that was away, until it is taken back', async () => {
+  const server = await startServer()
+  ended.push(server.end)
+  const plane = await startPlane({ scripts: { quick: {} }, databaseUrl: server.url })
+  ended.push(() => plane.end())
+  await plane.client.pause({ body: { paused: true, reason: 'a test' } })
+  const launch = await plane.launched('quick')
+  const watchedSince = async (moment: number) => {
+    const { loops } = await plane.client.status({})
+    return loops.some(({ loop, lastPassAt }) => loop === 'health' && Date.parse(lastPassAt ?? '') > moment)
+  }
+  const lookedFor2s = async (since: number) =>
+    until(
+      () => watchedSince(since + 2_000).catch(() => false),
+      60_000,
+      () => 'the loops that only watch do not work',
+    )
+  const nothingHappened = async () => {
+    expect((await plane.client.showLaunch({ params: { id: launch.id } })).state).toBe('queued')
+    expect(await plane.machines()).toEqual(new Map())
+  }
+
+  await plane.signal('SIGKILL')
+  await plane.start()
+  await lookedFor2s(Date.now())
+  await nothingHappened()
+
+  await server.stop()
+  await until(
+    () =>
+      plane.client.status({}).then(
+        () => false,
+        () => true,
+      ),
+    30_000,
+    () => 'nobody notices that the database is away',
+  )
+  await server.start()
+  await lookedFor2s(Date.now())
+  await nothingHappened()
+
+  await plane.client.pause({ body: { paused: false } })
+  await plane.reaches(launch.id, ['live'], 30_000)
+}, 150_000)
