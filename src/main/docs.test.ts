@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'vitest'
 import { engineNames, enginePresets } from '../core/engine-presets.ts'
@@ -31,4 +31,18 @@ test('every allowed argument of every engine is on the page', () => {
     for (const argument of Object.keys(enginePresets[engine].arguments))
       assert.ok(section.includes(`| \`${argument}\` |`), `${engine} ${argument}`)
   }
+})
+
+const pages = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'],
+  ...readdirSync(join(projectRoot, 'docs'), { recursive: true, encoding: 'utf8' }).flatMap((file) =>
+    file.endsWith('.md') ? [join('docs', file)] : [],
+  ),
+]
+
+test.each(pages)('every file of this project that %s names is there', (page) => {
+  const text = readFileSync(join(projectRoot, page), 'utf8')
+  const named = text.matchAll(/`((?:src|test|bench|rig|bin|docs|catalog)\/[\w./-]*[\w/])`/g)
+  const missing = [...named].flatMap(([, path = '']) => (existsSync(join(projectRoot, path)) ? [] : [path]))
+  assert.deepEqual(missing, [])
 })
