@@ -189,6 +189,18 @@ test('Ctrl-C while it starts ends what was started, exit code 0', async () => {
   await nothingRuns()
 }, 60_000)
 
+test('it outlives whoever reads what it says, and a closed terminal stops it in order, however often it is told', async () => {
+  const start = up([], { FLIGHTDECK_LOG_LEVEL: 'info' })
+  await start.ready
+  start.child.stdout?.destroy()
+  start.child.stderr?.destroy()
+  // As a terminal does it: to us, and through npm above us once more.
+  for (const signal of ['SIGHUP', 'SIGHUP', 'SIGTERM'] as const) start.child.kill(signal)
+  expect(await start.code).toBe(0)
+  expect(existsSync(join(data(), 'cli.json'))).toBe(false)
+  await nothingRuns()
+}, 60_000)
+
 test('killed and started again it adopts its database and its gateway, and Ctrl-C then ends all, exit code 0', async () => {
   const killed = up()
   await killed.ready
