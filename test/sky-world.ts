@@ -16,12 +16,11 @@ const traits = {
   drainLimitMs: 8_000,
   lookMs: 10_000,
 }
-const download = { url: 'http://127.0.0.1:1/file', sha256: '0'.repeat(64) }
+const sum = '0'.repeat(64)
 const task = {
   controlUrl: 'http://127.0.0.1:1',
   controlFingerprint: null,
-  agent: download,
-  loop: download,
+  agent: { from: ['http://127.0.0.1:1'], bundle: sum, loop: sum, x64: null, arm64: null },
   nodeBin: 'node',
   cpus: null,
   memoryGib: null,

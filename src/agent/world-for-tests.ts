@@ -22,7 +22,7 @@ import { processesWith } from './proc.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const credential = 'fd_node_0123456789abcdef0123456789abcdef'
-const joinToken = 'fd_join_0123456789abcdef0123456789abcdef'
+export const joinToken = 'fd_join_0123456789abcdef0123456789abcdef'
 
 /** Waits for something to become true; fails loudly instead of hanging. */
 export async function until<T>(what: string, look: () => T | null | undefined | false, limitMs = 10_000): Promise<T> {

@@ -66,7 +66,13 @@ const plan: PlanView = {
   pricePerMonthMicroUsd: 584_000_000,
   timeLimitS: 1_800,
   queuePlace: 0,
+  warnings: [],
 }
+
+test('what may go wrong on the machines stands below the offers', () => {
+  const text = planText({ ...plan, warnings: ['No agent for them.'] }, now(0), ascii(80))
+  expect(text).toMatch(/\nwarning: No agent for them\.\nNothing was started\.\n$/)
+})
 
 test('a plan shows how full each GPU gets, what the engine is told, and why an offer is left out', () => {
   expect(

@@ -33,7 +33,8 @@ export function planText(plan: PlanView, now: number, look: Look): string {
   const offers = tried.map((offer, i) => offerText(offer, String(i + 1), now, look)).join('')
   const others = refused.map((offer) => offerText(offer, '-', now, look)).join('')
   const cannot = others && `${paint.dim('offers that cannot hold the model')}\n${others}`
-  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}Nothing was started.\n`
+  const warnings = plan.warnings.map((warning) => `${paint.warn('warning')}: ${plainLine(warning)}\n`).join('')
+  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}${warnings}Nothing was started.\n`
 }
 
 function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): string {

@@ -115,6 +115,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     pricePerMonthMicroUsd: 1_817_700_000,
     timeLimitS: 1_800,
     queuePlace: 0,
+    warnings: [],
   }
   expect(planText(plan, now(0), ascii(80))).toBe(
     `would launch  sim-small (sim) for the deployment sim-small

@@ -2,7 +2,7 @@ import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
 import type { RankedOffer } from '../core/offer.ts'
-import { type FittedOffer, mayHold } from '../core/preflight.ts'
+import { type FittedOffer, mayHold, warningsOf } from '../core/preflight.ts'
 import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
@@ -41,6 +41,7 @@ export interface Plan {
   readonly pricePerMonthMicroUsd: number
   readonly timeLimitS: number
   readonly queuePlace: number
+  readonly warnings: string[]
 }
 
 // 365 days by 24 hours by a twelfth, as clouds count a month.
@@ -68,6 +69,7 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
     pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
     timeLimitS: timeLimitS(deps.settings, request),
     queuePlace: (await queueLength(deps.store.db)) + 1,
+    warnings: warningsOf(deps.settings, offers.filter(mayHold)),
   }
 }
 

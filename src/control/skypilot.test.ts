@@ -166,9 +166,9 @@ describe('a launch', () => {
   })
 
   test('whose machine cannot get the agent that was announced is given back, with the last words of its job', async () => {
-    const line = 'flightdeck: http://control/agent.cjs is not what was announced: wrong checksum'
+    const line = 'flightdeck: agent_altered: http://control/agent.cjs is not what was announced: wrong checksum'
     const world = await begin({ jobState: 'FAILED', jobLines: [line] })
-    await world.until(async () => (await causesOf(world))[0] === 'node_setup_failed')
+    await world.until(async () => (await causesOf(world))[0] === 'agent_altered')
     world.cloud.sky.faults.jobState = 'RUNNING'
     assert.equal(await live(world), 'live')
     assert.match(await world.written(), /wrong checksum/)

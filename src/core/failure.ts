@@ -111,6 +111,31 @@ export const failures = {
     502,
     'The machine was given back. Read what its set-up said below; another place may do better.',
   ),
+  // What can end a machine's set-up, before its agent runs.
+  no_node: entry(
+    'policy',
+    'not_here',
+    502,
+    'Use an image with Node.js 18 or newer, or build the executable that needs none: `npm run build:agent` where the control plane runs, and start that again.',
+  ),
+  no_downloader: entry(
+    'policy',
+    'not_here',
+    502,
+    'Use an image with curl, wget or python3, and with sha256sum, shasum or openssl.',
+  ),
+  agent_unreachable: entry(
+    'node',
+    'elsewhere',
+    502,
+    'See that machines reach the public address of the control plane, and `agentMirror` where there is one: name servers, firewall, HTTPS_PROXY.',
+  ),
+  agent_altered: entry(
+    'policy',
+    'not_here',
+    502,
+    'Find out who serves other bytes. A mirror is filled again from `dist/agent` after each `npm run build:agent`.',
+  ),
   command_not_found: entry(
     'policy',
     'never',
@@ -118,9 +143,10 @@ export const failures = {
     'Correct the command of the engine in the configuration, or install it.',
   ),
   // What can end an installation.
+  // The same offer comes with the same image, disk and memory.
   no_python: entry(
     'node',
-    'elsewhere',
+    'not_here',
     502,
     'Use an image with Python 3.11 to 3.13 and its venv module, or with uv, or one that brings the engine.',
   ),
@@ -142,8 +168,8 @@ export const failures = {
     422,
     'Name a version of the recipe that the registry has for this Python and this processor.',
   ),
-  disk_full: entry('cloud', 'elsewhere', 502, 'Order a larger disk (`diskGib`), or a smaller or quantized model.'),
-  host_memory: entry('node', 'elsewhere', 502, 'Take a machine with more memory.'),
+  disk_full: entry('cloud', 'not_here', 502, 'Order a larger disk (`diskGib`), or a smaller or quantized model.'),
+  host_memory: entry('node', 'not_here', 502, 'Take a machine with more memory.'),
   no_permission: entry(
     'policy',
     'never',

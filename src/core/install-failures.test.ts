@@ -67,7 +67,13 @@ test.each([
 test('a gated model fails the launch: no other machine could fetch it', () => {
   for (const file of ['hub-gated-no-token', 'hub-gated-not-approved', 's3-bad-key', 'uv-no-version'])
     expect(explained(file).record.retry).toBe('never')
-  for (const file of ['uv-dns', 'uv-disk-link', 'uv-no-python']) expect(explained(file).record.retry).toBe('elsewhere')
+  expect(explained('uv-dns').record.retry).toBe('elsewhere')
+})
+
+test('what the same offer would bring again, its disk, its memory and its Python, is not tried there twice', () => {
+  for (const file of ['uv-disk-link', 'uv-no-python']) expect(explained(file).record.retry).toBe('not_here')
+  expect(whyNoRoom({ title: 'It' }, 2, 1)?.retry).toBe('not_here')
+  expect(ended('', { code: null, signal: 'SIGKILL' }).record.retry).toBe('not_here')
 })
 
 test('a command that was killed is called short of memory, and what nobody knows says how it ended', () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { CatalogModel } from './catalog.ts'
 import { engineCommand } from './engine-command.ts'
 import type { RankedOffer } from './offer.ts'
-import { fitOffers, mayHold, offersToTry, whyGated, whyNoOfferHolds } from './preflight.ts'
+import { fitOffers, mayHold, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
 import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
 
 const model: CatalogModel = {
@@ -105,6 +105,17 @@ test('a refusal tells of the largest offer, and where the model would fit', () =
   expect(why.cause).toContain('14.96 GiB of weights')
   expect(why.cause).toContain('None of 2 offers')
   expect(why.remedy).toContain('1 x H100 (c/r/H100-1)')
+})
+
+test('where a machine without Node could not run the agent, that is told before it is paid for, with what mends it', () => {
+  const warned = (onlyWithNode: Settings['onlyWithNode'], ...offers: RankedOffer[]) =>
+    warningsOf({ onlyWithNode }, offers)
+  expect(warned(['x64', 'arm64'], { ...l4, cloud: 'local' })).toEqual([])
+  expect(warned(['arm64'], l4, h100)).toEqual([])
+  expect(warned(['x64', 'arm64'], l4, h100)).toEqual([expect.stringMatching(/for x64: machines of c .*build:agent/)])
+  const gh200 = { ...h100, gpu: 'GH200', cloud: 'lambda' }
+  expect(warned(['arm64'], l4, gh200)).toEqual([expect.stringMatching(/for arm64: machines of lambda /)])
+  expect(warned([], gh200)).toEqual([expect.stringContaining('nobody has seen the agent run')])
 })
 
 test('a gated model needs a token only where it comes from the hub', () => {

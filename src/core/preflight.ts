@@ -4,7 +4,8 @@ import { type FailureRecord, failureRecord } from './failure.ts'
 import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
 import { gpuNamed } from './gpus.ts'
 import type { Offer, RankedOffer } from './offer.ts'
-import type { ModelEntry, Settings } from './settings.ts'
+import { isThisHost } from './recipe.ts'
+import { type ModelEntry, type Processor, processors, type Settings } from './settings.ts'
 
 /** An offer and whether the model fits there; null where the model, the engine or the GPU is not known well enough. */
 export interface FittedOffer extends RankedOffer {
@@ -156,4 +157,22 @@ export function whyGated(settings: Known, entry: ModelEntry, names: readonly str
   const cause = `${model.id} is given out only to accounts that accepted its licence (${model.licence}), and no token is set.`
   const remedy = `Accept the licence on its model card (${model.card}), then \`flightdeck secrets set HF_TOKEN\`.`
   return failureRecord('gated_without_token', cause, { remedy })
+}
+
+// As SkyPilot calls GPUs that come with an Arm processor.
+const armGpus = new Set(['GH200', 'GB200', 'GB300', 'T4g'])
+const processorOf = ({ gpu }: Offer): Processor => (gpu !== null && armGpus.has(gpu) ? 'arm64' : 'x64')
+
+/** What nobody can see of an offer, and what it would end in: a machine that is paid for and cannot run the agent. */
+export function warningsOf({ onlyWithNode }: Pick<Settings, 'onlyWithNode'>, offers: readonly Offer[]): string[] {
+  return processors.flatMap((processor) => {
+    const concerned = offers.filter((offer) => !isThisHost(offer.cloud) && processorOf(offer) === processor)
+    const clouds = [...new Set(concerned.map(({ cloud }) => cloud))].join(', ')
+    if (clouds === '') return []
+    if (onlyWithNode.includes(processor))
+      return [
+        `The agent was not built as an executable for ${processor}: machines of ${clouds} without Node.js 18 would fail (no_node). \`npm run build:agent\` where the control plane runs, and a new start of it, mend that.`,
+      ]
+    return processor === 'arm64' ? [`Machines of ${clouds} are arm64, on which nobody has seen the agent run yet.`] : []
+  })
 }

@@ -6,6 +6,9 @@ import type { LaunchServer } from './queue.ts'
 import type { Recipes } from './recipe.ts'
 import { defaultRetryPolicy, type RetryPolicy } from './retry.ts'
 
+export const processors = ['x64', 'arm64'] as const
+export type Processor = (typeof processors)[number]
+
 /** A model that can be launched, as the operator configured it. `source` is what the engine is told to load. */
 export interface ModelEntry {
   readonly name: string
@@ -32,6 +35,8 @@ export interface Settings {
   readonly recipes: Recipes
   /** Clouds whose machines run an image, which brings the engine unless a recipe does. */
   readonly images: Readonly<Record<string, string>>
+  /** Processors of rented machines for which there is no agent that brings its own Node. */
+  readonly onlyWithNode: readonly Processor[]
   readonly attemptsInFlight: number
   /** Servers that work on so many launches of their clouds at a time. */
   readonly launchServers: readonly LaunchServer[]
@@ -59,6 +64,7 @@ export const defaultSettings: Settings = {
   engines: {},
   recipes: {},
   images: {},
+  onlyWithNode: [],
   attemptsInFlight: 8,
   launchServers: [],
   claimHoldMs: 20_000,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isLoopback } from '../lib/host.ts'
 
 const words = z.array(z.string().min(1).max(200)).max(1_000).default([])
 const minutes = z.number().min(0.1).max(1_440)
@@ -28,12 +29,23 @@ const skyCloud = z
   })
   .strict()
 
+// The shell that fetches from it takes words apart at spaces; and whoever may read the task file reads the address.
+const mirror = z
+  .url({ protocol: /^https?$/ })
+  .refine((url) => !/[\s'"\\?#@]/.test(url), 'a folder, without query, user or spaces')
+  .refine(
+    (url) => !URL.canParse(url) || new URL(url).protocol === 'https:' || isLoopback(new URL(url).hostname),
+    'an https address; plain http is for a mirror on this very machine',
+  )
+
 const cloudName = z.string().regex(/^[a-z][a-z0-9]{1,31}$/, 'a cloud as SkyPilot calls it: aws, gcp, slurm, ...')
 
 export const skypilotConfig = z
   .object({
     url: z.url({ protocol: /^https?$/ }),
     launchesAtOnce: z.number().int().min(1).max(1_000).default(4),
+    /** A folder on the web with what `dist/agent` holds; machines fetch the agent there first. */
+    agentMirror: mirror.optional(),
     clouds: z
       .record(cloudName, skyCloud)
       .refine((clouds) => Object.keys(clouds).length > 0, 'name at least one cloud')

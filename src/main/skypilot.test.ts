@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
 import { configFile } from './config.ts'
-import { skyClouds } from './skypilot.ts'
+import { agentFilesOf, skyClouds } from './skypilot.ts'
 
 const here = { controlUrl: 'http://127.0.0.1:8080', publicUrl: undefined, publicGatewayUrl: undefined }
 const open = { publicUrl: 'https://control.example/', publicGatewayUrl: 'https://gateway.example' }
@@ -39,8 +39,34 @@ describe('the configuration', () => {
     { url: 'ftp://x', clouds: { aws: {} } },
     { url: 'http://x', clouds: {} },
     { url: 'http://x', clouds: { local: {} } },
+    { url: 'http://x', clouds: { aws: {} }, agentMirror: 'http://mirror.example/agent' },
+    { url: 'http://x', clouds: { aws: {} }, agentMirror: 'https://user:word@mirror.example/agent' },
+    { url: 'http://x', clouds: { aws: {} }, agentMirror: 'https://mirror.example/agent?sig=secret' },
+    { url: 'http://x', clouds: { aws: {} }, agentMirror: 's3://bucket/agent' },
   ])('is refused where it cannot be right (%o)', (skypilot) => {
     assert.equal(configFile.safeParse({ skypilot }).success, false)
+  })
+})
+
+describe('what machines are brought', () => {
+  const index = (...files: string[]) => ({ version: '1', protocol: 1, artefacts: files.map((file) => artefact(file)) })
+  const plain = ['agent.cjs', 'loop.sh']
+  const sum = '0'.repeat(64)
+
+  test('lies in a folder of the version at each address; an executable counts with its packed form alone', () => {
+    const folders = ['https://mirror.example/fd/', 'https://control.example/downloads/agent']
+    const files = agentFilesOf(index(...plain, 'agent-linux-x64', 'agent-linux-x64.gz', 'agent-linux-arm64'), folders)
+    assert.deepEqual(files, {
+      from: ['https://mirror.example/fd/1', 'https://control.example/downloads/agent/1'],
+      bundle: sum,
+      loop: sum,
+      x64: { raw: sum, gzip: sum },
+      arm64: null,
+    })
+  })
+
+  test('is never less than bundle and loop', () => {
+    assert.throws(() => agentFilesOf(index('agent.cjs'), []), /built without loop\.sh/)
   })
 })
 

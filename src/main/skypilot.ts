@@ -2,12 +2,12 @@ import type { Cloud } from '../clouds/cloud.ts'
 import { SkyApi } from '../clouds/skypilot/api.ts'
 import { type DirectPorts, SkyLaunches } from '../clouds/skypilot/launches.ts'
 import { SkyCloud } from '../clouds/skypilot/skypilot.ts'
-import type { Download } from '../clouds/skypilot/task.ts'
+import type { AgentFiles, Executable } from '../clouds/skypilot/task.ts'
 import type { CloudTraits } from '../core/decide-node.ts'
 import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
-import type { ArtefactIndex } from '../wire/artefacts.ts'
+import type { ArtefactIndex, ExecutablePlatform } from '../wire/artefacts.ts'
 import { nodesReachUsAt, type PublicAddresses } from './public-address.ts'
 import type { SkyCloudConfig, SkypilotConfig } from './skypilot-config.ts'
 
@@ -44,8 +44,10 @@ export function skyClouds(options: SkyOptions): SkyClouds {
     const task = {
       controlUrl,
       controlFingerprint: controlUrl.startsWith('https:') ? options.fingerprint : null,
-      agent: downloadOf(agent, controlUrl, 'agent.cjs'),
-      loop: downloadOf(agent, controlUrl, 'loop.sh'),
+      agent: agentFilesOf(agent, [
+        ...(config.agentMirror ? [config.agentMirror] : []),
+        `${controlUrl}/downloads/agent`,
+      ]),
       nodeBin,
       cpus: given.cpus ?? null,
       memoryGib: given.memoryGib ?? null,
@@ -64,10 +66,25 @@ export const directPortsOf = (config: SkypilotConfig | undefined): DirectPorts =
     Object.entries(config?.clouds ?? {}).flatMap(([name, given]) => (given.direct ? [[name, given.directPort]] : [])),
   )
 
-function downloadOf({ version, artefacts }: ArtefactIndex, controlUrl: string, name: string): Download {
-  const found = artefacts.find(({ file }) => file === name)
-  if (!found) throw new Error(`The agent was built without ${name}.`)
-  return { url: `${controlUrl}/downloads/agent/${version}/${name}`, sha256: found.sha256 }
+/** What machines are brought, from folders that hold what `dist/agent` holds. @throws Error where bundle or loop is missing. */
+export function agentFilesOf({ version, artefacts }: ArtefactIndex, folders: readonly string[]): AgentFiles {
+  const sumOf = (name: string) => artefacts.find(({ file }) => file === name)?.sha256 ?? null
+  const needed = (name: string): string => {
+    const sum = sumOf(name)
+    if (sum === null) throw new Error(`The agent was built without ${name}.`)
+    return sum
+  }
+  const executable = (platform: ExecutablePlatform): Executable | null => {
+    const [raw, gzip] = [sumOf(`agent-${platform}`), sumOf(`agent-${platform}.gz`)]
+    return raw && gzip ? { raw, gzip } : null
+  }
+  return {
+    from: folders.map((folder) => `${folder.replace(/\/+$/, '')}/${version}`),
+    bundle: needed('agent.cjs'),
+    loop: needed('loop.sh'),
+    x64: executable('linux-x64'),
+    arm64: executable('linux-arm64'),
+  }
 }
 
 // Minutes until a machine is seen, as other launchers allow: bare metal and queues take their time. Guesses elsewhere.

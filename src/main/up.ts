@@ -8,7 +8,7 @@ import { authenticate, ensureFirstAdmin } from '../commands/operators.ts'
 import { Continuity } from '../control/continuity.ts'
 import { startLoops } from '../control/loops.ts'
 import { installLimitMs, type Recipes } from '../core/recipe.ts'
-import { defaultSettings } from '../core/settings.ts'
+import { defaultSettings, type Processor, processors, type Settings } from '../core/settings.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { version } from '../core/version.ts'
 import { randomToken, sha256 } from '../lib/chance.ts'
@@ -98,7 +98,9 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   const vault = makeVault(secretKey(process.env, dataDir))
   const { store, kind } = await openDatabase(dataDir, config, { log, say: options.say, started })
   const install = (await ensureInstall(store.db, vault.check, systemClock.now())).id
-  const deps = { store, clock: systemClock, settings: settingsOf(config), vault }
+  const agent = await builtAgent(config, options.say)
+  const settings = { ...settingsOf(config), onlyWithNode: agent.onlyWithNode }
+  const deps = { store, clock: systemClock, settings, vault }
   const admin = await firstAdmin(deps, dataDir)
   const ports = await choosePorts(dataDir, options, config)
   const addresses = publicAddresses(config, process.env, ports)
@@ -121,7 +123,7 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   const gatewayAt = { host: config.gateway.host, port: ports.gateway, tls: tls.gateway }
   if (options.gateway !== false) await gatewayCanListen(dataDir, gatewayAt)
   const where = { ...addresses, install, dataDir, controlUrl: api.url, ...tls.control, recipes: deps.settings.recipes }
-  const { clouds, close: closeClouds } = cloudsOf(config, await builtAgent(), where)
+  const { clouds, close: closeClouds } = cloudsOf(config, agent, where)
   started('the clouds', closeClouds)
   const shared = { ...deps, db: store.db, clouds, log, install, continuity: new Continuity(systemClock.now()) }
   const loops = await startLoops(store, shared, { server: serverName(dataDir), observe: api.observePass })
@@ -206,15 +208,21 @@ async function openDatabase(
   return { store, kind: 'embedded' }
 }
 
-interface BuiltAgent {
+interface BuiltAgent extends Pick<Settings, 'onlyWithNode'> {
   readonly index: ArtefactIndex
   readonly dir: string
 }
 
-async function builtAgent(): Promise<BuiltAgent> {
-  const built = await buildAgent(projectRoot)
+/** For machines that are rented, also as the executable that most of them can run; what else there is was built by hand. */
+async function builtAgent({ skypilot }: Config, say: (line: string) => void): Promise<BuiltAgent> {
+  const rents = Object.values(skypilot?.clouds ?? {}).some(({ onThisHost }) => !onThisHost)
+  const built = await buildAgent(projectRoot, { executables: rents ? ['linux-x64'] : [], say })
   if (!built) throw new Error('The agent could not be built: src/main/agent.ts is missing.')
-  return { index: built.index, dir: join(projectRoot, 'dist', 'agent', built.index.version) }
+  const { index, missing } = built
+  for (const why of Object.values(missing)) say(`Warning: machines without Node.js cannot run the agent. ${why}`)
+  const has = (processor: Processor) => index.artefacts.some(({ platform }) => platform === `linux-${processor}`)
+  const onlyWithNode = rents ? processors.filter((processor) => !has(processor)) : []
+  return { index, dir: join(projectRoot, 'dist', 'agent', index.version), onlyWithNode }
 }
 
 interface CloudsUp {

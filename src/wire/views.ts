@@ -322,6 +322,8 @@ export const planView = z.object({
   pricePerMonthMicroUsd: microUsd,
   timeLimitS: count,
   queuePlace: count,
+  /** What may go wrong on the machines of the offers, and what to do before. */
+  warnings: z.array(text(1_024)).default([]),
 })
 export type PlanView = z.infer<typeof planView>
 

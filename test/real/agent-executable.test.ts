@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { FakeControl, hasEnded, Machine, simEngine, textOf, until } from '../../src/agent/world-for-tests.ts'
+import { processesWith } from '../../src/agent/proc.ts'
+import { FakeControl, hasEnded, joinToken, simEngine, textOf, until } from '../../src/agent/world-for-tests.ts'
 import { buildAgent } from '../../src/main/build.ts'
 import { buildExecutable } from '../../src/main/build-executable.ts'
 import { projectRoot } from '../../src/main/config.ts'
-import type { Artefact } from '../../src/wire/artefacts.ts'
-import { barePath, loopTools } from '../bare-path.ts'
+import { agentFilesOf } from '../../src/main/skypilot.ts'
+import { type Artefact, type ArtefactIndex, executablePlatforms } from '../../src/wire/artefacts.ts'
+import { BareMachine, startMirror } from '../bare-machine.ts'
+import { loopTools } from '../bare-path.ts'
 
 const said: string[] = []
 const say = (line: string) => said.push(line)
@@ -19,7 +22,7 @@ let scratch: string
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), 'fd-executable-'))
-  const built = await buildAgent(projectRoot, { executables: true, say })
+  const built = await buildAgent(projectRoot, { executables: executablePlatforms, say })
   expect(built?.missing).toEqual({})
   artefacts = built?.index.artefacts ?? []
   folder = join(projectRoot, 'dist', 'agent', built?.index.version ?? '')
@@ -55,27 +58,28 @@ test('who builds the same sources gets the same file, so a mirror can be held ag
   expect(again).toEqual(artefacts.filter(({ platform }) => platform === 'linux-x64'))
 })
 
-test('on a machine without Node it is the whole agent: it joins, starts the engine, lends connections, and ends all', async () => {
+test('a machine without Node is brought it, and it is the whole agent: it joins, starts the engine, lends connections, and ends all', async () => {
   const control = new FakeControl(simEngine())
   await control.listen()
-  const machine = new Machine(control, {
-    PATH: barePath(scratch, loopTools),
-    FLIGHTDECK_NODE_BIN: '',
-    FLIGHTDECK_AGENT: join(folder, 'agent-linux-x64'),
-  })
+  const mirror = await startMirror((path) => readFileSync(join(folder, '..', path)))
+  const machine = new BareMachine([...loopTools, 'python3', 'sha256sum', 'gzip'])
+  const index = JSON.parse(bytesOf('index.json').toString()) as ArtefactIndex
+  const left = () => processesWith(['FLIGHTDECK_MACHINE=fd-x-1', `FLIGHTDECK_CONTROL_URL=${control.url}`])
+  const parts = { controlUrl: control.url, joinToken, agent: agentFilesOf(index, [mirror.url]) }
+  const job = machine.start(parts, () => undefined)
   try {
-    const loop = machine.startLoop()
-    await until('the engine answered', () => control.answered(), 30_000)
-    expect(control.joins).toMatchObject([{ protocol: artefactIndexProtocol() }])
+    await until('the engine answered', () => control.answered(), 60_000)
+    expect(mirror.asked).toEqual(['agent-linux-x64.gz', 'loop.sh'])
+    expect(control.joins).toMatchObject([{ protocol: index.protocol }])
     const response = await control.send('GET', '/v1/models')
     expect(await textOf(response)).toContain('tiny')
-    loop.kill('SIGTERM')
-    await until('the loop has ended', () => hasEnded(loop), 30_000)
-    expect(machine.processes()).toEqual([])
+    job.kill('SIGTERM')
+    await until('the job has ended', () => hasEnded(job), 30_000)
+    expect(left()).toEqual([])
   } finally {
-    await machine.clean()
+    for (const pid of left()) process.kill(pid, 'SIGKILL')
+    machine.clean()
+    await mirror.close()
     await control.close()
   }
 })
-
-const artefactIndexProtocol = (): number => JSON.parse(bytesOf('index.json').toString()).protocol

@@ -7,8 +7,6 @@ export interface HeldProxy {
   readonly url: string
   /** The next launch reaches the server, and its answer stays here. Resolves when the server has answered. */
   holdLaunch(): Promise<void>
-  /** Changes the task of every launch on its way; null lets them pass as they are. */
-  alter: ((task: string) => string) | null
   close(): Promise<void>
 }
 
@@ -20,8 +18,7 @@ export async function heldProxy(target: string): Promise<HeldProxy> {
 
   async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const isLaunch = incoming.method === 'POST' && incoming.url === '/launch'
-    const received = await buffer(incoming)
-    const body = isLaunch && proxy.alter ? altered(received, proxy.alter) : received
+    const body = await buffer(incoming)
     const { 'content-length': _, connection: __, 'transfer-encoding': ___, ...headers } = incoming.headers
     const length = body.length > 0 ? { 'content-length': body.length } : {}
     const options = { method: incoming.method, agent: false, headers: { ...headers, ...length } } as const
@@ -43,22 +40,15 @@ export async function heldProxy(target: string): Promise<HeldProxy> {
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const proxy: HeldProxy = {
+  return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     holdLaunch: () =>
       new Promise((resolve) => {
         held = resolve
       }),
-    alter: null,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
   }
-  return proxy
-}
-
-function altered(body: Buffer, alter: (task: string) => string): Buffer {
-  const launch = JSON.parse(body.toString()) as { task: string }
-  return Buffer.from(JSON.stringify({ ...launch, task: alter(launch.task) }))
 }

@@ -10,6 +10,8 @@ export interface SkyPlaneOptions {
   /** The command of a real vLLM, and arguments for its tiny model under each name. */
   readonly vllm?: { readonly command: readonly string[]; readonly models: Record<string, Record<string, unknown>> }
   readonly slurm?: Record<string, unknown>
+  /** Where machines fetch the agent first. */
+  readonly agentMirror?: string
   readonly config?: Record<string, unknown>
 }
 
@@ -18,7 +20,7 @@ const scriptedEngine = join(import.meta.dirname, '../e2e/scripted-engine.ts')
 
 /** A control plane that rents from the rig's Slurm, and has seen what it offers. */
 export async function startSkyPlane(url: string, options: SkyPlaneOptions): Promise<Plane> {
-  const { scripts, vllm, slurm, config } = options
+  const { scripts, vllm, slurm, agentMirror, config } = options
   const simulated = Object.entries(scripts).map(([name, script]) => {
     return { name, engine: 'sim', source: JSON.stringify({ startupMs: 300, ...script }) }
   })
@@ -41,6 +43,7 @@ export async function startSkyPlane(url: string, options: SkyPlaneOptions): Prom
       models: [...simulated, ...real],
       skypilot: {
         url,
+        ...(agentMirror ? { agentMirror } : {}),
         clouds: { slurm: { onThisHost: true, nodeBin: process.execPath, cpus: '1', memoryGib: '1', ...slurm } },
       },
     },

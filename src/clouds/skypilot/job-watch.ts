@@ -2,6 +2,7 @@ import { type FailureRecord, failureRecord } from '../../core/failure.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { HearStep } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
+import { setUpCodes } from './run-script.ts'
 import { shownStep } from './steps.ts'
 
 const firstLookMs = 2_000
@@ -124,10 +125,14 @@ function nextLook({ since, agentAt }: Watched, now: number): number | null {
   return waitMs === undefined ? null : agentAt + waitMs
 }
 
-function failureOfJob(state: string, lines: readonly string[]): FailureRecord {
+/** The set-up's last word says which failure it is, where it is one that it knows. */
+export function failureOfJob(state: string, lines: readonly string[]): FailureRecord {
+  const evidence = { evidence: lines.join('\n').slice(-4_000) }
   const told = lines.findLast((line) => line.startsWith('flightdeck: '))?.slice('flightdeck: '.length)
-  const cause = `The job that brings the agent is over (${state})${told ? `: ${told}` : ''}.`
-  return failureRecord('node_setup_failed', cause, { evidence: lines.join('\n').slice(-4_000) })
+  const over = `The job that brings the agent is over (${state})`
+  const code = setUpCodes.find((one) => told?.startsWith(`${one}: `))
+  if (told && code) return failureRecord(code, `${over}: ${told.slice(`${code}: `.length)}.`, evidence)
+  return failureRecord('node_setup_failed', `${over}${told ? `: ${told}` : ''}.`, evidence)
 }
 
 /** Without the task's name before each, and each once where a program repeats itself. */

@@ -1,12 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
-import { afterEach, beforeEach, test } from 'vitest'
+import { test } from 'vitest'
 import { parse } from 'yaml'
 import type { Offer } from '../../core/offer.ts'
 import { runScript } from './run-script.ts'
@@ -29,8 +22,7 @@ const parts: TaskParts = {
   joinToken: 'fd_join_secret',
   controlUrl: 'https://control.example',
   controlFingerprint: null,
-  agent: { url: 'https://control.example/agent.cjs', sha256: 'a'.repeat(64) },
-  loop: { url: 'https://control.example/loop.sh', sha256: 'b'.repeat(64) },
+  agent: { from: ['https://control.example'], bundle: 'a'.repeat(64), loop: 'b'.repeat(64), x64: null, arm64: null },
   nodeBin: 'node',
   cpus: '4+',
   memoryGib: null,
@@ -43,6 +35,12 @@ test('a task is pinned to one place, and gives the machine no credentials of the
   const task = parse(taskFile(parts))
   assert.deepEqual(task.resources, { infra: 'aws/us-east-1', accelerators: 'T4:2', cpus: '4+', use_spot: true })
   assert.equal(task.api_server_access, false)
+})
+
+test('an image takes the place of the installing, and disk and memory are ordered as they were configured', () => {
+  const image = 'docker:vllm/vllm-openai:v0.32.0'
+  const { resources } = parse(taskFile({ ...parts, image, diskGib: 200, memoryGib: '64+' }))
+  assert.deepEqual([resources.image_id, resources.disk_size, resources.memory], [image, 200, '64+'])
 })
 
 test('a port is opened only where gateways call the machine', () => {
@@ -62,49 +60,4 @@ test('whatever a value holds, it stays a value: scripts are constant, and YAML m
   assert.equal(task.envs.FD_NODE_BIN, nasty)
   assert.equal(task.envs.FD_CONTROL_URL, '1e3')
   assert.equal(task.run, runScript)
-})
-
-let dir: string
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'fd-task-'))
-})
-afterEach(() => rmSync(dir, { recursive: true, force: true }))
-
-const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
-
-function runWith(over: Record<string, string>) {
-  const [agent, loop] = ['// agent\n', 'env | grep FLIGHTDECK_ | sort; env | grep -c FD_JOIN_TOKEN; true\n']
-  writeFileSync(join(dir, 'agent'), agent)
-  writeFileSync(join(dir, 'loop'), loop)
-  const env = {
-    PATH: process.env.PATH ?? '',
-    HOME: dir,
-    FD_MACHINE: 'fd-x-1',
-    FD_CONTROL_URL: 'http://127.0.0.1:1',
-    FD_CONTROL_FINGERPRINT: '',
-    FD_AGENT_URL: pathToFileURL(join(dir, 'agent')).href,
-    FD_AGENT_SHA256: digest(agent),
-    FD_LOOP_URL: pathToFileURL(join(dir, 'loop')).href,
-    FD_LOOP_SHA256: digest(loop),
-    FD_NODE_BIN: process.execPath,
-    FD_JOIN_TOKEN: 'fd_join_secret',
-    ...over,
-  }
-  return promisify(execFile)('/bin/bash', ['-c', runScript], { env })
-}
-
-test('a machine fetches agent and loop, checks them, hides the token in a file, and becomes the loop', async () => {
-  const { stdout } = await runWith({})
-  assert.match(stdout, /FLIGHTDECK_MACHINE=fd-x-1/)
-  assert.match(stdout, new RegExp(`FLIGHTDECK_NODE_BIN=${process.execPath}`))
-  assert.match(stdout, /^0$/m)
-  assert.equal(readFileSync(join(dir, '.flightdeck/fd-x-1/join-token'), 'utf8'), 'fd_join_secret')
-})
-
-test('what was downloaded and is not what was announced is never run, and the machine says so', async () => {
-  await assert.rejects(runWith({ FD_AGENT_SHA256: 'c'.repeat(64) }), /flightdeck: file:.*agent .*wrong checksum/)
-})
-
-test('a machine without Node says what is missing', async () => {
-  await assert.rejects(runWith({ FD_NODE_BIN: 'no-such-node' }), /flightdeck: there is no no-such-node on this machine/)
 })

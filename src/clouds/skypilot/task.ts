@@ -2,10 +2,20 @@ import { stringify } from 'yaml'
 import type { Offer } from '../../core/offer.ts'
 import { runScript } from './run-script.ts'
 
-/** A file that the machine downloads from the control plane. */
-export interface Download {
-  readonly url: string
-  readonly sha256: string
+/** What a machine may be brought: SHA-256 of each file, where it lies by its own name. */
+export interface AgentFiles {
+  /** Folders, as addresses, in the order that they are asked in. */
+  readonly from: readonly string[]
+  readonly bundle: string
+  readonly loop: string
+  /** Of the executables for machines without Node; null: it was not built. */
+  readonly x64: Executable | null
+  readonly arm64: Executable | null
+}
+
+export interface Executable {
+  readonly raw: string
+  readonly gzip: string
 }
 
 export interface TaskParts {
@@ -15,9 +25,8 @@ export interface TaskParts {
   readonly controlUrl: string
   /** SHA-256 of the control plane's own authority, where it has one. */
   readonly controlFingerprint: string | null
-  readonly agent: Download
-  readonly loop: Download
-  /** The Node that runs the agent: a path, or a name on the machine's PATH. */
+  readonly agent: AgentFiles
+  /** The Node that runs the agent where it is there and not too old: a path, or a name on the machine's PATH. */
   readonly nodeBin: string
   readonly cpus: string | null
   readonly memoryGib: string | null
@@ -32,7 +41,7 @@ export interface TaskParts {
  * value can become a command. Task files can be read at the API server: the one secret in it is good once.
  */
 export function taskFile(parts: TaskParts): string {
-  const { name, offer, agent, loop } = parts
+  const { name, offer, agent } = parts
   const task = {
     name,
     resources: {
@@ -51,10 +60,11 @@ export function taskFile(parts: TaskParts): string {
       FD_MACHINE: name,
       FD_CONTROL_URL: parts.controlUrl,
       FD_CONTROL_FINGERPRINT: parts.controlFingerprint ?? '',
-      FD_AGENT_URL: agent.url,
-      FD_AGENT_SHA256: agent.sha256,
-      FD_LOOP_URL: loop.url,
-      FD_LOOP_SHA256: loop.sha256,
+      FD_AGENT_FROM: agent.from.join(' '),
+      FD_AGENT_SHA256: agent.bundle,
+      FD_LOOP_SHA256: agent.loop,
+      FD_X64_SHA256: sumsOf(agent.x64),
+      FD_ARM64_SHA256: sumsOf(agent.arm64),
       FD_NODE_BIN: parts.nodeBin,
     },
     secrets: { FD_JOIN_TOKEN: parts.joinToken },
@@ -63,3 +73,5 @@ export function taskFile(parts: TaskParts): string {
   // Quoted, so that no word of ours is taken for a number, a date or a no.
   return stringify(task, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 })
 }
+
+const sumsOf = (one: Executable | null): string => (one ? `${one.raw} ${one.gzip}` : '')
