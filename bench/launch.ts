@@ -1,5 +1,6 @@
 // `npm run bench:launch [-- --launches=100]`: what a launch costs the control plane, when many are asked for at once.
-// The cloud and the agents are simulated; API, commands, intake, loops and the embedded PostgreSQL are the real ones.
+// The cloud and the agents are simulated; API, commands, intake, loops and the embedded PostgreSQL are the real ones. Then,
+// with nothing simulated but the engine, how soon one that answers is given its first request.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Client, makeClient } from '../src/wire/client.ts'
+import { measureFirstRequests } from './launch-first.ts'
 import { type Figures, nowMs, type Told } from './launch-plane.ts'
 import { measureSkypilot } from './launch-skypilot.ts'
 
@@ -191,6 +193,8 @@ const lines: Readonly<Record<string, string>> = {
   askedP99Ms: 'request -> machine asked for, p99 (ms)',
   answeredToRoutableP50Ms: 'engine answers -> in the routing table, p50 (ms)',
   answeredToRoutableP99Ms: 'engine answers -> in the routing table, p99 (ms)',
+  healthToFirstRequestP50Ms: 'engine healthy -> first request answered by it, p50 (ms)',
+  healthToFirstRequestMaxMs: 'engine healthy -> first request answered by it, longest (ms)',
   allLiveMs: `all live, ${bootMs} ms of it booting (ms)`,
   cpuSecondsPerLaunch: 'CPU of the control plane, for each launch (s)',
   statementsPerLaunch: 'statements, for each launch',
@@ -204,13 +208,16 @@ const lines: Readonly<Record<string, string>> = {
   skyFollowingCpuPercent: 'SkyPilot: following 100 launches, share of a core (%)',
 }
 
+/** The whole way from the agent's look at its engine to a client's answer. */
+const targets = { healthToFirstRequestMaxMs: 500 }
+
 const dataDir = mkdtempSync(join(tmpdir(), 'fd-bench-'))
 const plane = await startPlane(dataDir)
 try {
-  const result = { ...(await measure(plane)), ...(await measureSkypilot()) }
+  const result = { ...(await measure(plane)), ...(await measureFirstRequests()), ...(await measureSkypilot()), targets }
   console.log(`${launches} launches at once, ${result.live} live`)
   for (const [name, text] of Object.entries(lines)) {
-    console.log(`${text.padEnd(56)}${String(result[name as keyof typeof result]).padStart(10)}`)
+    console.log(`${text.padEnd(60)}${String(result[name as keyof typeof result]).padStart(10)}`)
   }
   console.log(JSON.stringify(result))
 } finally {

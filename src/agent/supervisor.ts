@@ -13,6 +13,7 @@ import {
   stopEngine,
 } from './engine-process.ts'
 import { commandNamed, diskFullFailure, exitFailure, hungFailure, unlistedFailure } from './engine-report.ts'
+import { type Hide, hiddenIn, hiderOf } from './hide.ts'
 import { installAll } from './install.ts'
 import type { Size } from './install-meter.ts'
 import { filledSpec, type Places } from './install-places.ts'
@@ -57,6 +58,8 @@ export class Supervisor {
   readonly #deps: SupervisorDeps
   readonly #stop = new AbortController()
   readonly #traces: EngineTraces
+  /** An engine that fails may print what it was given. */
+  readonly #hide: Hide
   #history: EngineHistory
   #record: EngineRecord | null = null
   #state: EngineState['state'] = 'starting'
@@ -69,6 +72,7 @@ export class Supervisor {
   constructor(deps: SupervisorDeps) {
     const { install, spec } = deps
     this.#deps = install ? { ...deps, spec: filledSpec(spec, install.places) } : deps
+    this.#hide = hiderOf(Object.values(deps.secrets))
     this.#history = deps.disk.history()
     this.#traces = { machine: deps.machine, logPath: deps.disk.engineLog }
   }
@@ -128,7 +132,7 @@ export class Supervisor {
         this.#deps.timing,
       )
       if (wait === null) return this.#giveUp(failure)
-      this.#deps.log.say(`The engine ended (${failure.cause}) and is started again in ${wait} ms.`)
+      this.#deps.log.say(`The engine ended (${this.#hide(failure.cause)}) and is started again in ${wait} ms.`)
       this.#become('starting')
       await pause(wait, this.#stop.signal)
       if (!this.#stop.signal.aborted) this.#countRestart()
@@ -274,7 +278,8 @@ export class Supervisor {
     this.#deps.events.onChange()
   }
 
-  #giveUp(failure: JsonFailure): void {
+  #giveUp(found: JsonFailure): void {
+    const failure = hiddenIn(this.#hide, found)
     this.#saveHistory({ failure })
     this.#become('failed')
     this.#deps.log.say(`The engine has failed: ${failure.cause}`)

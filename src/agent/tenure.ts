@@ -10,6 +10,7 @@ import type { Answer, ControlClient } from './control-client.ts'
 import { Fleet } from './fleet.ts'
 import { readGpus } from './hardware.ts'
 import { type Beat, Heart } from './heartbeat.ts'
+import { type Hide, hiddenIn, hiderOf } from './hide.ts'
 import type { Identity } from './identity.ts'
 import type { Size } from './install-meter.ts'
 import { placesOf } from './install-places.ts'
@@ -51,7 +52,7 @@ export class Tenure {
   readonly #fleet: Fleet
   readonly #server: Server
   readonly #heart: Heart
-  readonly #secretTexts: readonly string[]
+  readonly #hide: Hide
   readonly #timers: NodeJS.Timeout[] = []
   #heartbeatMs: number
   #gpus: Gpu[]
@@ -69,7 +70,7 @@ export class Tenure {
     this.#deps = deps
     this.#gpus = deps.gpus
     this.#heartbeatMs = joined.heartbeatMs
-    this.#secretTexts = textsToHide([joined.credential, ...Object.values(secrets)])
+    this.#hide = hiderOf([joined.credential, ...Object.values(secrets)])
     this.#lease = new Lease(disk, clock, joined.leaseMs)
     this.#load = new Load(clock.monotonicMs, disk.load())
     this.#progress = new Progress({
@@ -109,7 +110,7 @@ export class Tenure {
   }
 
   tell(text: string): void {
-    this.#progress.line('agent', this.#redact(text))
+    this.#progress.line('agent', this.#hide(text))
   }
 
   async run(stop: AbortSignal): Promise<number> {
@@ -137,12 +138,12 @@ export class Tenure {
     return {
       onPhase: (phase: string, percent: number | null, size: Size | null = null) =>
         this.#progress.phase(phase, percent, size),
-      onInstallLine: (text: string) => this.#progress.line('agent', this.#redact(text)),
+      onInstallLine: (text: string) => this.#progress.line('agent', this.#hide(text)),
       onLine: (text: string, place: { from: number; to: number }) =>
-        this.#progress.line('engine', this.#redact(text), place),
+        this.#progress.line('engine', this.#hide(text), place),
       onLogRestart: () => this.#progress.logRestarted(),
       onAnswered: (agoMs: number) => this.#progress.answered(this.#deps.clock.monotonicMs() - agoMs),
-      onFailure: (failure: JsonFailure) => this.#progress.failed(this.#cleaned(failure)),
+      onFailure: (failure: JsonFailure) => this.#progress.failed(hiddenIn(this.#hide, failure)),
       onChange: () => this.#heart.nudge(),
     }
   }
@@ -178,7 +179,7 @@ export class Tenure {
     return {
       ...this.#who(),
       agentVersion: version,
-      engine: { ...engine, failure: engine.failure && this.#cleaned(engine.failure) },
+      engine: { ...engine, failure: engine.failure && hiddenIn(this.#hide, engine.failure) },
       load: {
         inFlight: this.#load.inFlight,
         busyMs: this.#load.busyMs(),
@@ -323,20 +324,4 @@ export class Tenure {
     this.#fleet.destroy()
     this.#finish(0)
   }
-
-  #redact(text: string): string {
-    return this.#secretTexts.reduce((clean, secret) => clean.replaceAll(secret, '[secret]'), text)
-  }
-
-  #cleaned(failure: JsonFailure): JsonFailure {
-    const { evidence } = failure
-    return { ...failure, cause: this.#redact(failure.cause), ...(evidence && { evidence: this.#redact(evidence) }) }
-  }
-}
-
-/** What must not be told of secrets: each whole, and each line of one that has several, for a log is read line by line. */
-function textsToHide(secrets: readonly string[]): string[] {
-  const texts = new Set(secrets.flatMap((secret) => [secret, ...secret.split(/\r?\n/)]))
-  // Longer ones first: a part must not be taken out of the whole before the whole is looked for.
-  return [...texts].filter((text) => text.length >= 6).sort((a, b) => b.length - a.length)
 }

@@ -29,6 +29,8 @@ export interface LiveLimits {
   readonly heartbeatMs: number
   /** Bytes that wait for a slow reader before it is dropped. */
   readonly bufferedBytes: number
+  /** Time for a slow reader to read what was on its way, and then why it was dropped. */
+  readonly slowCloseMs: number
   /** Changes within this time are told as one. */
   readonly coalesceMs: number
   /** What changes by time alone is looked at this often. */
@@ -41,6 +43,7 @@ export const defaultLiveLimits: LiveLimits = {
   helloMs: 5_000,
   heartbeatMs: 20_000,
   bufferedBytes: 1_048_576,
+  slowCloseMs: 10_000,
   coalesceMs: 100,
   tickMs: 1_000,
 }

@@ -21,6 +21,7 @@ export interface ReaderDeps {
 const mostRequests = 500
 // How long a peer may take to answer our close before its socket is cut.
 const closeWithinMs = 1_000
+const tooSlow = 'Too slow: too much was waiting to be read. Connect again for a fresh start.'
 
 /** One connection: hello first, then topics come and go. */
 export class Reader implements Follower {
@@ -28,6 +29,8 @@ export class Reader implements Follower {
   readonly #leaves = new Map<string, () => void>()
   readonly #lateHello: NodeJS.Timeout
   #actor: Actor | null = null
+  /** The hello in hand: who sends its first topics right behind it is heard. */
+  #greeting: Promise<void> | null = null
   #token = ''
   #alive = true
   #requests = 0
@@ -52,14 +55,14 @@ export class Reader implements Follower {
     const { socket, limits } = this.#deps
     if (socket.readyState !== socket.OPEN) return
     if (socket.bufferedAmount <= limits.bufferedBytes) socket.send(text)
-    else this.end(liveClose.slowReader, 'Too slow: too much was waiting to be read. Connect again for a fresh start.')
+    else this.end(liveClose.slowReader, tooSlow, limits.slowCloseMs)
   }
 
-  end(code: number, reason: string): void {
+  end(code: number, reason: string, withinMs = closeWithinMs): void {
     const { socket } = this.#deps
     socket.close(code, reason)
-    // A reader that is too slow to read does not read our close either.
-    setTimeout(() => socket.terminate(), closeWithinMs).unref()
+    // Nothing more is sent, so what waits for a reader that never reads on grows no more, and goes with it.
+    setTimeout(() => socket.terminate(), withinMs).unref()
     this.#forget()
   }
 
@@ -89,7 +92,12 @@ export class Reader implements Follower {
     this.#requests += 1
     if (this.#requests > mostRequests) return this.end(liveClose.slowReader, 'Too many requests on one connection.')
     const request = parsed(data)
-    if (request.do === 'hello') return this.#hello(request.token)
+    if (request.do === 'hello') {
+      this.#greeting = this.#hello(request.token)
+      return this.#greeting
+    }
+    // What went wrong with it has been told where it was awaited first.
+    await this.#greeting?.catch(() => undefined)
     if (!this.#actor) return this.end(liveClose.unauthenticated, 'Say hello first.')
     if (request.do === 'follow') return this.#follow(request, this.#actor)
     const key = keyOf(request)

@@ -35,6 +35,8 @@ export class Plane {
   readonly options: PlaneOptions
   process: ChildProcess | null = null
   token = ''
+  /** The end of what it and its gateway logged. */
+  said = ''
 
   constructor(dir: string, ports: { control: number; gateway: number }, options: PlaneOptions) {
     this.dir = dir
@@ -78,14 +80,13 @@ export class Plane {
       },
     )
     this.process = child
-    let said = ''
     child.stderr?.on('data', (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-20_000)
+      this.said = (this.said + chunk.toString()).slice(-20_000)
     })
     const ready = new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
       lines.on('line', (line) => line.includes('"event":"ready"') && resolve())
-      child.once('exit', (code) => reject(new Error(`the control plane ended with ${code}: ${said}`)))
+      child.once('exit', (code) => reject(new Error(`the control plane ended with ${code}: ${this.said}`)))
     })
     await ready
     const owner = this.options.beside?.dir ?? this.dir

@@ -1,0 +1,182 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { type LiveMessage, livePath } from '../../src/wire/live.ts'
+import type { LaunchDetail } from '../../src/wire/views.ts'
+import { type Plane, startPlane, until } from './plane.ts'
+
+let plane: Plane
+let key: string
+
+const canaries = { HF_TOKEN: 'canary-one-5f2b8c1d9e', AWS_SECRET_ACCESS_KEY: 'canary-two-77ab\ncanary-three-90cd' }
+const canaryTexts = Object.values(canaries).flatMap((value) => value.split('\n'))
+const leaks = 'echo "error: the token $HF_TOKEN is not valid" >&2; echo "key: $AWS_SECRET_ACCESS_KEY" >&2; exit 3'
+const clock = 'while :; do date +%s%3N; sleep 0.2; done'
+
+beforeAll(async () => {
+  plane = await startPlane({
+    scripts: {
+      pair: { tokensPerS: 10 },
+      slow: { tokensPerS: 2 },
+      leaky: { engine: 'llama-server' },
+      ticking: { engine: 'sglang' },
+    },
+    config: { launch: { rounds: 1, triesPerOffer: 1 } },
+    local: {
+      engines: { 'llama-server': { command: ['/bin/sh', '-c', leaks] }, sglang: { command: ['/bin/sh', '-c', clock] } },
+    },
+  })
+  key = await plane.key()
+}, 60_000)
+afterAll(() => plane?.end())
+
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    // It ended while we looked.
+    return ''
+  }
+}
+
+/** Pid and address of the engine of a launch, found from outside. */
+async function engineOf(launch: LaunchDetail): Promise<{ pid: number; url: string }> {
+  const { name } = await plane.node(launch)
+  const pids = (await plane.machines()).get(name) ?? []
+  for (const pid of pids) {
+    const port = commandOf(pid).includes('scripted-engine') && /--port\0(\d+)/.exec(commandOf(pid))?.[1]
+    if (port) return { pid, url: `http://127.0.0.1:${port}` }
+  }
+  throw new Error(`no engine runs on ${name}`)
+}
+
+/** A figure of the engine itself. */
+async function figure(url: string, pattern: RegExp): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return [...text.matchAll(pattern)].reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
+const running = /^vllm:num_requests_running\{[^}]*\} (\S+)/gm
+const aborted = /^vllm:request_success_total\{[^}]*finished_reason="abort"[^}]*\} (\S+)/gm
+
+test('a client that hangs up in the middle of a stream ends its request in the engine', async () => {
+  const { url } = await engineOf(await plane.reaches((await plane.launched('slow')).id, ['live']))
+  const hangUp = new AbortController()
+  const reply = await fetch(`${plane.gatewayUrl}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      model: 'slow',
+      messages: [{ role: 'user', content: 'hi' }],
+      max_tokens: 2_000,
+      stream: true,
+    }),
+    signal: hangUp.signal,
+  })
+  await reply.body?.getReader().read()
+  expect(await figure(url, running)).toBe(1)
+  const before = await figure(url, aborted)
+  hangUp.abort()
+  const over = async () => (await figure(url, running)) === 0 && (await figure(url, aborted)) === before + 1
+  await until(over, 10_000, () => 'the engine goes on for nobody')
+}, 60_000)
+
+test('an engine that dies before the first byte of its answers costs no client anything: another node answers', async () => {
+  const launches = await Promise.all([plane.launched('pair'), plane.launched('pair')])
+  const live = await Promise.all(launches.map(({ id }) => plane.reaches(id, ['live'])))
+  const engines = await Promise.all(live.map(engineOf))
+  const body = { max_tokens: 20 }
+  const asked = Array.from({ length: 12 }, () => plane.chat('pair', key, body))
+  const busy = async () => (await Promise.all(engines.map(({ url }) => figure(url, running)))).every((n) => n >= 3)
+  await until(busy, 10_000, () => 'the requests do not reach both nodes')
+  process.kill(engines[0]?.pid ?? 0, 'SIGKILL')
+  const statuses = (await Promise.all(asked)).map(({ status }) => status)
+  expect(statuses).toEqual(asked.map(() => 200))
+  const page = await (await fetch(`${plane.gatewayUrl}/metrics`)).text()
+  expect(Number(/^flightdeck_gateway_retries_total (\d+)/m.exec(page)?.[1])).toBeGreaterThan(0)
+}, 60_000)
+
+/** Everything that a follower is told, with the time of each message. */
+function follow(...topics: object[]): { heard: { at: number; message: LiveMessage }[]; close(): void } {
+  const socket = new WebSocket(plane.url.replace('http', 'ws') + livePath)
+  const heard: { at: number; message: LiveMessage }[] = []
+  socket.on('open', () => {
+    for (const said of [{ do: 'hello', token: plane.token }, ...topics.map((topic) => ({ do: 'follow', ...topic }))])
+      socket.send(JSON.stringify(said))
+  })
+  socket.on('message', (data) => heard.push({ at: Date.now(), message: JSON.parse(String(data)) }))
+  return { heard, close: () => socket.terminate() }
+}
+
+test('a line of an engine is at its reader within a second, and so is what becomes of its node', async () => {
+  const launch = await plane.launched('ticking')
+  const loading = async () => (await plane.client.showLaunch({ params: { id: launch.id } })).phase === 'engine_start'
+  await until(loading, 20_000, () => 'the engine is not started')
+  const { id: nodeId } = await plane.node(await plane.client.showLaunch({ params: { id: launch.id } }))
+  const { heard, close } = follow({ topic: 'log', id: nodeId }, { topic: 'fleet' })
+  const delays = () => {
+    const told = heard.flatMap(({ at, message }) => (message.topic === 'log' ? [{ at, lines: message.lines }] : []))
+    // The first message is what was said before.
+    return told
+      .slice(1)
+      .flatMap(({ at, lines }) => lines.flatMap(({ text }) => (/^\d{13}$/.test(text) ? [at - Number(text)] : [])))
+  }
+  await until(
+    () => delays().length >= 20,
+    20_000,
+    () => 'no lines come',
+  )
+  const sorted = delays().sort((a, b) => a - b)
+  expect(sorted[sorted.length >> 1]).toBeLessThan(1_000)
+  await plane.client.cancelLaunch({ params: { id: launch.id } })
+  const cancelledAt = Date.now()
+  const leaves = () =>
+    heard.find(
+      ({ message }) =>
+        message.topic === 'fleet' &&
+        message.nodes.some(({ id, actions }) => id === nodeId && !actions.includes('release')),
+    )
+  await until(
+    () => leaves() !== undefined,
+    10_000,
+    () => 'the fleet says nothing of it',
+  )
+  expect((leaves()?.at ?? Number.NaN) - cancelledAt).toBeLessThan(1_000)
+  close()
+}, 60_000)
+
+test('a secret that a failing engine prints is in no answer, event, transcript, live message, log, argument or other file', async () => {
+  for (const [id, value] of Object.entries(canaries)) await plane.client.putSecret({ params: { id }, body: { value } })
+  const launch = await plane.launched('leaky')
+  const { heard, close } = follow({ topic: 'launch', id: launch.id }, { topic: 'fleet' })
+  const failed = await plane.reaches(launch.id, ['failed'])
+  const node = await plane.node(failed)
+  const id = { params: { id: launch.id } }
+  const nodeId = { params: { id: node.id } }
+  const answers = JSON.stringify([
+    await plane.client.transcript(id),
+    await plane.client.nodeLogs(nodeId),
+    failed,
+    node,
+    await plane.client.listLaunches({}),
+    await plane.client.listNodes({ query: { all: true } }),
+    await plane.client.audit({}),
+    await plane.client.status(),
+    heard,
+    plane.said,
+    readdirSync('/proc')
+      .filter((entry) => /^\d+$/.test(entry))
+      .map((pid) => commandOf(Number(pid))),
+  ])
+  close()
+  expect(answers).toContain('error: the token [secret] is not valid')
+  for (const canary of canaryTexts) expect(answers).not.toContain(canary)
+  for (const entry of readdirSync(plane.dir, { recursive: true, withFileTypes: true })) {
+    // What delivers them, and what the engine itself writes, are its owner's to read.
+    if (!entry.isFile() || ['secrets.json', 'engine.log'].includes(entry.name)) continue
+    const file = join(entry.parentPath, entry.name)
+    const text = readFileSync(file, 'latin1')
+    for (const canary of canaryTexts) expect(text.includes(canary), file).toBe(false)
+  }
+}, 60_000)
