@@ -1,6 +1,6 @@
 import type { Client } from '../wire/client.ts'
 import type { Connection } from './connection.ts'
-import type { ExitCode } from './exit.ts'
+import { type ExitCode, exitCodes } from './exit.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What every command gets: where it talks to, and where it speaks. */
@@ -23,18 +23,26 @@ export function answer<T>({ json, terminal }: Context, value: T, text: (value: T
   terminal.out(json ? `${JSON.stringify(value)}\n` : text(value))
 }
 
-/** From here on Ctrl-C ends the watching instead of the process; a second one ends the process as usual. */
+// Terminal, service manager and npm hand on one order within milliseconds of each other; nobody repeats one that fast.
+const sameOrderMs = 1_000
+
+/**
+ * From here on a signal ends what is watched or was started, instead of the process; a terminal that is closed says
+ * SIGHUP. The same order may come several times, from above us and through npm. A later Ctrl-C does not wait.
+ */
 export function untilInterrupted(): { signal: AbortSignal; done: () => void } {
   const controller = new AbortController()
-  const stop = () => {
-    controller.abort()
-    done()
+  let toldAt = 0
+  const told = (name: NodeJS.Signals) => {
+    if (!controller.signal.aborted) {
+      toldAt = performance.now()
+      controller.abort()
+    } else if (name === 'SIGINT' && performance.now() - toldAt > sameOrderMs) process.exit(exitCodes.interrupted)
   }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const name of signals) process.on(name, told)
   const done = () => {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
+    for (const name of signals) process.off(name, told)
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
   return { signal: controller.signal, done }
 }

@@ -56,3 +56,11 @@ export function processTerminal(env: Env = process.env): Terminal {
     err: (text) => void stderr.write(text),
   }
 }
+
+/** For what must not stop half-way when its reader leaves: a terminal that is closed, a pipe into `head`. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners('error')
+    stream.on('error', () => undefined)
+  }
+}

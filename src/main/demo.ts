@@ -1,9 +1,10 @@
 import OpenAI from 'openai'
 import { type ChatRequest, runDemo } from '../cli/demo.ts'
 import type { Chat } from '../cli/demo-text.ts'
-import { processTerminal } from '../cli/terminal.ts'
+import { outliveReaders, processTerminal } from '../cli/terminal.ts'
 import { makeClient } from '../wire/client.ts'
 
+outliveReaders()
 process.exitCode = await runDemo(process.argv.slice(2), { terminal: processTerminal(), makeClient, chat })
 
 async function chat({ baseUrl, apiKey, model, question, stream, onText, signal }: ChatRequest): Promise<Chat> {

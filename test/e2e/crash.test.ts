@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import type { NodeState } from '../../src/core/node-table.ts'
 import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
-import { commandOf, type Plane, scriptedEngine, startPlane, until } from './plane.ts'
+import { commandOf, type Plane, processesAbout, scriptedEngine, startPlane, until } from './plane.ts'
 
 let plane: Plane
 afterEach(() => plane?.end())
@@ -225,7 +225,7 @@ test('an engine that wrote over its environment is adopted when its agent is kil
   const command = ['/usr/bin/env', '-i', ...scriptedEngine]
   plane = await startPlane({ scripts: { quick: {} }, local: { engines: { vllm: { command } }, drainLimitS: 2 } })
   const { key, launchId } = await liveNode()
-  const engines = () => processesIn(plane.dir).filter((pid) => commandOf(pid).includes('scripted-engine'))
+  const engines = () => processesAbout(plane.dir).filter((pid) => commandOf(pid).includes('scripted-engine'))
   const [engine = 0, ...others] = engines()
   expect(others).toEqual([])
   expect(await processes('scripted-engine')).toEqual([])
@@ -241,17 +241,3 @@ test('an engine that wrote over its environment is adopted when its agent is kil
   await cancelled(launchId)
   expect(engines()).toEqual([])
 }, 90_000)
-
-/** Processes that work in this folder, whatever else is known of them. */
-function processesIn(folder: string): number[] {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
-  const worksIn = (pid: string) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`)
-    } catch {
-      // It ended while we looked.
-      return ''
-    }
-  }
-  return pids.filter((pid) => worksIn(pid).startsWith(folder)).map(Number)
-}

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -249,4 +249,21 @@ export async function until(
     if (!(await holds())) throw new Error(what())
   }
   await vi.waitFor(check, { timeout: withinMs, interval: 50 })
+}
+
+/** Processes that have to do with the folder: by their command, environment, working folder, or what they write to. */
+export function processesAbout(folder: string): number[] {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+  const about = (pid: string) =>
+    [() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'), () => readFileSync(`/proc/${pid}/environ`, 'latin1')]
+      .concat(['cwd', 'fd/1', 'fd/3', 'fd/4'].map((link) => () => readlinkSync(`/proc/${pid}/${link}`)))
+      .map((read) => {
+        try {
+          return read()
+        } catch {
+          // It ended meanwhile, or has no such descriptor.
+          return ''
+        }
+      })
+  return pids.filter((pid) => about(pid).some((text) => text.includes(folder))).map(Number)
 }

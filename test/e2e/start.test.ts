@@ -1,22 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import { freePort } from '../../src/main/ports.ts'
-import { until } from './plane.ts'
+import { processesAbout, until } from './plane.ts'
 import { startServer } from './server.ts'
 
 const cli = join(import.meta.dirname, '../../src/main/cli.ts')
@@ -31,7 +22,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const child of children) child.kill('SIGKILL')
   // What a failed test left: its own folder is in the command or the environment of everything that it started.
-  for (const pid of runningIn(dir)) signalProcess(pid, 'SIGKILL')
+  for (const pid of processesAbout(dir)) signalProcess(pid, 'SIGKILL')
   rmSync(dir, { recursive: true, force: true })
 })
 afterAll(async () => {
@@ -79,28 +70,11 @@ function run(words: string[], env: Record<string, string>): Started {
   return { child, out: () => out, err: () => err, ready, code }
 }
 
-/** Processes that have to do with the folder: by their command, environment, working folder, or what they write to. */
-function runningIn(folder: string): number[] {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
-  const about = (pid: string) =>
-    [() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'), () => readFileSync(`/proc/${pid}/environ`, 'latin1')]
-      .concat(['cwd', 'fd/1', 'fd/3', 'fd/4'].map((link) => () => readlinkSync(`/proc/${pid}/${link}`)))
-      .map((read) => {
-        try {
-          return read()
-        } catch {
-          // It ended meanwhile, or has no such descriptor.
-          return ''
-        }
-      })
-  return pids.filter((pid) => about(pid).some((text) => text.includes(folder))).map(Number)
-}
-
 const nothingRuns = () =>
   until(
-    () => runningIn(dir).length === 0,
+    () => processesAbout(dir).length === 0,
     5_000,
-    () => `still running: ${runningIn(dir).join(', ')}`,
+    () => `still running: ${processesAbout(dir).join(', ')}`,
   )
 
 async function database(): Promise<string> {
