@@ -134,7 +134,7 @@ export const failures = {
     'policy',
     'not_here',
     502,
-    'Find out who serves other bytes. A mirror is filled again from `dist/agent` after each `npm run build:agent`.',
+    'Find out who serves other bytes. After the agent was built anew, the control plane is started again and a mirror filled again from `dist/agent`.',
   ),
   command_not_found: entry(
     'policy',

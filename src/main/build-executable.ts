@@ -111,7 +111,18 @@ async function nodeFor(root: string, platform: ExecutablePlatform, say: (line: s
     const lock = { name: 'x', lockfileVersion: 3, requires: true, packages }
     await writeFile(join(partial, 'package-lock.json'), JSON.stringify(lock))
     const [npm, ...first] = npmCommand()
-    await ran(spawn(npm, [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: partial }))
+    const words = [
+      'ci',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--fetch-retries=1',
+      '--fetch-retry-mintimeout=1000',
+    ]
+    await ran(spawn(npm, [...first, ...words], { cwd: partial })).catch((error: Error) => {
+      const why = /npm error (.*(?:reason:|\bE\d{3}\b|integrity).*)/.exec(error.message)?.[1] ?? error.message
+      throw new Error(`Node ${version} for ${platform} cannot be fetched from the package registry: ${why}`)
+    })
     await rm(kept, { recursive: true, force: true })
     await rename(partial, kept)
   } finally {

