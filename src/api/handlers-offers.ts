@@ -1,10 +1,10 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { anyWish, rankOffers } from '../core/offer.ts'
-import { loadOffers, standingsNow } from '../store/offers.ts'
+import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
 import { readUnknownFailures } from '../store/read-unknown.ts'
 import type { Handlers } from './asked.ts'
-import { presentCatalogModel, presentOffer } from './present-plan.ts'
+import { presentCatalogModel, presentOfferNow, presentRead } from './present-plan.ts'
 import { presentUnknownFailure } from './present-small.ts'
 
 type Names = 'listModels' | 'listCatalog' | 'listOffers' | 'unknownFailures'
@@ -26,8 +26,13 @@ export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): 
     },
     listCatalog: async () => ({ items: settings.catalog.map(presentCatalogModel) }),
     async listOffers() {
-      const standingOf = await standingsNow(db, settings.capacity, clock.now())
-      return { items: rankOffers(await loadOffers(db), anyWish, standingOf).map(presentOffer) }
+      const now = clock.now()
+      const standingOf = await standingsNow(db, settings.capacity, now)
+      const [offers, reads] = await Promise.all([loadOffers(db), loadOfferReads(db)])
+      return {
+        items: rankOffers(offers, anyWish, standingOf).map((offer) => presentOfferNow(offer, reads, now)),
+        clouds: reads.map((read) => presentRead(read, now)),
+      }
     },
     unknownFailures: async ({ actor }) => ({
       items: (await readUnknownFailures(db, actor.tenantId)).map(presentUnknownFailure),

@@ -1,10 +1,10 @@
 import type { Plan } from '../commands/launches.ts'
 import type { CatalogModel } from '../core/catalog.ts'
 import type { Fit } from '../core/fit.ts'
-import type { Offer, RankedOffer } from '../core/offer.ts'
+import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
 import type { Setups } from '../core/setup.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
-import type { PlanView, RankedOfferView } from '../wire/views.ts'
+import type { CloudOffersView, OfferNowView, PlanView, RankedOfferView } from '../wire/views.ts'
 import { maybeIso } from './present-time.ts'
 
 export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
@@ -12,17 +12,34 @@ export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
   uncertain: [...model.uncertain],
 })
 
-export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups): PlanView {
+export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups, now: number): PlanView {
   return {
     ...plan,
+    clouds: plan.clouds.map((read) => presentRead(read, now)),
     offers: plan.offers.map((offer) => {
-      return { ...presentOffer(offer), fit: offer.fit && presentFit(offer.fit), setups: setupsAt(offer) }
+      return {
+        ...presentOfferNow(offer, plan.clouds, now),
+        fit: offer.fit && presentFit(offer.fit),
+        setups: setupsAt(offer),
+      }
     }),
   }
 }
 
 function presentFit({ failure, ...fit }: Fit): FitView {
   return { ...fit, cause: failure?.cause ?? null, remedy: failure?.remedy ?? null }
+}
+
+export const presentRead = ({ readAt, failedAt, ...read }: OfferRead, now: number): CloudOffersView => ({
+  ...read,
+  readAt: maybeIso(readAt),
+  failedAt: maybeIso(failedAt),
+  stale: isStale({ ...read, readAt, failedAt }, now),
+})
+
+export function presentOfferNow(offer: RankedOffer, reads: readonly OfferRead[], now: number): OfferNowView {
+  const read = reads.find(({ cloud }) => cloud === offer.cloud)
+  return { ...presentOffer(offer), seenAt: maybeIso(read?.readAt ?? null), stale: !read || isStale(read, now) }
 }
 
 /** A launch of an earlier version kept its offers without what was remembered of them. */

@@ -112,7 +112,11 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
     async plan(plan) {
       const { engine, model } = plan
       const pastOf = await past()
-      return presentPlan(plan, (offer) => setupsOf(settings, engine, offer, pastOf(offer.cloud, engine, model)))
+      return presentPlan(
+        plan,
+        (offer) => setupsOf(settings, engine, offer, pastOf(offer.cloud, engine, model)),
+        clock.now(),
+      )
     },
   }
 }

@@ -49,8 +49,8 @@ function addReads(program: Command, act: Act): void {
       }),
     )
   read('offers', 'what could be bought now', async (context) =>
-    answer(context, await context.client.listOffers(), ({ items }) =>
-      offersText(items, Date.now(), context.terminal.look()),
+    answer(context, await context.client.listOffers(), (offers) =>
+      offersText(offers, Date.now(), context.terminal.look()),
     ),
   )
   read('unknown', 'what clouds said that nobody has seen before; --json for a fixture', async (context) =>

@@ -4,14 +4,15 @@ import type {
   DeploymentView,
   KeyView,
   ModelView,
+  OfferNowView,
+  OffersView,
   OperatorView,
-  RankedOfferView,
   SpendView,
   StatusView,
   UnknownFailureView,
 } from '../wire/views.ts'
 import { ageOf } from './human-time.ts'
-import { standingWords } from './launch-progress.ts'
+import { cloudTroubles, standingWords } from './launch-progress.ts'
 import { evidenceLines } from './launch-text.ts'
 import { plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
@@ -95,9 +96,10 @@ export function modelsText(models: readonly ModelView[], look: Look): string {
   )
 }
 
-export function offersText(offers: readonly RankedOfferView[], now: number, look: Look): string {
-  if (offers.length === 0) return 'No cloud offers anything at the moment.\n'
-  return table<RankedOfferView>(
+export function offersText({ items, clouds }: OffersView, now: number, look: Look): string {
+  const troubles = cloudTroubles(clouds, now, look)
+  if (items.length === 0) return `No cloud offers anything at the moment.\n${troubles}`
+  const text = table<OfferNowView>(
     [
       { title: 'CLOUD', cell: ({ cloud }) => cloud },
       { title: 'REGION', cell: ({ region }) => region, gives: true },
@@ -106,11 +108,18 @@ export function offersText(offers: readonly RankedOfferView[], now: number, look
       { title: 'KIND', cell: ({ spot }) => (spot ? 'spot' : 'on demand') },
       { title: 'PER HOUR', cell: ({ pricePerHourMicroUsd }) => formatUsd(pricePerHourMicroUsd), right: true },
       { title: 'FREE', cell: ({ available }) => (available === null ? '?' : String(available)), right: true },
+      {
+        title: 'SEEN',
+        cell: ({ seenAt, stale }) => `${ageOf(seenAt, now)}${stale ? ' stale' : ''}`,
+        paint: ({ stale }) => (stale ? look.paint.warn : undefined),
+        right: true,
+      },
       { title: 'LATELY', cell: (offer) => standingWords(offer, now), gives: true },
     ],
-    offers,
+    items,
     look,
   )
+  return `${text}${troubles}`
 }
 
 /** Each text as it came: a rule is to be made of it. */

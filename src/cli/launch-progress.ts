@@ -1,7 +1,7 @@
 import { isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import { type Phase, phases } from '../core/phases.ts'
-import type { LaunchDetail, RankedOfferView } from '../wire/views.ts'
+import type { CloudOffersView, LaunchDetail, RankedOfferView } from '../wire/views.ts'
 import { sizeWords } from './human-size.ts'
 import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
 import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
@@ -44,6 +44,19 @@ export function standingWords({ standing }: RankedOfferView, now: number): strin
   const refused = refusedAt === null ? [] : [`refused ${times}${ageOf(refusedAt, now)} ago (${refusedFor})`]
   const gave = gaveAt === null ? [] : [`gave a machine ${ageOf(gaveAt, now)} ago`]
   return plainLine(`${[...refused, ...gave].join(', ')}: ranked as x${factor.toFixed(2)} its price`)
+}
+
+/** Clouds that do not say now what they offer: since when, why, and what to do. Empty where all do. */
+export function cloudTroubles(clouds: readonly CloudOffersView[], now: number, look: Look): string {
+  const lines = clouds.flatMap(({ cloud, readAt, failure }) => {
+    if (!failure) return []
+    const since = readAt === null ? 'its offers were never read' : `its offers are from ${ageOf(readAt, now)} ago`
+    return [
+      look.paint.warn(cut(plainLine(`${cloud}: ${failure.cause} (${since})`), look.columns)),
+      cut(plainLine(`  what to do: ${failure.remedy}`), look.columns),
+    ]
+  })
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 /** The phases of the attempt that runs, with the wait in the queue before it. */

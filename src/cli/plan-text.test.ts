@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../wire/catalog.ts'
 import type { PlanView } from '../wire/views.ts'
+import { offersText } from './fleet-text.ts'
 import { standingWords } from './launch-progress.ts'
 import { widthOf } from './plain-text.ts'
 import { catalogText, fitBar, planText } from './plan-text.ts'
-import { ascii, at, now, offer } from './test-views.ts'
+import { ascii, at, now, offer, offered } from './test-views.ts'
 
 const fit: FitView = {
   verdict: 'fits',
@@ -47,7 +48,7 @@ const none: FitView = {
   cause: 'Too large.',
 }
 
-const gpu = { ...offer, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
+const gpu = { ...offered, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
 const brought = { does: null, instead: null }
 const recipe = { way: 'recipe' as const, name: 'vllm', ms: 95_000, measured: true, costMicroUsd: 21_111 }
 const image = { ...recipe, way: 'image' as const, name: 'docker:vllm', ms: 200_000, measured: false }
@@ -62,6 +63,7 @@ const plan: PlanView = {
     { ...gpu, gpuCount: 1, fit: cut, setups: brought },
     { ...gpu, gpuCount: 1, fit: none, setups: brought },
   ],
+  clouds: [],
   pricePerHourMicroUsd: 800_000,
   pricePerMonthMicroUsd: 584_000_000,
   timeLimitS: 1_800,
@@ -145,7 +147,7 @@ org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 
 test('why an offer has its rank is said below it, with what it counted for', () => {
   const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
-  const refused = { ...plan, offers: [{ ...offer, standing, fit: null, setups: brought }] }
+  const refused = { ...plan, offers: [{ ...offered, standing, fit: null, setups: brought }] }
   expect(planText(refused, now(240), ascii(200))).toContain(
     '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
   )
@@ -153,7 +155,34 @@ test('why an offer has its rank is said below it, with what it counted for', () 
   expect(standingWords({ ...offer, standing: gave }, now(60))).toBe(
     'gave a machine 1m00s ago: ranked as x0.90 its price',
   )
-  expect(planText({ ...plan, offers: [{ ...offer, fit: null, setups: brought }] }, now(0), ascii(200))).not.toContain(
+  expect(planText({ ...plan, offers: [{ ...offered, fit: null, setups: brought }] }, now(0), ascii(200))).not.toContain(
     'ranked',
   )
+})
+
+test('offers that are old say so, and a cloud that offers nothing now says why and what to do', () => {
+  const failure = {
+    code: 'cloud_credentials',
+    fault: 'policy',
+    retry: 'not_here',
+    cause: 'Not enabled.',
+    remedy: 'sky check aws',
+  } as const
+  const aws = { cloud: 'aws', readAt: null, stale: true, failedAt: at(0), failure }
+  const sky = {
+    cloud: 'sky',
+    readAt: at(0),
+    stale: true,
+    failedAt: at(0),
+    failure: { ...failure, cause: 'It is away.' },
+  }
+  const local = { cloud: 'local', readAt: at(0), stale: false, failedAt: null, failure: null }
+  const old = { ...gpu, stale: true, gpuCount: 1, fit: null, setups: brought }
+  const text = planText({ ...plan, offers: [old], clouds: [aws, local, sky] }, now(600), ascii(200))
+  expect(text).toContain('sky eu L4, $0.8000/h, $584.0000 a month, stale (10m00s)\n')
+  expect(text).toContain('aws: Not enabled. (its offers were never read)\n  what to do: sky check aws\n')
+  expect(text).toContain('sky: It is away. (its offers are from 10m00s ago)\n')
+  expect(text).not.toContain('local:')
+  expect(offersText({ items: [], clouds: [aws] }, now(600), ascii(200))).toMatch(/offers anything.*\naws: Not enabled/)
+  expect(offersText({ items: [old], clouds: [] }, now(600), ascii(200))).toContain('10m00s stale')
 })

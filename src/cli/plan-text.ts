@@ -1,8 +1,8 @@
 import { formatUsd } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
 import type { PlanView, SetupView } from '../wire/views.ts'
-import { humanRough } from './human-time.ts'
-import { offerWords, standingWords } from './launch-progress.ts'
+import { ageOf, humanRough } from './human-time.ts'
+import { cloudTroubles, offerWords, standingWords } from './launch-progress.ts'
 import { cut, plainLine } from './plain-text.ts'
 import { facts, table } from './table.ts'
 import type { Look } from './terminal.ts'
@@ -34,14 +34,15 @@ export function planText(plan: PlanView, now: number, look: Look): string {
   const others = refused.map((offer) => offerText(offer, '-', now, look)).join('')
   const cannot = others && `${paint.dim('offers that cannot hold the model')}\n${others}`
   const warnings = plan.warnings.map((warning) => `${paint.warn('warning')}: ${plainLine(warning)}\n`).join('')
-  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}${warnings}Nothing was started.\n`
+  const clouds = cloudTroubles(plan.clouds, now, look)
+  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}${clouds}${warnings}Nothing was started.\n`
 }
 
 function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): string {
   const aMonth = `${formatUsd(offer.pricePerHourMicroUsd * hoursPerMonth)} a month`
   const lately = standingWords(offer, now)
   const lines = [
-    `  ${mark}  ${offerWords(offer)}, ${aMonth}`,
+    `  ${mark}  ${offerWords(offer)}, ${aMonth}${offer.stale ? `, stale (${ageOf(offer.seenAt, now)})` : ''}`,
     ...(lately ? [`${indent}${lately}`] : []),
     ...setupLines(offer.setups),
     ...(offer.fit ? fitLines(offer.fit, look) : []),

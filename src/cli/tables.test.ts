@@ -5,7 +5,7 @@ import { launchesText, launchText } from './launch-text.ts'
 import { nodesText, nodeText } from './node-text.ts'
 import { widthOf } from './plain-text.ts'
 import { planText } from './plan-text.ts'
-import { ascii, at, attempt, engineFailure, failedLaunch, launch, node, now, offer, step } from './test-views.ts'
+import { ascii, at, attempt, engineFailure, failedLaunch, launch, node, now, offered, step } from './test-views.ts'
 
 const wide = ascii(Number.POSITIVE_INFINITY)
 
@@ -110,7 +110,8 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     engine: 'sim',
     argv: ['sim', '--port', '{port}'],
     deployment: 'sim-small',
-    offers: [{ ...offer, fit: null, setups: { does: null, instead: null } }],
+    offers: [{ ...offered, fit: null, setups: { does: null, instead: null } }],
+    clouds: [],
     pricePerHourMicroUsd: 2_490_000,
     pricePerMonthMicroUsd: 1_817_700_000,
     timeLimitS: 1_800,

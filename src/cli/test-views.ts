@@ -21,6 +21,9 @@ export const offer: LaunchDetail['offers'][number] = {
   standing: null,
 }
 
+/** As a cloud offers it now. */
+export const offered = { ...offer, seenAt: at(0), stale: false }
+
 type Attempt = LaunchDetail['attempts'][number]
 
 export const attempt = (over: Partial<Attempt> = {}): Attempt => ({

@@ -1,7 +1,7 @@
 import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
-import type { RankedOffer } from '../core/offer.ts'
+import { type OfferRead, type RankedOffer, wishesCloud } from '../core/offer.ts'
 import { type FittedOffer, mayHold, warningsOf } from '../core/preflight.ts'
 import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../lib/canonical.ts'
@@ -23,6 +23,7 @@ import {
   withdrawLaunch,
 } from '../store/launch-requests.ts'
 import { openLaunch } from '../store/launches.ts'
+import { loadOfferReads } from '../store/offers.ts'
 import { isTaken } from '../store/transact.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { act, type Done } from './act.ts'
@@ -37,6 +38,8 @@ export interface Plan {
   readonly argv: string[]
   readonly deployment: string
   readonly offers: FittedOffer[]
+  /** Whether each wished cloud says what it offers. */
+  readonly clouds: readonly OfferRead[]
   readonly pricePerHourMicroUsd: number
   readonly pricePerMonthMicroUsd: number
   readonly timeLimitS: number
@@ -65,6 +68,7 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
     argv: command.argv,
     deployment: request.deployment ?? deploymentNameOf(request.model),
     offers,
+    clouds: (await loadOfferReads(deps.store.db)).filter(({ cloud }) => wishesCloud(request.wish, cloud)),
     pricePerHourMicroUsd,
     pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
     timeLimitS: timeLimitS(deps.settings, request),

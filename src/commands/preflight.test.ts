@@ -4,7 +4,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import { failureRecord } from '../core/failure.ts'
 import { anyWish, type Offer } from '../core/offer.ts'
 import { at, json } from '../store/database.ts'
-import { saveOffers } from '../store/offers.ts'
+import { saveFailedOffers, saveOffers } from '../store/offers.ts'
 import { addNode, gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import { createDeployment } from './deployments.ts'
 import { createLaunch, planLaunch } from './launches.ts'
@@ -52,7 +52,7 @@ function know(...catalog: CatalogModel[]): void {
 const request = (gpu: string | null, engineArgs: EngineArguments = {}, deployment?: string) => ({
   model: 'eight',
   engineArgs,
-  wish: { ...anyWish, clouds: [], regions: [], gpus: gpu === null ? [] : [gpu] },
+  wish: { ...anyWish, clouds: [] as string[], regions: [] as string[], gpus: gpu === null ? [] : [gpu] },
   dryRun: false,
   ...(deployment && { deployment }),
 })
@@ -133,5 +133,27 @@ test('what a cloud refused lately is tried last by the next launch, is told why,
   expect(await order()).toEqual([
     ['sky/l4', null],
     ['sky/h100', null],
+  ])
+})
+
+test('a launch in a cloud that cannot be used now is refused with what to do, and a plan elsewhere tells nothing of it', async () => {
+  const { deps, actor } = world
+  const { db } = deps.store
+  const failure = failureRecord('cloud_credentials', 'aws is not enabled.', { remedy: 'Run `sky check aws`.' })
+  await saveFailedOffers(db, 'aws', failure, { refused: true }, deps.clock.now())
+  const inCloud = (cloud: string) => ({
+    ...request(null),
+    wish: { ...anyWish, clouds: [cloud], regions: [], gpus: [] },
+  })
+  await expect(launch(inCloud('aws'))).rejects.toMatchObject({
+    record: { code: 'no_offer_fits', cause: expect.stringContaining('aws is not enabled'), remedy: failure.remedy },
+  })
+  expect(await launches()).toEqual([])
+  expect((await planLaunch(deps, actor, inCloud('sky'))).clouds.map(({ cloud }) => cloud)).toEqual(['sky'])
+  const { clouds } = await planLaunch(deps, actor, request(null))
+  expect(clouds.map((read) => [read.cloud, read.failure?.code ?? null])).toEqual([
+    ['aws', 'cloud_credentials'],
+    ['local', null],
+    ['sky', null],
   ])
 })

@@ -3,7 +3,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure } from '../core/failure.ts'
 import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
 import { type FittedOffer, fitOffers, mayHold, whyGated, whyNoOfferHolds } from '../core/preflight.ts'
-import { loadOffers, standingsNow } from '../store/offers.ts'
+import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { sealedSecrets } from '../store/secrets.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { Actor, CommandDeps } from './context.ts'
@@ -27,7 +27,7 @@ export async function preflight(
   const known = await loadOffers(store.db)
   const ranked = rankOffers(known, wish, await standingsNow(store.db, settings.capacity, clock.now()))
   if (ranked.length === 0) {
-    const why = whyNoOfferFits(known, wish)
+    const why = whyNoOfferFits(known, wish, await loadOfferReads(store.db))
     throw new Failure('no_offer_fits', why.cause, why)
   }
   const fitted = fitOffers(settings, entry, engineArgs, ranked)

@@ -1,7 +1,8 @@
-import type { Cloud } from '../clouds/cloud.ts'
+import { type Cloud, CloudRefuses } from '../clouds/cloud.ts'
+import { failureRecord } from '../core/failure.ts'
 import { pause } from '../lib/clock.ts'
 import type { Claim } from '../store/claims.ts'
-import { saveOffers } from '../store/offers.ts'
+import { saveFailedOffers, saveOffers } from '../store/offers.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -22,7 +23,15 @@ export function offersLoop(deps: ControlDeps): Loop {
 }
 
 async function readOffers({ db, clock }: ControlDeps, cloud: Cloud): Promise<void> {
-  await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+  try {
+    await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+  } catch (error) {
+    const refused = error instanceof CloudRefuses
+    const cause = error instanceof Error ? error.message : String(error)
+    const failure = refused ? error.refusal : failureRecord('cloud_unavailable', cause)
+    await saveFailedOffers(db, cloud.name, failure, { refused }, clock.now())
+    throw error
+  }
 }
 
 /**

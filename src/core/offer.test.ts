@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
-import { anyWish, type Offer, rankOffers, type Wish, whyNoOfferFits } from './offer.ts'
+import { failureRecord } from './failure.ts'
+import { anyWish, isStale, type Offer, rankOffers, type Wish, whyNoOfferFits } from './offer.ts'
 
 const base: Offer = {
   id: 'a',
@@ -64,6 +65,25 @@ test('every wish leaves out what does not satisfy it', () => {
   assert.deepEqual(ids({ spot: 'first' }), ['c', 'b', 'd', 'a'])
   assert.deepEqual(ids({ gpus: ['H100'] }, [{ ...base, gpu: null }]), [])
   assert.deepEqual(ids({ maxPricePerHourMicroUsd: 2_000_000 }), ['c', 'b', 'd'])
+})
+
+test('where nothing fits and a wished cloud offers nothing now, its cause and its remedy are told', () => {
+  const failure = failureRecord('cloud_credentials', 'It is not enabled.', { remedy: 'sky check aws' })
+  const reads = [
+    { cloud: 'aws', readAt: null, failedAt: 1, failure },
+    { cloud: 'one', readAt: 1, failedAt: null, failure: null },
+  ]
+  const why = (wish: Partial<Wish>) => whyNoOfferFits(offers, { ...anyWish, ...wish }, reads)
+  assert.equal(why({ clouds: ['aws'] }).cause, 'No offer has the wished cloud. aws: It is not enabled.')
+  assert.equal(why({ clouds: ['aws'] }).remedy, 'sky check aws')
+  assert.equal(why({ clouds: ['one'], gpus: ['B200'] }).cause, 'No offer has the wished GPU.')
+})
+
+test('offers are stale when their cloud has not told them for minutes', () => {
+  const read = { cloud: 'one', readAt: 1_000_000, failedAt: null, failure: null }
+  assert.equal(isStale(read, 1_300_000), false)
+  assert.equal(isStale(read, 1_300_001), true)
+  assert.equal(isStale({ ...read, readAt: null }, 0), true)
 })
 
 test('where nothing fits, the wishes that nothing satisfies are named', () => {

@@ -46,8 +46,10 @@ export const anyWish: Wish = {
 const placeIn = (wished: readonly string[], value: string | null): number =>
   wished.length === 0 ? 0 : value === null ? -1 : wished.indexOf(value)
 
+export const wishesCloud = (wish: Pick<Wish, 'clouds'>, cloud: string): boolean => placeIn(wish.clouds, cloud) >= 0
+
 const tests: readonly [string, (wish: Wish, offer: Offer) => boolean][] = [
-  ['cloud', (wish, offer) => placeIn(wish.clouds, offer.cloud) >= 0],
+  ['cloud', (wish, offer) => wishesCloud(wish, offer.cloud)],
   ['region', (wish, offer) => placeIn(wish.regions, offer.region) >= 0],
   ['GPU', (wish, offer) => placeIn(wish.gpus, offer.gpu) >= 0],
   ['GPU count', (wish, offer) => wish.gpuCount === null || wish.gpuCount === offer.gpuCount],
@@ -58,6 +60,20 @@ const tests: readonly [string, (wish: Wish, offer: Offer) => boolean][] = [
       wish.maxPricePerHourMicroUsd === null || offer.pricePerHourMicroUsd <= wish.maxPricePerHourMicroUsd,
   ],
 ]
+
+/** When a cloud last said what it offers, in epoch ms; `failure`: why it does not say so now. */
+export interface OfferRead {
+  readonly cloud: string
+  readonly readAt: number | null
+  readonly failedAt: number | null
+  readonly failure: FailureRecord | null
+}
+
+// A guess: ten looks in a row got no answer.
+const offersStaleMs = 300_000
+
+/** What is known of a cloud's offers is old: prices and rooms may have changed. */
+export const isStale = ({ readAt }: OfferRead, now: number): boolean => readAt === null || now - readAt > offersStaleMs
 
 const nothingRemembered = (): Standing | null => null
 
@@ -96,11 +112,17 @@ function firstDifference(a: readonly number[], b: readonly number[]): number {
   return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0)
 }
 
-/** Why nothing fits: the wishes that no single offer satisfies, in plain words. */
-export function whyNoOfferFits(offers: readonly Offer[], wish: Wish): FailureRecord {
-  if (offers.length === 0) return failureRecord('no_offer_fits', 'No cloud offers anything at the moment.')
+/** Why nothing fits: the wishes that no single offer satisfies, in plain words, and which wished clouds offer nothing now. */
+export function whyNoOfferFits(offers: readonly Offer[], wish: Wish, reads: readonly OfferRead[] = []): FailureRecord {
+  const failed = reads.filter(({ cloud, failure }) => failure !== null && wishesCloud(wish, cloud))
+  const told = failed.map(({ cloud, failure }) => ` ${cloud}: ${failure?.cause}`).join('')
+  const remedy = failed[0]?.failure?.remedy
+  return failureRecord('no_offer_fits', `${whatIsMissing(offers, wish)}${told}`, remedy ? { remedy } : {})
+}
+
+function whatIsMissing(offers: readonly Offer[], wish: Wish): string {
+  if (offers.length === 0) return 'No cloud offers anything at the moment.'
   const unmet = tests.filter(([, fits]) => !offers.some((offer) => fits(wish, offer))).map(([name]) => name)
-  const cause =
-    unmet.length > 0 ? `No offer has the wished ${unmet.join(', ')}.` : 'No single offer satisfies all wishes together.'
-  return failureRecord('no_offer_fits', cause)
+  if (unmet.length > 0) return `No offer has the wished ${unmet.join(', ')}.`
+  return 'No single offer satisfies all wishes together.'
 }

@@ -4,6 +4,8 @@ import type { Step } from './skypilot-launch.ts'
 export interface SkyFaults {
   /** Places without room, such as `lab/main`. */
   full: ReadonlySet<string>
+  /** The clouds that the server can use, with their clusters and contexts. */
+  infra: readonly string[]
   /** Launches stay at this step until it is null again. */
   stopBefore: Step | null
   /** Launches that are taken and whose answer is lost. */
@@ -38,6 +40,7 @@ export interface SkyFaults {
 
 export const noFaults = (): SkyFaults => ({
   full: new Set(),
+  infra: ['slurm/lab'],
   stopBefore: null,
   loseAnswers: 0,
   busy: 0,

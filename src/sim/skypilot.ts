@@ -142,7 +142,7 @@ export class SimSkyPilot {
     if (url.pathname === '/api/get') return this.#get(url.searchParams.get('request_id') ?? '', response)
     if (url.pathname === '/api/stream') return this.#stream(url.searchParams.get('request_id') ?? '', response)
     if (url.pathname === '/enabled_clouds') {
-      this.#done(this.#newRequest(id, 'sky.enabled_clouds', null), ['slurm/lab'])
+      this.#done(this.#newRequest(id, 'sky.enabled_clouds', null), this.faults.infra)
       return send(response, 200, null)
     }
     return send(response, 404, { detail: 'Not Found' })

@@ -7,6 +7,7 @@ import { authority } from './migrations/0005_authority.ts'
 import { agentProtocolColumn } from './migrations/0006_agent_protocol.ts'
 import { sizes } from './migrations/0007_sizes.ts'
 import { fallbacks } from './migrations/0008_fallbacks.ts'
+import { offerReads } from './migrations/0008_offer_reads.ts'
 import { waits } from './migrations/0008_waits.ts'
 import { steps } from './migrations/0009_steps.ts'
 import { auditByTime } from './migrations/0012_audit_by_time.ts'
@@ -92,6 +93,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0006_agent_protocol': agentProtocolColumn,
       '0007_sizes': sizes,
       '0008_fallbacks': fallbacks,
+      '0008_offer_reads': offerReads,
       '0008_waits': waits,
       '0009_steps': steps,
       '0012_audit_by_time': auditByTime,

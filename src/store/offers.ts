@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
-import type { Offer } from '../core/offer.ts'
+import type { Offer, OfferRead } from '../core/offer.ts'
 import {
   type CapacityPolicy,
   type CapacityWord,
@@ -15,16 +15,40 @@ import { at, type Db, json } from './database.ts'
 /** Replaces what one cloud offers; an offer that is not made any more is taken away. */
 export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    for (const offer of offers) {
-      const row = { id: offer.id, cloud, data: json(offer), seen_at: at(now) }
-      await tx
-        .insertInto('offers')
-        .values(row)
-        .onConflict((oc) => oc.column('id').doUpdateSet({ data: row.data, seen_at: row.seen_at }))
-        .execute()
-    }
+    // In one statement: a large cloud makes thousands of offers.
+    await sql`insert into offers (id, cloud, data, seen_at)
+      select data->>'id', ${cloud}, data, ${at(now)} from jsonb_array_elements(${json(offers)}::jsonb) data
+      on conflict (id) do update set data = excluded.data, seen_at = excluded.seen_at`.execute(tx)
     await sql`delete from offers where cloud = ${cloud} and seen_at < ${at(now)}`.execute(tx)
+    await sql`insert into offer_reads (cloud, read_at) values (${cloud}, ${at(now)})
+      on conflict (cloud) do update set read_at = excluded.read_at, failed_at = null, failure = null`.execute(tx)
   })
+}
+
+/** The last good offers are kept while a cloud does not answer; one that refuses us offers nothing. */
+export async function saveFailedOffers(
+  db: Db,
+  cloud: string,
+  failure: FailureRecord,
+  { refused }: { refused: boolean },
+  now: number,
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    if (refused) await tx.deleteFrom('offers').where('cloud', '=', cloud).execute()
+    await sql`insert into offer_reads (cloud, failed_at, failure) values (${cloud}, ${at(now)}, ${json(failure)})
+      on conflict (cloud) do update set failed_at = excluded.failed_at, failure = excluded.failure`.execute(tx)
+  })
+}
+
+/** When each cloud last said what it offers, by cloud; `failure`: why it does not say so now. */
+export async function loadOfferReads(db: Db): Promise<OfferRead[]> {
+  const rows = await db.selectFrom('offer_reads').selectAll().orderBy('cloud').execute()
+  return rows.map(({ cloud, read_at, failed_at, failure }) => ({
+    cloud,
+    readAt: read_at,
+    failedAt: failed_at,
+    failure,
+  }))
 }
 
 export async function loadOffers(db: Db): Promise<Offer[]> {

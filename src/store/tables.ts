@@ -146,6 +146,8 @@ export interface Database {
     probe_detail: Maybe<string>
   }
   offers: { id: string; cloud: string; data: Json<Offer>; seen_at: Time }
+  /** `failure` stands until the cloud says again what it offers. */
+  offer_reads: { cloud: string; read_at: MaybeTime; failed_at: MaybeTime; failure: MaybeJson<FailureRecord> }
   looks: { cloud: string; started_at: MaybeTime; finished_at: MaybeTime; error: Maybe<string> }
   sightings: {
     name: string

@@ -193,7 +193,7 @@ export const routes = {
   listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
     reply: allOf(catalogModelView),
   }),
-  listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: allOf(view.rankedOfferView) }),
+  listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: view.offersView }),
 
   unknownFailures: route('GET', '/api/unknown-failures', 'viewer', 'What clouds said that nobody has seen before', {
     reply: allOf(view.unknownFailureView),

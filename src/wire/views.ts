@@ -51,6 +51,23 @@ export const rankedOfferView = offerView.extend({
 })
 export type RankedOfferView = z.infer<typeof rankedOfferView>
 
+/** As a cloud made it: when the cloud last said so; stale: it has not said so for minutes. */
+const offerNow = rankedOfferView.extend({ seenAt: time.nullable(), stale: z.boolean() })
+export type OfferNowView = z.infer<typeof offerNow>
+
+/** Whether a cloud says what it offers. Its last good offers are kept while it does not answer. */
+const cloudOffers = z.object({
+  cloud: text(32),
+  readAt: time.nullable(),
+  stale: z.boolean(),
+  failedAt: time.nullable(),
+  failure: failureSchema.nullable(),
+})
+export type CloudOffersView = z.infer<typeof cloudOffers>
+
+export const offersView = z.object({ items: z.array(offerNow), clouds: z.array(cloudOffers) })
+export type OffersView = z.infer<typeof offersView>
+
 export const engineArguments = z.record(text(64), z.union([z.string().max(512), z.number(), z.boolean()]))
 
 /** What a launch asks of its machines; each list is in order of preference, and empty means that anything will do. */
@@ -317,7 +334,9 @@ export const planView = z.object({
   argv: z.array(text(4_096)),
   deployment: text(64),
   /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
-  offers: z.array(rankedOfferView.extend({ fit: fitView.nullable(), setups: setupsView })),
+  offers: z.array(offerNow.extend({ fit: fitView.nullable(), setups: setupsView })),
+  /** The wished clouds. */
+  clouds: z.array(cloudOffers),
   pricePerHourMicroUsd: microUsd,
   pricePerMonthMicroUsd: microUsd,
   timeLimitS: count,

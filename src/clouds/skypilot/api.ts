@@ -176,6 +176,11 @@ export class SkyApi {
     return this.#ask('/slurm_gpu_availability', {})
   }
 
+  /** Of every context that the server uses. */
+  async kubernetesFreeGpus(): Promise<unknown> {
+    return this.#ask('/realtime_kubernetes_gpu_availability', { context: null })
+  }
+
   /** What a request writes, from its beginning, in chunks; ends when the request is over. */
   async *stream(requestId: string, signal: AbortSignal): AsyncGenerator<string> {
     const query = `request_id=${encodeURIComponent(requestId)}&format=console&follow=true`

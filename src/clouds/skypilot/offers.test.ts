@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { readFinished } from './api-answers.ts'
-import { freeGpusOf, offersFrom } from './offers.ts'
+import { freeGpusIn, offersFrom } from './offers.ts'
 import { recordedJson } from './recorded-for-tests.ts'
 
 const valueIn = (file: string): unknown => readFinished(recordedJson(file)).value
-const terms = { regions: [], gpus: [], spot: true, free: new Map<string, number>() }
+const terms = { regions: [], gpus: [], spot: true, free: new Map() }
 const aws = { ...terms, cloud: 'aws', slurmCluster: null }
 const row = (region: string, price: number | null, spot: number | null, machine = 'g4dn.xlarge', count = 1) => [
   'AWS',
@@ -21,7 +21,7 @@ const row = (region: string, price: number | null, spot: number | null, machine 
 ]
 
 test('each partition of a Slurm cluster is a place of its own, with what is free there now', () => {
-  const free = freeGpusOf(valueIn('api_get.slurm_gpu_availability.SUCCEEDED.http200.json'), 'lab')
+  const free = freeGpusIn(valueIn('api_get.slurm_gpu_availability.SUCCEEDED.http200.json'))
   const list = valueIn('api_get.list_accelerators.SUCCEEDED.http200.json')
   const offers = offersFrom(list, { ...terms, cloud: 'slurm', slurmCluster: 'lab', free })
   assert.deepEqual([...new Set(offers.map(({ region }) => region))], ['lab/main', 'lab/spot'])
@@ -33,6 +33,31 @@ test('each partition of a Slurm cluster is a place of its own, with what is free
       ['slurm/lab/main/H100x2', 3],
       ['slurm/lab/main/H100x4', 1],
       ['slurm/lab/main/H100x8', 0],
+    ],
+  )
+})
+
+test('each context of Kubernetes is a place with its own free GPUs, without spot; one that does not answer says nothing', () => {
+  const free = freeGpusIn([
+    [
+      'east',
+      [
+        ['L4', [1, 2], 8, 3],
+        ['T4', [1], 4, 'many'],
+      ],
+      null,
+    ],
+    ['west', [], 'the context cannot be reached'],
+  ])
+  const at = (gpu: string, context: string) => ['Kubernetes', null, gpu, 1, null, 0, null, 0, 0, context]
+  const list = { L4: [at('L4', 'east'), at('L4', 'west')], T4: [at('T4', 'east')] }
+  const offers = offersFrom(list, { ...terms, cloud: 'kubernetes', slurmCluster: null, free })
+  assert.deepEqual(
+    offers.map(({ id, available, vramGib }) => [id, available, vramGib]),
+    [
+      ['kubernetes/east/L4x1', 3, 24],
+      ['kubernetes/west/L4x1', null, 24],
+      ['kubernetes/east/T4x1', 0, 16],
     ],
   )
 })

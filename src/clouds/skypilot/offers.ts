@@ -3,6 +3,9 @@ import { microUsdOf } from '../../core/money.ts'
 import type { Offer } from '../../core/offer.ts'
 import { fieldsOf, listOf, textOf } from './api-answers.ts'
 
+/** GPUs that are free now: for each Slurm cluster or Kubernetes context that says so, by their name. */
+export type FreeGpus = ReadonlyMap<string, ReadonlyMap<string, number>>
+
 export interface OfferTerms {
   /** As SkyPilot calls it; Slurm's clusters are called by name behind a slash. */
   readonly cloud: string
@@ -12,8 +15,7 @@ export interface OfferTerms {
   readonly regions: readonly string[]
   readonly gpus: readonly string[]
   readonly spot: boolean
-  /** GPUs that are free now, by name, where the cloud says so. */
-  readonly free: ReadonlyMap<string, number>
+  readonly free: FreeGpus
 }
 
 /** Offers from `/list_accelerators`: of several machines with the same GPUs in one place, the cheapest. */
@@ -52,12 +54,14 @@ function readRow(row: unknown): Row[] {
 
 const priceOf = (value: unknown): number | null => (typeof value === 'number' && value >= 0 ? value : null)
 
+// They have no spot machines, and yet their price lists have a price for them.
+const withoutSpot = new Set(['slurm', 'kubernetes', 'ssh'])
+
 function offersOf(row: Row, terms: OfferTerms): Offer[] {
   if (terms.gpus.length > 0 && !terms.gpus.includes(row.gpu)) return []
   const places = placesOf(row.region, terms.slurmCluster)
   const wanted = places.filter((region) => terms.regions.length === 0 || terms.regions.includes(region))
-  // Slurm has no spot machines, and yet its price list has a price for them.
-  const spotPrice = terms.spot && terms.slurmCluster === null ? row.spotPrice : null
+  const spotPrice = terms.spot && !withoutSpot.has(terms.cloud) ? row.spotPrice : null
   return wanted.flatMap((region) => [
     ...offerAt(row, terms, region, false, row.price),
     ...offerAt(row, terms, region, true, spotPrice),
@@ -70,10 +74,18 @@ function placesOf(region: string, slurmCluster: string | null): string[] {
   return region.split(',').map((partition) => `${slurmCluster}/${partition.trim().replace(/\*$/, '')}`)
 }
 
-function offerAt(row: Row, { cloud, free }: OfferTerms, region: string, spot: boolean, price: number | null): Offer[] {
+function offerAt(
+  row: Row,
+  { cloud, slurmCluster, free }: OfferTerms,
+  region: string,
+  spot: boolean,
+  price: number | null,
+): Offer[] {
   if (price === null) return []
   const { gpu, gpuCount } = row
-  const freeGpus = free.get(gpu)
+  const freeHere = free.get(slurmCluster ?? region)
+  // A place that tells of some GPUs and not of these has none of them free.
+  const freeGpus = freeHere && (freeHere.get(gpu) ?? 0)
   return [
     {
       id: `${cloud}/${region}/${gpu.replaceAll(' ', '-')}x${gpuCount}${spot ? '/spot' : ''}`,
@@ -89,9 +101,24 @@ function offerAt(row: Row, { cloud, free }: OfferTerms, region: string, spot: bo
   ]
 }
 
-/** Free GPUs of one Slurm cluster from `/slurm_gpu_availability`: name, its GPUs as `[name, counts, all, free]`. */
-export function freeGpusOf(availability: unknown, slurmCluster: string): Map<string, number> {
-  const found = listOf(availability).find((entry) => listOf(entry)[0] === slurmCluster)
-  const gpus = listOf(listOf(found)[1]).map((gpu) => listOf(gpu))
-  return new Map(gpus.flatMap(([name, , , free]) => (textOf(name) ? [[String(name), Number(free)] as const] : [])))
+/**
+ * Free GPUs from `/slurm_gpu_availability`, and from `/realtime_kubernetes_gpu_availability`, whose answer has the same shape
+ * by the source: of each place its name, its GPUs as `[name, counts, all, free]`, and what went wrong there, if anything.
+ */
+export function freeGpusIn(availability: unknown): FreeGpus {
+  return new Map(
+    listOf(availability).flatMap((entry) => {
+      const [place, gpus, failed] = listOf(entry)
+      if (!textOf(place) || textOf(failed)) return []
+      return [[String(place), freeByName(listOf(gpus))] as const]
+    }),
+  )
 }
+
+const freeByName = (gpus: readonly unknown[]): ReadonlyMap<string, number> =>
+  new Map(
+    gpus.flatMap((gpu) => {
+      const [name, , , free] = listOf(gpu)
+      return textOf(name) && Number.isInteger(free) ? [[String(name), Number(free)] as const] : []
+    }),
+  )

@@ -15,7 +15,7 @@ import { type SkyApi, SkyError } from './api.ts'
 import type { SkyRequest } from './api-answers.ts'
 import { failureOfLaunch } from './failures.ts'
 import { downVerb, launchVerb, type SkyLaunches } from './launches.ts'
-import { freeGpusOf, offersFrom } from './offers.ts'
+import { type FreeGpus, freeGpusIn, offersFrom } from './offers.ts'
 import { type TaskParts, taskFile } from './task.ts'
 
 export interface SkyCloudOptions {
@@ -55,23 +55,26 @@ export class SkyCloud implements Cloud {
   }
 
   async offers(): Promise<Offer[]> {
-    const { api, cloud, regions, gpus, spot } = this.#options
-    const lists = await this.#priceLists()
-    const availability = cloud === 'slurm' ? await api.slurmFreeGpus() : null
-    return lists.flatMap(({ slurmCluster, prices }) => {
-      const free = slurmCluster === null ? new Map<string, number>() : freeGpusOf(availability, slurmCluster)
-      return offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, free })
+    const { cloud, regions, gpus, spot } = this.#options
+    return refusing(async () => {
+      const lists = await this.#priceLists()
+      const free = await this.#freeGpus()
+      return lists.flatMap(({ slurmCluster, prices }) =>
+        offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, free }),
+      )
     })
+  }
+
+  /** Where a cloud says how many GPUs are free, prices alone would offer what somebody else uses. */
+  async #freeGpus(): Promise<FreeGpus> {
+    const { api, cloud } = this.#options
+    if (cloud === 'slurm') return freeGpusIn(await api.slurmFreeGpus())
+    return cloud === 'kubernetes' ? freeGpusIn(await api.kubernetesFreeGpus()) : new Map()
   }
 
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
   async listMachines(hints?: LookHints): Promise<ListedMachine[]> {
-    try {
-      return await this.#options.launches.look(hints)
-    } catch (error) {
-      if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
-      throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
-    }
+    return refusing(() => this.#options.launches.look(hints))
   }
 
   onStep(hear: HearStep): void {
@@ -172,11 +175,13 @@ export class SkyCloud implements Cloud {
     const enabled = infra.filter((name) => name === cloud || name.startsWith(`${cloud}/`))
     const slurmClusters = cloud === 'slurm' ? enabled.map((name) => name.slice('slurm/'.length)) : [null]
     const lists: PriceList[] = []
-    if (enabled.length > 0)
-      for (const slurmCluster of slurmClusters)
-        lists.push({ slurmCluster, prices: await api.accelerators(cloud, slurmCluster) })
     // A server that was just started has not looked yet which clouds it can use.
-    if (lists.length > 0) this.#prices = { at: now, lists }
+    if (infra.length === 0)
+      throw new Error('The SkyPilot API server names no cloud that it can use; `sky check` there says why.')
+    if (enabled.length === 0) throw notEnabled(cloud, infra)
+    for (const slurmCluster of slurmClusters)
+      lists.push({ slurmCluster, prices: await api.accelerators(cloud, slurmCluster) })
+    this.#prices = { at: now, lists }
     return lists
   }
 }
@@ -184,6 +189,22 @@ export class SkyCloud implements Cloud {
 interface PriceList {
   readonly slurmCluster: string | null
   readonly prices: unknown
+}
+
+function notEnabled(cloud: string, infra: readonly string[]): CloudRefuses {
+  const cause = `The SkyPilot API server cannot use ${cloud}: it is not enabled there, or its credentials do not work. It can use ${infra.join(', ')}.`
+  const remedy = `Run \`sky check ${cloud}\` where the API server runs: it says what is missing. Offers are read again within a minute.`
+  return new CloudRefuses(failureRecord('cloud_credentials', cause, { remedy }), null)
+}
+
+/** An answer that no asking again would change is told apart from no answer. */
+async function refusing<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
+    throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
+  }
 }
 
 /** Errors that are the server's answer to a launch; all others leave open whether it was taken. */
