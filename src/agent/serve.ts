@@ -8,7 +8,7 @@ import {
 } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { reverse } from '../wire/paths.ts'
-import { engineConnections } from './engine-call.ts'
+import { callEngine, engineConnections } from './engine-call.ts'
 import type { Load } from './load.ts'
 
 export interface ServeDeps {
@@ -16,13 +16,15 @@ export interface ServeDeps {
   /** Where the engine listens; null while there is none. */
   readonly port: () => number | null
   readonly load: Load
+  /** Our own figures, which go before the engine's. */
+  readonly metrics: () => string
   readonly onNudge: () => void
   /** A request came in over this socket: it is no spare now, and the gateway may want more of them. */
   readonly onBusy: (socket: Duplex, wanted: number) => void
   readonly onIdle: (socket: Duplex) => void
 }
 
-type Kind = 'inference' | 'look'
+type Kind = 'inference' | 'look' | 'figures'
 
 // Neither what is about one connection only nor what is meant for us reaches the engine.
 const keptBack = new Set([
@@ -54,7 +56,7 @@ export function makeServer(deps: ServeDeps): Server {
     ['GET /v1/models', 'look'],
     [`GET ${deps.healthPath}`, 'look'],
     ['GET /health', 'look'],
-    ['GET /metrics', 'look'],
+    ['GET /metrics', 'figures'],
   ])
   // A spare socket is silent for hours, and a prompt may take its time: no limit here but the peer's.
   const limits = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 }
@@ -68,6 +70,7 @@ export function makeServer(deps: ServeDeps): Server {
     const kind = routes.get(`${incoming.method} ${path}`)
     if (kind === undefined)
       return refuse(incoming, response, 404, 'not_found', `There is no ${incoming.method} ${path} here.`)
+    if (kind === 'figures') return void tellFigures(deps, incoming, response)
     const port = deps.port()
     if (port === null) return refuse(incoming, response, 503, 'engine_not_ready', 'The engine does not serve yet.')
     if (kind === 'inference') countLoad(deps.load, response)
@@ -83,6 +86,22 @@ function nudged(deps: ServeDeps, incoming: IncomingMessage, response: ServerResp
   incoming.resume()
   response.writeHead(204).end()
   deps.onNudge()
+}
+
+// The engine renders its page in some ms; while it does not answer, our own figures are all there is.
+const figuresTimeoutMs = 5_000
+
+async function tellFigures(deps: ServeDeps, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  incoming.resume()
+  const port = deps.port()
+  const engine = port === null ? null : await callEngine(port, 'GET', '/metrics', figuresTimeoutMs).catch(() => null)
+  const text = deps.metrics() + (engine?.status === 200 ? engine.text : '')
+  if (response.destroyed) return
+  response.writeHead(200, {
+    'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  })
+  response.end(text)
 }
 
 function countLoad(load: Load, response: ServerResponse): void {

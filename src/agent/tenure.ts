@@ -16,6 +16,7 @@ import type { Size } from './install-meter.ts'
 import { placesOf } from './install-places.ts'
 import { Lease } from './lease.ts'
 import { Load } from './load.ts'
+import { agentMetrics } from './metrics.ts'
 import type { Gateways, Joined, JsonFailure, NodeDisk } from './node-disk.ts'
 import { readWord, type Word } from './orders.ts'
 import type { OwnLog } from './own-log.ts'
@@ -153,6 +154,7 @@ export class Tenure {
       healthPath: this.#deps.joined.engine.healthPath,
       port: () => this.#supervisor.port,
       load: this.#load,
+      metrics: () => this.#metrics(),
       onNudge: () => this.#heart.nudge(),
       onBusy: (socket: Duplex, wanted: number) => {
         this.#lease.renew()
@@ -172,6 +174,13 @@ export class Tenure {
     this.#deps.disk.saveLoad({ requests: this.#load.requests, busyMs: this.#load.busyMs() })
     if (word.kind === 'reply') return 'heard'
     return this.#aside || word.kind === 'too_old' ? 'slow' : 'again'
+  }
+
+  #metrics(): string {
+    const { engine, load, gpus, draining } = this.#heartbeat()
+    const { machine } = this.#deps.settings
+    const sockets = this.#fleet.socketCount
+    return agentMetrics({ machine, engine, load, gpus, draining, sockets, leaseLeftMs: this.#lease.leftMs() })
   }
 
   #heartbeat(): Heartbeat {

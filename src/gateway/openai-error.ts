@@ -36,6 +36,12 @@ export const refusals = {
   noKey: () =>
     catalogued('unauthenticated', 'invalid_api_key', 'No API key was given: send `Authorization: Bearer fd_key_...`.'),
   badKey: () => catalogued('unauthenticated', 'invalid_api_key', 'The API key is unknown or was revoked.'),
+  metricsKept: () =>
+    catalogued(
+      'unauthenticated',
+      'metrics_kept',
+      'Metrics are told to programs on this machine, and to whoever shows the token of the gateways.',
+    ),
   modelForbidden: (model: string): Refusal => ({
     status: 403,
     error: {

@@ -116,6 +116,51 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
     for (const secret of ['made-up', 'fd_key_', 'fd_node_']) assert.ok(!page.includes(secret))
   })
 
+  test.for([
+    [400, 'application/json', '{"object":"error","message":"no such field","code":400}', null],
+    [401, 'application/json', '{"error":"Unauthorized"}', null],
+    [404, 'application/json', '{"detail":"Not Found"}', null],
+    [413, 'text/html', '<html><h1>413 Request Entity Too Large</h1></html>', null],
+    [422, 'application/json', '{"detail":[{"loc":["body","n"],"msg":"must be positive"}]}', null],
+    [429, 'application/json', '{"error":{"message":"slow down","type":"x","param":null,"code":null}}', '7'],
+    [500, 'text/html', '<html>Traceback (most recent call last)</html>', null],
+    [503, 'text/html', '<html>Service Unavailable</html>', '5'],
+    [500, 'text/plain', '', null],
+  ] as const)('an engine that answers %i as %s is passed on in the one shape', async ([status, type, body, wait]) => {
+    world = await World.start()
+    await world.node('n1', ({ socket }) => {
+      const retry = wait === null ? '' : `retry-after: ${wait}\r\n`
+      const head = `content-type: ${type}\r\nserver: uvicorn\r\n${retry}content-length: ${body.length}`
+      socket.write(`HTTP/1.1 ${status} Said\r\n${head}\r\n\r\n${body}`)
+    })
+    const answer = await world.post(hello, { headers: { 'x-request-id': 'asked-1' } })
+    assert.equal(answer.status, status, answer.body)
+    assert.match(String(answer.headers['content-type']), /^application\/json/)
+    assert.deepEqual(
+      [answer.headers['x-request-id'], answer.headers['retry-after'] ?? null, answer.headers['server']],
+      ['asked-1', wait, undefined],
+    )
+    const { error } = JSON.parse(answer.body)
+    assert.deepEqual(Object.keys(error), ['message', 'type', 'param', 'code'])
+    assert.ok(error.message.length > 5)
+    assert.doesNotMatch(answer.body, /html|Traceback/)
+  })
+
+  test('figures are for this machine, and from elsewhere for who shows the token of the gateways', async () => {
+    world = await World.start()
+    await world.node('n1', ({ socket }) => answerJson(socket, {}))
+    const handedOn = { 'x-forwarded-for': '203.0.113.7' }
+    for (const path of ['/metrics', '/metrics/nodes/fd-test-n1'])
+      refusedAs(await world.get(path, handedOn), 401, 'metrics_kept')
+    const token = { authorization: 'Bearer fd_gw_token-of-the-test' }
+    assert.equal((await world.get('/metrics', { ...handedOn, ...token })).status, 200)
+    assert.equal((await world.get('/metrics/nodes/fd-test-n1', { ...handedOn, ...token })).status, 200)
+    refusedAs(await world.get('/metrics/nodes/fd-test-nobody'), 404, 'unknown_url')
+    for (const node of world.nodes) node.close()
+    const gone = await world.get('/metrics/nodes/fd-test-n1')
+    assert.equal(gone.status, 502)
+  })
+
   test('two requests in one packet are answered in their order, each with its own bytes', async () => {
     world = await World.start()
     const node = await world.node('n1', (request) => {

@@ -22,10 +22,15 @@ export interface ServerDeps {
   relay(call: Call, response: ClientResponse): void
   refused(status: number): void
   metricsPage(): Promise<{ contentType: string; text: string }>
+  mayReadMetrics(request: IncomingMessage): boolean
+  /** What the agent of a node tells of itself and its engine; null for a node that is not here. */
+  nodeMetrics(name: string): Promise<string> | null
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   failed(error: unknown): void
 }
 
+const nodeMetrics = '/metrics/nodes/'
+const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 const generative = new Set(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])
 
 // Above the 60 s of common load balancers, so that they and not we close an idle connection. The upload of a large body
@@ -122,7 +127,7 @@ class Door implements LaneDesk {
     if (request.method !== 'GET') return this.refuse(response, refusals.noSuchPath(path), asked.requestId)
     if (path === '/v1/models' || path.startsWith('/v1/models/')) return this.#models(response, path, asked)
     if (path === '/health') return this.#health(response, asked)
-    if (path === '/metrics') return this.#metrics(response)
+    if (path === '/metrics' || path.startsWith(nodeMetrics)) return this.#metrics(request, response, path, asked)
     this.refuse(response, refusals.noSuchPath(path), asked.requestId)
   }
 
@@ -188,13 +193,24 @@ class Door implements LaneDesk {
     send(response, status, JSON.stringify({ status: state, version, install: router.install }), asked.requestId)
   }
 
-  #metrics(response: ServerResponse) {
+  #metrics(request: IncomingMessage, response: ServerResponse, path: string, asked: Asked) {
+    if (!this.#deps.mayReadMetrics(request)) return this.refuse(response, refusals.metricsKept(), asked.requestId)
+    if (path !== '/metrics') return this.#nodeMetrics(response, safeDecode(path.slice(nodeMetrics.length)), asked)
     this.#deps.metricsPage().then(
       ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
       (error: unknown) => {
         this.#deps.failed(error)
-        response.writeHead(500).end()
+        this.refuse(response, refusals.internal(), asked.requestId)
       },
+    )
+  }
+
+  #nodeMetrics(response: ServerResponse, name: string, asked: Asked) {
+    const page = this.#deps.nodeMetrics(name)
+    if (page === null) return this.refuse(response, refusals.noSuchPath(nodeMetrics + name), asked.requestId)
+    page.then(
+      (text) => response.writeHead(200, { 'content-type': metricsType }).end(text),
+      (error: Error) => this.refuse(response, refusals.nodeFailed(error.message), asked.requestId),
     )
   }
 

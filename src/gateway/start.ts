@@ -12,6 +12,7 @@ import { DirectDialer } from './direct.ts'
 import { Gateway } from './gateway.ts'
 import { UsageJournal } from './journal.ts'
 import { GatewayMetrics } from './metrics.ts'
+import { mayReadMetrics } from './metrics-access.ts'
 import { Prober } from './probe.ts'
 import { Reporter } from './report.ts'
 import { createGatewayServer, type GatewayServer, type ServerDeps } from './server.ts'
@@ -20,6 +21,8 @@ import { acceptUpgrade, type UpgradeDeps } from './upgrade.ts'
 
 /** How long the last report may take. */
 const lastWordMs = 2_000
+/** Below the 10 s that Prometheus waits by default. */
+const nodeMetricsMs = 8_000
 
 export interface RunningGateway {
   readonly port: number
@@ -78,6 +81,8 @@ interface Parts {
   readonly ending: AbortController
   /** Where agents dial; known once we listen. */
   url: string
+  /** What the gateways of this install show to control. */
+  readonly token: string
 }
 
 async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
@@ -112,7 +117,7 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
     joined: () => prober.sweep(performance.now()),
   }
   const dialer = new DirectDialer(upgrades, log)
-  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, upgrades, dialer, ending, url: '' }
+  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, upgrades, dialer, ending, url: '', token }
   return parts
 }
 
@@ -134,6 +139,11 @@ function serverOf(
     metricsPage: () => {
       metrics.lostUsage = journal.lost
       return metrics.page(router, table.awaySince !== null)
+    },
+    mayReadMetrics: (request) => mayReadMetrics(request, parts.token),
+    nodeMetrics(name) {
+      const pool = [...router.pools.values()].find(({ node }) => node.name === name)
+      return pool ? ask(pool, { method: 'GET', path: '/metrics' }, nodeMetricsMs).then(({ body }) => body) : null
     },
     upgrade: (request, socket, head) => {
       acceptUpgrade(upgrades, request, socket, head).catch((error: unknown) => {
