@@ -117,7 +117,7 @@ test('a failure is told with class and last lines, and a successor of the agent 
   const machine = machineIn(folder)
   machine.startLoop()
   const failure = await until('the failure', () => control.failure)
-  assert.deepEqual([failure.code, failure.retry], ['disk_full', 'elsewhere'])
+  assert.deepEqual([failure.code, failure.retry], ['disk_full', 'not_here'])
   assert.match(failure.evidence ?? '', /No space left/)
   await until('a heartbeat that says so', () => control.beat?.engine.state === 'failed')
   const heard = control.heartbeats.length

@@ -153,6 +153,8 @@ end_everything() {
   rm -f "$dir/sweep" "$dir/engine.pid"
   # Gigabytes that were installed for this machine alone. On a disk that outlives it nobody else would take them away.
   rm -rf "$dir/recipe"
+  # As is an executable that was brought here for it: 127 MB.
+  case "$FLIGHTDECK_NODE_BIN$FLIGHTDECK_AGENT" in "$dir"/*) rm -f "$FLIGHTDECK_AGENT" ;; esac
 }
 
 told_to_end() {

@@ -112,7 +112,7 @@ export const failures = {
     'The machine was given back. Read what its set-up said below; another place may do better.',
   ),
   // What can end a machine's set-up, before its agent runs.
-  no_node: entry(
+  no_nodejs: entry(
     'policy',
     'not_here',
     502,

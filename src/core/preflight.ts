@@ -171,7 +171,7 @@ export function warningsOf({ onlyWithNode }: Pick<Settings, 'onlyWithNode'>, off
     if (clouds === '') return []
     if (onlyWithNode.includes(processor))
       return [
-        `The agent was not built as an executable for ${processor}: machines of ${clouds} without Node.js 18 would fail (no_node). \`npm run build:agent\` where the control plane runs, and a new start of it, mend that.`,
+        `The agent was not built as an executable for ${processor}: machines of ${clouds} without Node.js 18 would fail (no_nodejs). \`npm run build:agent\` where the control plane runs, and a new start of it, mend that.`,
       ]
     return processor === 'arm64' ? [`Machines of ${clouds} are arm64, on which nobody has seen the agent run yet.`] : []
   })

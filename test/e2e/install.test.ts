@@ -60,7 +60,7 @@ test('a launch shows what is installed, by size and speed; the next one on the s
 test('an installation that fails ends the launch with its class, its remedy and what was printed', async () => {
   const launch = await plane.launched('sglang')
   const failed = await plane.reaches(launch.id, ['failed'])
-  expect(failed.failure).toMatchObject({ code: 'disk_full', retry: 'elsewhere' })
+  expect(failed.failure).toMatchObject({ code: 'disk_full', retry: 'not_here' })
   expect(failed.failure?.remedy).toMatch(/larger disk/)
   expect(failed.failure?.evidence).toContain('No space left on device')
   expect(await plane.machines()).toEqual(new Map())

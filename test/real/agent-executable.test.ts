@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -69,6 +69,7 @@ test('a machine without Node is brought it, and it is the whole agent: it joins,
   const job = machine.start(parts, () => undefined)
   try {
     await until('the engine answered', () => control.answered(), 60_000)
+    expect(existsSync(join(machine.home, '.flightdeck/fd-x-1/agent-linux-x64'))).toBe(true)
     expect(mirror.asked).toEqual(['agent-linux-x64.gz', 'loop.sh'])
     expect(control.joins).toMatchObject([{ protocol: index.protocol }])
     const response = await control.send('GET', '/v1/models')
@@ -76,6 +77,7 @@ test('a machine without Node is brought it, and it is the whole agent: it joins,
     job.kill('SIGTERM')
     await until('the job has ended', () => hasEnded(job), 30_000)
     expect(left()).toEqual([])
+    expect(existsSync(join(machine.home, '.flightdeck/fd-x-1/agent-linux-x64'))).toBe(false)
   } finally {
     for (const pid of left()) process.kill(pid, 'SIGKILL')
     machine.clean()

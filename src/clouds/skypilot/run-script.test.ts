@@ -235,7 +235,7 @@ const troubles: readonly Trouble[] = [
       const { agent, ...rest } = parts()
       return { ...rest, agent: { ...agent, x64: null, arm64: null }, nodeBin: '/nowhere/node' }
     },
-    code: 'no_node',
+    code: 'no_nodejs',
     retry: 'not_here',
     cause: /no Node.js 18 or newer on this machine \(\/nowhere\/node\).*no executable/,
     remedy: /npm run build:agent/,
@@ -260,7 +260,7 @@ test('an executable that does not run there is told with what it said', async ()
   onTestFinished(() => mirror.close())
   const agent = agentFilesOf(broken, [mirror.url])
   const { failure } = await machineWith('curl', 'sha256sum').run({ ...parts(), agent })
-  expect(failure).toMatchObject({ code: 'no_node', cause: expect.stringContaining('GLIBC_2.28 not found') })
+  expect(failure).toMatchObject({ code: 'no_nodejs', cause: expect.stringContaining('GLIBC_2.28 not found') })
 })
 
 describe.skipIf(!mayLimitDisks())('a disk that is full', () => {

@@ -4,7 +4,7 @@ export const setUpCodes = [
   'agent_unreachable',
   'disk_full',
   'no_downloader',
-  'no_node',
+  'no_nodejs',
   'no_permission',
 ] as const
 
@@ -102,11 +102,11 @@ else
     aarch64 | arm64) agent=agent-linux-arm64 sums=$FD_ARM64_SHA256 ;;
     *) agent="a $(uname -m)" ;;
   esac
-  [ -n "$sums" ] || die "no_node: $nothing, and the control plane has built no executable of the agent for it ($agent)"
+  [ -n "$sums" ] || die "no_nodejs: $nothing, and the control plane has built no executable of the agent for it ($agent)"
   say "$nothing: $agent is fetched, which needs none"
   if has gzip; then
     fetch "$agent.gz" "\${sums#* }"
-    why=$( (gzip -dc "$dir/$agent.gz" >"$dir/$agent.part") 2>&1) || { refuse_full "$why"; die "no_node: $agent.gz cannot be unpacked: $why"; }
+    why=$( (gzip -dc "$dir/$agent.gz" >"$dir/$agent.part") 2>&1) || { refuse_full "$why"; die "no_nodejs: $agent.gz cannot be unpacked: $why"; }
     is_right "$agent.part" "\${sums% *}" || die "agent_altered: $agent is not what was announced when unpacked: wrong checksum"
     mv "$dir/$agent.part" "$dir/$agent"
     rm -f "$dir/$agent.gz"
@@ -114,7 +114,7 @@ else
     fetch "$agent" "\${sums% *}"
   fi
   chmod 700 "$dir/$agent"
-  why=$("$dir/$agent" --version 2>&1) || die "no_node: $nothing, and $agent does not run on it (it needs glibc 2.28): $why"
+  why=$("$dir/$agent" --version 2>&1) || die "no_nodejs: $nothing, and $agent does not run on it (it needs glibc 2.28): $why"
 fi
 fetch loop.sh "$FD_LOOP_SHA256"
 `
