@@ -30,6 +30,7 @@ interface WishOptions {
 interface LaunchOptions extends WishOptions {
   readonly deployment?: string
   readonly timeLimit?: number
+  readonly concurrency?: number
   readonly dryRun?: boolean
   readonly detach?: boolean
   readonly idempotencyKey?: string
@@ -81,6 +82,7 @@ async function launch(context: Context, model: string, options: LaunchOptions): 
     engineArgs: engineArgsOf(options.arg),
     wish: wishOf(options),
     timeLimitS: options.timeLimit,
+    concurrency: options.concurrency,
     dryRun: options.dryRun ?? false,
   }
   // The key makes a repeated request harmless when its first answer was lost.
@@ -159,6 +161,7 @@ export function addLaunchCommands(program: Command, act: Act): void {
   const planned = (name: string, summary: string) =>
     addWishOptions(program.command(`${name} <model>`).description(summary))
       .option('--deployment <name>', 'give this deployment one more replica (default: named after the model)')
+      .option('--concurrency <n>', 'requests of full length that should fit at a time', wholeFor('--concurrency', 1))
       .option('--time-limit <time>', 'give up after this long, like 20m', timeFor('--time-limit'))
   planned('launch', 'launch a model on one node, and watch until it serves')
     .option('--dry-run', 'only show what would be done and what it would cost')

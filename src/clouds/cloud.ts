@@ -60,6 +60,8 @@ export interface LookHints {
 export interface Cloud {
   readonly name: string
   readonly traits: CloudTraits
+  /** The traits for an attempt at one of its offers, where a kind of machine takes its own time. */
+  traitsFor?(offer: Offer): CloudTraits
   offers(): Promise<Offer[]>
   ensureMachine(ask: MachineAsk): Promise<AskAnswer>
   /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */

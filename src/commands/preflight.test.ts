@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { CatalogModel } from '../core/catalog.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
@@ -156,4 +157,19 @@ test('a launch in a cloud that cannot be used now is refused with what to do, an
     ['local', null],
     ['sky', null],
   ])
+})
+
+test('a plan says whether the wanted context and concurrency fit', async () => {
+  const planned = async (concurrency?: number) => {
+    const asked = { ...request('L4', { 'max-model-len': 16_384 }), ...(concurrency && { concurrency }) }
+    const [offer] = (await planLaunch(world.deps, world.actor, asked)).offers
+    return offer?.fit ?? assert.fail()
+  }
+  const one = await planned()
+  expect([one.verdict, one.concurrency, one.context]).toEqual(['fits', 1, 16_384])
+  const most = await planned(one.maxConcurrency)
+  expect([most.verdict, most.kvGib]).toEqual(['fits', expect.closeTo(one.kvGib * one.maxConcurrency, 0)])
+  const more = await planned(one.maxConcurrency + 1)
+  expect([more.verdict, more.fits]).toEqual(['fits_with_less', true])
+  expect(more.failure?.cause).toMatch(/has room for/)
 })

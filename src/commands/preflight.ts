@@ -12,6 +12,7 @@ export interface Preflight {
   readonly model: string
   readonly engineArgs: EngineArguments
   readonly wish: LaunchRequest['wish']
+  readonly concurrency?: number | undefined
 }
 
 /**
@@ -21,18 +22,19 @@ export interface Preflight {
 export async function preflight(
   { settings, store, clock }: CommandDeps,
   actor: Actor,
-  { model, engineArgs, wish }: Preflight,
+  { model, engineArgs, wish, concurrency }: Preflight,
 ): Promise<FittedOffer[]> {
-  const entry = modelNamed(settings, model)
-  const known = await loadOffers(store.db)
-  const ranked = rankOffers(known, wish, await standingsNow(store.db, settings.capacity, clock.now()))
+  const known = modelNamed(settings, model)
+  const entry = concurrency === undefined ? known : { ...known, concurrency }
+  const offers = await loadOffers(store.db)
+  const ranked = rankOffers(offers, wish, await standingsNow(store.db, settings.capacity, clock.now()))
   if (ranked.length === 0) {
-    const why = whyNoOfferFits(known, wish, await loadOfferReads(store.db))
+    const why = whyNoOfferFits(offers, wish, await loadOfferReads(store.db))
     throw new Failure('no_offer_fits', why.cause, why)
   }
   const fitted = fitOffers(settings, entry, engineArgs, ranked)
   if (!fitted.some(mayHold)) {
-    const others = fitOffers(settings, entry, engineArgs, rankOffers(known, anyWish))
+    const others = fitOffers(settings, entry, engineArgs, rankOffers(offers, anyWish))
     const why = whyNoOfferHolds(fitted, others)
     throw new Failure('model_too_large', why.cause, why)
   }

@@ -43,10 +43,11 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
   const cloud = deps.clouds.get(node.cloud)
   if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)
   const now = deps.clock.now()
-  const next = await decide(deps, node, cloud.traits, now)
+  const traits = cloud.traitsFor?.(node.offer) ?? cloud.traits
+  const next = await decide(deps, node, traits, now)
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
-  return { moved: next.fact !== null, nextDueAt: dueAt(deps, cloud, node, next.state, next.fact !== null) }
+  return { moved: next.fact !== null, nextDueAt: dueAt(deps, traits, node, next.state, next.fact !== null) }
 }
 
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */
@@ -57,13 +58,19 @@ async function decide({ db }: ControlDeps, node: NodeForLoop, traits: CloudTrait
   return decideNode({ ...node.view, spent: await timeOfNode(db, node.id, { ...limit, now }) }, traits, now)
 }
 
-function dueAt(deps: ControlDeps, cloud: Cloud, node: NodeForLoop, state: NodeState, moved: boolean): number | null {
+function dueAt(
+  deps: ControlDeps,
+  traits: CloudTraits,
+  node: NodeForLoop,
+  state: NodeState,
+  moved: boolean,
+): number | null {
   const now = deps.clock.now()
   // The next step may be due already: what wakes us need not come twice.
   if (moved && state !== 'gone') return now
   const rest = restMs[state]
   if (rest === null) return null
-  const limitAt = stateLimitAt({ ...node.view, state }, cloud.traits)
+  const limitAt = stateLimitAt({ ...node.view, state }, traits)
   return limitAt === null || limitAt <= now ? now + rest : Math.min(now + rest, limitAt)
 }
 

@@ -127,3 +127,17 @@ test('a gated model needs a token only where it comes from the hub', () => {
   expect(whyGated(settings, { ...entry, source: '/models/eight', catalog: model.id }, [])).toBeNull()
   expect(whyGated({ catalog: [{ ...model, gated: false }] }, entry, [])).toBeNull()
 })
+
+test('weights that do not fit on the ordered disk are told with the disk to order, before a machine is paid for', () => {
+  const tight = { ...settings, diskGib: { c: 30 } }
+  const fitOf = (known: typeof settings, over: Partial<ModelEntry> = {}) =>
+    fitOffers(known, { ...entry, ...over }, {}, [h100])[0]?.fit
+  const fit = fitOf(tight)
+  expect([fit?.fits, fit?.verdict]).toEqual([false, 'does_not_fit'])
+  expect(fit?.failure?.cause).toMatch(/about 36 GiB of disk; machines of c are ordered with 30/)
+  expect(fit?.failure?.remedy).toMatch(/`diskGib` of c to 36/)
+  expect(fitOf({ ...settings, diskGib: { c: 36 } })?.fits).toBe(true)
+  expect(fitOf(settings)?.fits).toBe(true)
+  for (const source of ['s3://bucket/eight', '/models/eight'])
+    expect(fitOf(tight, { source, catalog: model.id })?.fits).toBe(true)
+})

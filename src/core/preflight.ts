@@ -5,6 +5,7 @@ import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
 import { gpuNamed } from './gpus.ts'
 import type { Offer, RankedOffer } from './offer.ts'
 import { isThisHost } from './recipe.ts'
+import { sourceKind } from './recipe-model.ts'
 import { type ModelEntry, type Processor, processors, type Settings } from './settings.ts'
 
 /** An offer and whether the model fits there; null where the model, the engine or the GPU is not known well enough. */
@@ -65,7 +66,7 @@ function dtypeOf(value: EngineArguments[string] | undefined): FitAsk['dtype'] {
   return singles.includes(value) ? 'float32' : 'bfloat16'
 }
 
-type Known = Pick<Settings, 'catalog'>
+type Known = Pick<Settings, 'catalog' | 'diskGib'>
 
 /** Whether the model fits on the offer with the arguments of its entry under those that are given. */
 export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArguments, offer: Offer): Fit | null {
@@ -90,7 +91,18 @@ export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArgu
     utilization: numberOf(args[words.utilization]) ?? words.defaultUtilization,
     words,
   })
-  return { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) }
+  return withDisk(settings, entry, offer, { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) })
+}
+
+/** Weights that come from the hub lie on the machine's disk; what is streamed from a store or lies there already does not. */
+function withDisk({ diskGib }: Known, { source, engine }: ModelEntry, { cloud }: Offer, fit: Fit): Fit {
+  const ordered = diskGib[cloud]
+  const isFetched = engine !== 'sim' && sourceKind(source) === 'hub'
+  if (!fit.fits || !isFetched || ordered === undefined || fit.diskGib <= ordered) return fit
+  const cause = `${source} and the engine take about ${fit.diskGib} GiB of disk; machines of ${cloud} are ordered with ${ordered}.`
+  const remedy = `Set \`diskGib\` of ${cloud} to ${fit.diskGib} in the configuration, or stream the weights from an object store.`
+  const failure = failureRecord('model_too_large', cause, { remedy })
+  return { ...fit, verdict: 'does_not_fit', fits: false, arguments: {}, failure }
 }
 
 function acceptedBy(engine: EngineName, given: Fit['arguments']): Fit['arguments'] {
@@ -124,7 +136,7 @@ export function fitOffers(
 
 /** The offers that may be tried, as a launch keeps them. A model that left the configuration is told of at the join. */
 export function offersToTry(
-  settings: Pick<Settings, 'catalog' | 'models'>,
+  settings: Known & Pick<Settings, 'models'>,
   { model, engineArgs }: { readonly model: string; readonly engineArgs: EngineArguments },
   offers: readonly RankedOffer[],
 ): RankedOffer[] {
@@ -150,7 +162,11 @@ export function whyNoOfferHolds(refused: readonly FittedOffer[], others: readonl
 const tokenNames = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']
 
 /** Why the hub would not give the weights, or null. `names` are the variables that the engine will see. */
-export function whyGated(settings: Known, entry: ModelEntry, names: readonly string[]): FailureRecord | null {
+export function whyGated(
+  settings: Pick<Settings, 'catalog'>,
+  entry: ModelEntry,
+  names: readonly string[],
+): FailureRecord | null {
   const model: CatalogModel | null = catalogModelOf(settings.catalog, entry)
   // A path or a bucket needs no word of the hub.
   if (!model?.gated || entry.source !== model.id || tokenNames.some((name) => names.includes(name))) return null

@@ -37,6 +37,8 @@ export interface Settings {
   readonly images: Readonly<Record<string, string>>
   /** Processors of rented machines for which there is no agent that brings its own Node. */
   readonly onlyWithNode: readonly Processor[]
+  /** The disk that machines of a cloud are ordered with; clouds that are not here do not say. */
+  readonly diskGib: Readonly<Record<string, number>>
   readonly attemptsInFlight: number
   /** Servers that work on so many launches of their clouds at a time. */
   readonly launchServers: readonly LaunchServer[]
@@ -64,6 +66,7 @@ export const defaultSettings: Settings = {
   engines: {},
   recipes: {},
   images: {},
+  diskGib: {},
   onlyWithNode: [],
   attemptsInFlight: 8,
   launchServers: [],

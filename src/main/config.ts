@@ -144,6 +144,15 @@ const simModel = {
   description: 'The built-in simulated engine: it answers nonsense, for trying things out.',
 }
 
+// As SkyPilot says: what it orders where the task does not say. These clouds take the disk that their machines have.
+const skyDiskGib = 256
+const ownDisks = ['slurm', 'kubernetes', 'ssh']
+
+function diskOf(cloud: string, given: number | undefined): [string, number][] {
+  if (given === undefined && ownDisks.includes(cloud)) return []
+  return [[cloud, given ?? skyDiskGib]]
+}
+
 /** What the loops and commands are given, made from the file's seconds and dollars. */
 export function settingsOf(config: Config): Settings {
   const sim = [process.execPath, '--disable-warning=ExperimentalWarning', join(projectRoot, 'src/main/engine-sim.ts')]
@@ -164,6 +173,7 @@ export function settingsOf(config: Config): Settings {
     engines,
     recipes: chosenRecipes({ recipes: config.recipes, engines: config.local.engines, clouds }),
     images: Object.fromEntries(Object.entries(clouds).flatMap(([name, { image }]) => (image ? [[name, image]] : []))),
+    diskGib: Object.fromEntries(Object.entries(clouds).flatMap(([name, given]) => diskOf(name, given.diskGib))),
     attemptsInFlight: config.queue.attemptsInFlight,
     launchServers: config.skypilot
       ? [{ name: 'SkyPilot', clouds: Object.keys(clouds), atOnce: config.skypilot.launchesAtOnce }]

@@ -8,7 +8,8 @@ const open = { publicUrl: 'https://control.example/', publicGatewayUrl: 'https:/
 
 describe('the configuration', () => {
   test('names each cloud, and each becomes one with limits of its own', () => {
-    const skypilot = { url: 'http://127.0.0.1:46580', clouds: { aws: {}, lambda: { requestLimitMin: 5 }, slurm: {} } }
+    const named = { aws: {}, gcp: {}, lambda: { requestLimitMin: 5 }, slurm: {} }
+    const skypilot = { url: 'http://127.0.0.1:46580', clouds: named }
     const config = configFile.parse({ skypilot }).skypilot
     assert.ok(config)
     const agent = { version: '1', protocol: 1, artefacts: ['agent.cjs', 'loop.sh'].map((file) => artefact(file)) }
@@ -29,10 +30,15 @@ describe('the configuration', () => {
       clouds.map(({ name, traits }) => [name, traits.requestLimitMs / 60_000]),
       [
         ['aws', 10],
+        ['gcp', 10],
         ['lambda', 5],
         ['slurm', 20],
       ],
     )
+    const b200 = { id: 'b', cloud: 'gcp', region: 'r', gpu: 'B200', gpuCount: 8, vramGib: 180, spot: true }
+    const limitsOf = (gpuCount: number) =>
+      clouds[1]?.traitsFor?.({ ...b200, gpuCount, pricePerHourMicroUsd: 1, available: null }).requestLimitMs
+    assert.deepEqual([limitsOf(1), limitsOf(8)], [600_000, 960_000])
   })
 
   test.each([

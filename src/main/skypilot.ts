@@ -4,6 +4,7 @@ import { type DirectPorts, SkyLaunches } from '../clouds/skypilot/launches.ts'
 import { SkyCloud } from '../clouds/skypilot/skypilot.ts'
 import type { AgentFiles, Executable } from '../clouds/skypilot/task.ts'
 import type { CloudTraits } from '../core/decide-node.ts'
+import type { Offer } from '../core/offer.ts'
 import { installLimitMs, type Recipes } from '../core/recipe.ts'
 import { sha256 } from '../lib/chance.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -56,7 +57,9 @@ export function skyClouds(options: SkyOptions): SkyClouds {
       directPort: given.direct ? given.directPort : null,
     }
     const traits = traitsOf(cloud, given, options)
-    return new SkyCloud({ api, launches, clock: systemClock, cloud, task, regions, gpus, spot, traits })
+    const requestLimitMsFor = (offer: Offer) => (given.requestLimitMin === undefined ? slowToCome(offer) : null)
+    const offered = { cloud, regions, gpus, spot, traits, requestLimitMsFor }
+    return new SkyCloud({ api, launches, clock: systemClock, task, ...offered })
   })
   return { clouds, close: () => launches.close() }
 }
@@ -97,6 +100,10 @@ const requestLimitsMin: Readonly<Record<string, number>> = {
   vultr: 55,
 }
 const usualRequestLimitMin = 10
+
+// The same source: a4-highgpu-8g of Google Cloud.
+const slowToCome = ({ cloud, gpu, gpuCount }: Offer): number | null =>
+  cloud === 'gcp' && gpu === 'B200' && gpuCount === 8 ? 16 * 60_000 : null
 
 function traitsOf(
   cloud: string,

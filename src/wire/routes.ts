@@ -41,6 +41,8 @@ export const launchRequest = z
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
     timeLimitS: z.number().int().min(5).max(86_400).optional(),
+    /** Requests of full length that should fit at the same time. Default: the model's, as configured. */
+    concurrency: z.number().int().min(1).max(10_000).optional(),
     dryRun: z.boolean().default(false),
   })
   .strict()

@@ -30,6 +30,8 @@ export interface SkyCloudOptions {
   readonly gpus: readonly string[]
   readonly spot: boolean
   readonly traits: CloudTraits
+  /** Of kinds of machines that take longer to come than the others of the cloud. */
+  readonly requestLimitMsFor?: (offer: Offer) => number | null
 }
 
 // The price list is a file at the server that changes every few hours; reading it takes seconds.
@@ -52,6 +54,11 @@ export class SkyCloud implements Cloud {
     this.name = options.cloud
     this.traits = options.traits
     this.#options = options
+  }
+
+  traitsFor(offer: Offer): CloudTraits {
+    const requestLimitMs = this.#options.requestLimitMsFor?.(offer) ?? this.traits.requestLimitMs
+    return { ...this.traits, requestLimitMs }
   }
 
   async offers(): Promise<Offer[]> {
