@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import { measureFirstRequests } from './launch-first.ts'
 import { type Figures, nowMs, type Told } from './launch-plane.ts'
+import { measureRouted } from './launch-routed.ts'
 import { measureSkypilot } from './launch-skypilot.ts'
 
 const launches = Number(process.argv.find((argument) => argument.startsWith('--launches='))?.slice(11) ?? 100)
@@ -203,18 +204,35 @@ const lines: Readonly<Record<string, string>> = {
   longestWaitMs: 'longest wait for a connection (ms)',
   meanWaitMs: 'mean wait for a connection (ms)',
   skyPostedP50Ms: 'SkyPilot: request -> POST /launch, p50 (ms)',
+  skyPostedBusyP50Ms: 'SkyPilot: the same with 100 others in flight, p50 (ms)',
   skyLineP50Ms: 'SkyPilot: line of its stream -> WebSocket, p50 (ms)',
   skyLineMaxMs: 'SkyPilot: line of its stream -> WebSocket, longest (ms)',
+  skySuccessToTokenP50Ms: 'SkyPilot: job -> first token through the gateway, p50 (ms)',
+  handSuccessToTokenP50Ms: 'the same engine by hand: job -> first token, p50 (ms)',
+  skyAddedP50Ms: 'added to what it takes by hand, p50 (ms)',
   skyFollowingCpuPercent: 'SkyPilot: following 100 launches, share of a core (%)',
 }
 
 /** The whole way from the agent's look at its engine to a client's answer. */
-const targets = { healthToFirstRequestMaxMs: 500 }
+const targets = {
+  healthToFirstRequestMaxMs: 500,
+  skyPostedP50Ms: 150,
+  skyPostedBusyP50Ms: 150,
+  skyLineMaxMs: 1_000,
+  skyAddedP50Ms: 1_000,
+  skyFollowingCpuPercent: 20,
+}
 
 const dataDir = mkdtempSync(join(tmpdir(), 'fd-bench-'))
 const plane = await startPlane(dataDir)
 try {
-  const result = { ...(await measure(plane)), ...(await measureFirstRequests()), ...(await measureSkypilot()), targets }
+  const result = {
+    ...(await measure(plane)),
+    ...(await measureFirstRequests()),
+    ...(await measureSkypilot()),
+    ...(await measureRouted()),
+    targets,
+  }
   console.log(`${launches} launches at once, ${result.live} live`)
   for (const [name, text] of Object.entries(lines)) {
     console.log(`${text.padEnd(60)}${String(result[name as keyof typeof result]).padStart(10)}`)

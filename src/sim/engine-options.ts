@@ -167,7 +167,7 @@ export function parseArguments(argv: readonly string[], env: { FLIGHTDECK_SIM?: 
     if (ignoredFlags.get(name) === 0) continue
     const found = inline === undefined ? [] : [inline]
     const many = name === 'served-model-name'
-    while (inline === undefined && (many || found.length === 0) && !(rest[i + 1] ?? '-').startsWith('--')) {
+    while (inline === undefined && (many || found.length === 0) && !(rest[i + 1] ?? '--').startsWith('--')) {
       i += 1
       found.push(rest[i] ?? '')
     }

@@ -50,7 +50,7 @@ export class SimSkyPilot {
   /** Told of every call that comes in. */
   onCall: ((call: SkyCall) => void) | null = null
   /** Told of each line when it is written. */
-  onLine: ((line: string) => void) | null = null
+  onLine: ((line: string, cluster: string) => void) | null = null
   readonly #server: Server
   readonly #work: SkyWork
 
@@ -271,7 +271,7 @@ export class SimSkyPilot {
   #take(step: Launch, request: Request, made: Pick<Cluster, 'name' | 'region' | 'owner'>): void {
     const { name } = made
     request.log.push(...step.log)
-    for (const line of step.log) this.onLine?.(line)
+    for (const line of step.log) this.onLine?.(line, name)
     if (step.name === 'row' && !this.clusters.has(name))
       this.clusters.set(name, { ...made, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
     if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
@@ -379,6 +379,7 @@ export class SimSkyPilot {
     if (!request) return send(response, 404, { detail: `Request '${id}' not found` })
     let sent = 0
     const more = (): void => {
+      if (response.destroyed) return
       const lines = request.log.slice(sent)
       sent += lines.length
       if (lines.length > 0 && this.faults.cutStreams > 0) {

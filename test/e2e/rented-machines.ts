@@ -41,7 +41,10 @@ export class RentedMachines {
   }
 
   #look(): void {
-    for (const body of this.sky.posted.slice(this.rented.length)) this.#begin(String(body['task']))
+    for (const { cluster_name: name, task } of this.sky.posted) {
+      const jobs = this.sky.machines.get(String(name))?.jobs ?? []
+      if (jobs.length > 0 && !this.rented.some((one) => one.name === name)) this.#begin(String(task))
+    }
     for (const name of this.#running.keys()) {
       const ended = [...this.sky.requests.values()].some(
         (asked) => asked.verb === 'sky.down' && asked.clusterName === name,
