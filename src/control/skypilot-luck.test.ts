@@ -4,6 +4,8 @@ import { type World, worldSettings } from '../../test/control-world.ts'
 import { type SkyPilotOnTrial, skyWorld } from '../../test/sky-world.ts'
 import { exitFailure } from '../agent/engine-report.ts'
 import { createLogReader } from '../agent/log-reader.ts'
+import { recordedJson } from '../clouds/skypilot/recorded-for-tests.ts'
+import { setUpCodes } from '../clouds/skypilot/run-script.ts'
 import { isOver } from '../core/launch-table.ts'
 import { failureLines, failureScripts, type SimFailure } from '../sim/engine-failures.ts'
 import type { SkyFaults } from '../sim/skypilot-faults.ts'
@@ -72,6 +74,28 @@ describe('an engine that fails on a rented machine', () => {
   )
 })
 
+describe('a launch that SkyPilot refused, in the words that were recorded,', () => {
+  const errorIn = (file: string): { type: string; message: string } => {
+    const { detail } = recordedJson(`api_get.launch.FAILED.${file}.http500.json`) as { detail: { error: string } }
+    return JSON.parse(detail.error)
+  }
+
+  test.each([
+    ['bad_name', 'cloud_refused'],
+    ['ports_not_supported', 'cloud_refused'],
+    ['infeasible', 'cloud_refused'],
+    ['cloud_not_enabled', 'cloud_credentials'],
+    ['no_capacity', 'no_capacity'],
+  ])('for "%s" fails with that everywhere, nothing was made and nothing is billed', async (file, code) => {
+    await begin({ launchError: errorIn(file) }, oneRound)
+    assert.equal(await world.untilOver(), 'failed')
+    const kept = await failures()
+    assert.ok(kept.length > 0 && kept.every((failure) => failure.code === code && failure.remedy !== ''))
+    assert.ok((await world.nodes()).every(({ firstSeenAt }) => firstSeenAt === null))
+    assert.deepEqual(await world.faults(), [])
+  })
+})
+
 describe('set-up that fails at SkyPilot', () => {
   const exit = 'Failed to run setup commands on an instance. (exit code 1). Error:'
   test.each([
@@ -95,6 +119,18 @@ describe('set-up that fails at SkyPilot', () => {
     assert.ok(failure.evidence?.includes(message))
     await world.withdraw()
     await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+  })
+})
+
+describe('set-up of ours that fails', () => {
+  test.each(setUpCodes)('with "%s" tells that and its last words, and the machine is given back', async (code) => {
+    const lines = ['unpacking', `flightdeck: ${code}: so it said`, 'exit status 1']
+    await begin({ jobState: 'FAILED', jobLines: lines }, oneRound)
+    assert.equal(await world.untilOver(), 'failed')
+    const kept = await failures()
+    assert.ok(kept.length > 0 && kept.every((failure) => failure.code === code))
+    assert.ok(kept.every(({ cause, evidence }) => cause.includes('so it said') && evidence?.includes('unpacking')))
     assert.deepEqual(await world.faults(), [])
   })
 })

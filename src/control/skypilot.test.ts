@@ -129,15 +129,6 @@ describe('an API server', () => {
 })
 
 describe('a launch', () => {
-  const refused = { type: 'ValueError', message: 'The task is not valid.' }
-
-  test('whose task is refused fails with that, everywhere, and nothing was made', async () => {
-    const world = await begin({ launchError: refused }, undefined, oneRound)
-    assert.equal(await world.untilOver(), 'failed')
-    assert.ok((await causesOf(world)).every((code) => code === 'cloud_refused'))
-    assert.deepEqual(await world.faults(), [])
-  })
-
   test('whose name is a cluster of somebody else gets another name; theirs is neither billed nor touched', async () => {
     const world = await begin({ foreignNames: true })
     await world.until(async () => (await causesOf(world))[0] === 'cloud_refused')
