@@ -64,18 +64,22 @@ describe('an API server', () => {
     await endsClean(world)
   })
 
-  test('that stays away until the deadline is named as the cause, nothing was posted, and it ends once it is back', async () => {
+  test('that stays away until the deadline is named as the cause; of it nothing was asked, so nothing is waited for', async () => {
     const world = await begin({ away: true })
-    await world.until((state) => state === 'ending')
-    await world.passes(5)
-    assert.equal(await world.state(), 'ending')
-    world.cloud.sky.faults.away = false
     assert.equal(await world.untilOver(), 'timed_out')
     assert.match(
       await world.written(),
       /time limit of the launch ran out.*SkyPilot API server at http.*does not answer/,
     )
     assert.equal(world.cloud.sky.posted.length, 0)
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('that is away lets a launch be cancelled at once that it was never asked for', async () => {
+    const world = await begin({ away: true })
+    await world.passes(5)
+    await world.withdraw()
+    assert.equal(await world.untilOver(), 'cancelled')
     assert.deepEqual(await world.faults(), [])
   })
 

@@ -26,7 +26,7 @@ function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     placed: true,
     unwantedAt: null,
     drainAskedAt: state === 'draining' ? now : null,
-    askedAt: null,
+    askedAt: state === 'releasing' ? 0 : null,
     askOpen: false,
     queuedUntil: null,
     refusal: null,
@@ -142,10 +142,12 @@ describe("the cloud's word that a machine is not there", () => {
     assert.equal(releasing({ ...absent(now - 500), askOpen: true, askedAt: now - 4_500 }), 'vanished')
   })
 
-  test('is not needed where the cloud refused us before anything was asked of it', () => {
-    const never = { refusal, sighting: null, askedAt: null, firstSeenAt: null, joinedAt: null }
-    assert.equal(factOf(node('releasing', never)), 'vanished')
-    for (const over of [{ askedAt: now }, { firstSeenAt: now }, { joinedAt: now }, { refusal: null }])
+  test('is not needed where nothing was ever asked of it, be it that it refused us or was away', () => {
+    const never = { sighting: null, askedAt: null, firstSeenAt: null, joinedAt: null }
+    for (const over of [{ refusal }, { refusal: null }])
+      assert.equal(factOf(node('releasing', { ...never, ...over })), 'vanished')
+    const listed = { at: now, absentSince: null, seen: 'asked' as const }
+    for (const over of [{ askedAt: now }, { firstSeenAt: now }, { joinedAt: now }, { sighting: listed }])
       assert.equal(factOf(node('releasing', { ...never, ...over })), null, JSON.stringify(over))
     assert.notEqual(factOf(node('booting', never)), 'vanished')
   })

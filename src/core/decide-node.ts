@@ -106,11 +106,11 @@ function vanished(view: NodeView, traits: CloudTraits): boolean {
 }
 
 /**
- * Refused before anything was asked under this name, and an ask is kept before it is made: the cloud can have nothing,
- * and one that refuses our token could not say so.
+ * Nothing was asked under this name, and an ask is kept before it is made: the cloud can have nothing, and one that is
+ * away, or refuses our token, could not say so.
  */
-const wasNeverAsked = ({ refusal, askedAt, firstSeenAt, joinedAt, sighting }: NodeView): boolean =>
-  refusal !== null && askedAt === null && firstSeenAt === null && joinedAt === null && sighting?.seen !== 'present'
+const wasNeverAsked = ({ askedAt, firstSeenAt, joinedAt, sighting }: NodeView): boolean =>
+  askedAt === null && firstSeenAt === null && joinedAt === null && (sighting === null || sighting.seen === 'absent')
 
 /** "Not there" said before this time says nothing: the machine may still come or be listed, or the node spoke since. */
 export function absenceCountsFrom(
