@@ -169,8 +169,14 @@ export class Plane {
   }
 
   /** An API key, and a plain chat completion with it. */
-  async chat(model: string, key: string, body: Record<string, unknown> = {}): Promise<Response> {
+  async chat(
+    model: string,
+    key: string,
+    body: Record<string, unknown> = {},
+    signal: AbortSignal | null = null,
+  ): Promise<Response> {
     return fetch(`${this.gatewayUrl}/v1/chat/completions`, {
+      signal,
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }], max_tokens: 4, ...body }),
