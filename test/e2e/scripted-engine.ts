@@ -3,7 +3,8 @@ import { runSimEngine } from '../../src/sim/engine.ts'
 import { parseArguments } from '../../src/sim/engine-options.ts'
 
 // The "model" that this engine is told to load is the script of what it does: options of the simulated engine, as JSON.
-const [script = '{}', ...rest] = process.argv.slice(2)
+// It comes first, after a flag in the words for the simulated engine and without one in those for vLLM.
+const [script = '{}', ...rest] = process.argv.slice(process.argv[2] === '--model' ? 3 : 2)
 const { prints, exitCode, ...sim } = JSON.parse(script) as { prints?: string; exitCode?: number }
 if (prints) {
   // Or the recorded output of a real engine, and its exit code.
