@@ -57,7 +57,7 @@ const blames: Readonly<Partial<Record<Phase, Blame>>> = {
   weights_download: { words: 'downloading the weights', ...download },
   weights_load: {
     words: 'loading the weights',
-    likely: 'a slow disk',
+    likely: 'a slow disk, or an engine that hangs',
     remedy: `Take a machine with a faster disk, or stream the weights; ${raise}.`,
   },
 }
