@@ -86,7 +86,7 @@ test('cancel in every state of a node leaves no process, and `cancelled` is not 
   }
 }, 120_000)
 
-test('cancel in the queue and while backing off: nothing is started any more, and what others have stays', async () => {
+test('killed and cancelled in the queue and while backing off: nothing is started any more, and what others have stays', async () => {
   plane = await startPlane({
     scripts: { stuck: { faults: { hangInPhase: 'weights_load' } }, broken: { faults: { exitCode: 1 } } },
     // Who backs off keeps its place among those in flight.
@@ -103,6 +103,10 @@ test('cancel in the queue and while backing off: nothing is started any more, an
   const queued = await plane.launched('stuck', { deployment: 'another' })
   expect((await launchIn(queued.id)).state).toBe('queued')
   const before = await plane.machines()
+  await plane.signal('SIGKILL')
+  await plane.start()
+  const states = async () => [(await launchIn(queued.id)).state, (await launchIn(broken.id)).state]
+  expect(await states()).toEqual(['queued', 'backing_off'])
   expect((await cancelled(queued.id)).attempts).toEqual([])
   expect((await cancelled(broken.id)).attempts).toHaveLength(1)
   expect(await plane.machines()).toEqual(before)
