@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { LaunchDetail } from '../wire/views.ts'
 import { changeLines, progressLines } from './launch-progress.ts'
 import { widthOf } from './plain-text.ts'
 import {
@@ -62,6 +63,15 @@ test('a failed attempt keeps its cause on the screen while the next one runs', (
   const lines = progressLines({ launch: second, now: now(9), ...quiet }, ascii(72))
   expect(lines[0]).toContain('(attempt 2)')
   expect(lines[1]).toBe('  x attempt 1: The weights file is damaged.')
+})
+
+test('the phase that runs is never marked as failed for an attempt before it; the one where a launch failed is', () => {
+  const phases = [phase('queued', 0, 1), phase('weights_load', 1, null)]
+  const drawn = (over: Partial<LaunchDetail>) =>
+    progressLines({ launch: launch({ phases, failure: engineFailure, ...over }), now: now(9), ...quiet }, ascii(72))
+  expect(drawn({}).some((line) => /^ {2}> weights load/.test(line))).toBe(true)
+  const ended = [phase('queued', 0, 1), phase('weights_load', 1, 5)]
+  expect(drawn({ state: 'failed', phases: ended }).some((line) => /^ {2}x weights load/.test(line))).toBe(true)
 })
 
 test('no line is wider and no picture higher than the screen', () => {

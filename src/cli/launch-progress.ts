@@ -65,8 +65,6 @@ export function currentPhases(launch: LaunchDetail): PhaseRow[] {
   return launch.phases.filter(({ attemptId }) => attemptId === null || attemptId === attempt?.id)
 }
 
-export const hasFailed = (launch: LaunchDetail): boolean => launch.failure !== null && launch.state !== 'backing_off'
-
 /** The picture of a launch: one line each, none wider than the screen, all together not higher than it. */
 export function progressLines(frame: ProgressFrame, look: Look): string[] {
   const { launch, now, trouble } = frame
@@ -111,8 +109,12 @@ function failedLine(attempt: Attempt, look: Look): string {
 
 function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look): string[] {
   const seen = currentPhases(launch)
-  const stuck = hasFailed(launch) || isOver(launch.state) || launch.state === 'ending'
-  const lines = seen.map((row) => phaseLine(row, launch, now, stuck, look))
+  // The cause of an attempt before is kept while the next one runs, which says nothing about that one.
+  const stuck = isOver(launch.state) || launch.state === 'ending'
+  const broken = stuck && launch.failure !== null ? seen.at(-1) : undefined
+  const lines = seen.map((row) =>
+    phaseLine(row, launch, now, row === broken ? 'broken' : stuck ? 'stuck' : 'open', look),
+  )
   const steps = currentSteps(launch).slice(-Math.max(0, room - 2 - lines.length))
   const hidden = Math.max(0, lines.length - Math.max(1, room - 1))
   if (hidden > 0) {
@@ -148,10 +150,13 @@ function stepLine({ text, startedAt, endedAt }: StepRow, now: number, look: Look
   return look.paint.dim(cut(`      ${padStart(took, 7)}  ${plainLine(text)}`, look.columns))
 }
 
-function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, stuck: boolean, look: Look): string {
+/** `broken`: it is where the launch failed, although its time has ended. */
+type Fate = 'open' | 'stuck' | 'broken'
+
+function phaseLine(row: PhaseRow, launch: LaunchDetail, now: number, fate: Fate, look: Look): string {
   const { paint, columns } = look
-  const done = row.endedAt !== null || row.phase === 'ready'
-  const kind = done ? 'done' : stuck ? 'stuck' : 'open'
+  const done = row.phase === 'ready' || (row.endedAt !== null && fate !== 'broken')
+  const kind = done ? 'done' : fate === 'open' ? 'open' : 'stuck'
   const took = row.phase === 'ready' ? '' : padStart(humanMs(msBetween(row.startedAt, row.endedAt, now)), 7)
   const percent = kind === 'open' && row.percent !== null ? `  ${Math.floor(row.percent)}%` : ''
   const place = row.phase === 'queued' && !done ? queueWords(launch) : null
