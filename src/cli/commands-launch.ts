@@ -14,6 +14,7 @@ import { numberFor, timeFor, wholeFor } from './option-values.ts'
 import { addPageOptions, allOf, answerPage, type PageOptions } from './pages.ts'
 import { plainLine } from './plain-text.ts'
 import { planText } from './plan-text.ts'
+import { waitUntil } from './wait.ts'
 
 type Wish = LaunchRequest['wish']
 
@@ -126,14 +127,23 @@ async function show(context: Context, given: string, options: { follow?: boolean
   return exitCodes.ok
 }
 
-async function cancel(context: Context, given: string): Promise<void> {
+async function cancel(context: Context, given: string, { wait = false }: { wait?: boolean }): Promise<ExitCode> {
   const id = await findLaunch(context, given)
-  const ended: LaunchDetail = await context.client.cancelLaunch({ params: { id } })
-  answer(context, ended, ({ state }) =>
-    isOver(state)
-      ? `${id} is ${state}.\n`
-      : `${id} is ending; \`flightdeck show ${id}\` tells when all is given back.\n`,
-  )
+  const asked: LaunchDetail = await context.client.cancelLaunch({ params: { id } })
+  const tell = (launch: LaunchDetail) =>
+    answer(context, launch, ({ state }) =>
+      isOver(state)
+        ? `${id} is ${state.replaceAll('_', ' ')}; nothing of it is left running.\n`
+        : `${id} is ending; \`flightdeck show ${id}\` tells when all is given back.\n`,
+    )
+  if (wait) return waitUntil(context, () => overOrNull(context, id), tell)
+  tell(asked)
+  return exitCodes.ok
+}
+
+async function overOrNull({ client }: Context, id: string): Promise<LaunchDetail | null> {
+  const launch = await client.showLaunch({ params: { id } })
+  return isOver(launch.state) ? launch : null
 }
 
 async function transcript(context: Context, given: string): Promise<void> {
@@ -188,5 +198,6 @@ export function addLaunchCommands(program: Command, act: Act): void {
   program
     .command('cancel <launch>')
     .description('end a launch and everything it started')
-    .action(act((context, id: string) => cancel(context, id)))
+    .option('--wait', 'until nothing of it is left running')
+    .action(act((context, id: string, options: { wait?: boolean }) => cancel(context, id, options)))
 }

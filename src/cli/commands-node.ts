@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { formatUsd } from '../core/money.ts'
 import type { LogLine } from '../wire/views.ts'
 import { type Act, answer, type Context, untilInterrupted } from './context.ts'
 import { asCliFailure, type ExitCode, exitCodes } from './exit.ts'
@@ -8,6 +9,7 @@ import { type FeedEvent, openFeed } from './live-feed.ts'
 import { logText, nodesText, nodeText } from './node-text.ts'
 import { timeFor, wholeFor } from './option-values.ts'
 import { addPageOptions, allOf, answerPage, type PageOptions } from './pages.ts'
+import { waitUntil } from './wait.ts'
 
 async function findNode({ client }: Context, given: string): Promise<string> {
   if (isWholeId(given)) return given
@@ -40,21 +42,41 @@ async function nodes(context: Context, given: string | undefined, options: ListO
   )
 }
 
-async function drain(context: Context, given: string, options: { deadline?: number }): Promise<void> {
+interface EndOptions {
+  readonly wait?: boolean
+}
+
+async function drain(context: Context, given: string, options: EndOptions & { deadline?: number }): Promise<ExitCode> {
   const id = await findNode(context, given)
   const body = options.deadline === undefined ? {} : { deadlineS: options.deadline }
   const node = await context.client.drainNode({ params: { id }, body })
+  if (options.wait) return untilGone(context, id)
   answer(
     context,
     node,
     ({ name, inFlight }) => `${name} takes no new requests; ${inFlight} in flight, then it is released.\n`,
   )
+  return exitCodes.ok
 }
 
-async function release(context: Context, given: string): Promise<void> {
-  const node = await context.client.releaseNode({ params: { id: await findNode(context, given) } })
+async function release(context: Context, given: string, options: EndOptions): Promise<ExitCode> {
+  const id = await findNode(context, given)
+  const node = await context.client.releaseNode({ params: { id } })
+  if (options.wait) return untilGone(context, id)
   answer(context, node, ({ name }) => `${name} is being given back; \`flightdeck nodes\` shows when it is gone.\n`)
+  return exitCodes.ok
 }
+
+const untilGone = (context: Context, id: string): Promise<ExitCode> =>
+  waitUntil(
+    context,
+    async () => {
+      const node = await context.client.showNode({ params: { id } })
+      return node.state === 'gone' ? node : null
+    },
+    (node) =>
+      answer(context, node, ({ name, costMicroUsd }) => `${name} is gone; it cost ${formatUsd(costMicroUsd)}.\n`),
+  )
 
 interface LogOptions {
   readonly follow?: boolean
@@ -144,11 +166,13 @@ export function addNodeCommands(program: Command, act: Act): void {
     .command('drain <node>')
     .description('no new requests; finish those in flight; then release the machine')
     .option('--deadline <time>', 'release after this long at the latest, like 5m', timeFor('--deadline'))
-    .action(act((context, id: string, options: { deadline?: number }) => drain(context, id, options)))
+    .option('--wait', 'until the machine is gone')
+    .action(act((context, id: string, options: EndOptions & { deadline?: number }) => drain(context, id, options)))
   program
     .command('release <node>')
     .description('give the machine back now, and want one replica less')
-    .action(act((context, id: string) => release(context, id)))
+    .option('--wait', 'until the machine is gone')
+    .action(act((context, id: string, options: EndOptions) => release(context, id, options)))
   program
     .command('logs <node>')
     .description('the last lines of engine and agent')

@@ -46,7 +46,7 @@ test('the bill names what each second was for, and what a million tokens came to
     `  PAID FOR   TIME  PER HOUR     COST
   starting    10s   $2.4900  $0.0069
   serving   1m40s   $2.4900  $0.0692
-  $0.0761 in all; 136 tokens make that $559.4412 for a million tokens, $67.4000 without the idle time
+  $0.0761 in all; 136 tokens make that $559.44 for a million tokens, $67.4000 without the idle time
 `,
   )
 })

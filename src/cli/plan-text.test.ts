@@ -80,25 +80,25 @@ test('a plan shows how full each GPU gets, what the engine is told, and why an o
   expect(
     planText(plan, now(0), ascii(Number.POSITIVE_INFINITY)),
   ).toBe(`would launch  eight (vllm) for the deployment eight
-cost          $0.8000 an hour, $584.0000 a month
+cost          $0.8000 an hour, $584.00 a month
 time limit    30m00s
 queue         starts at once
 disk          about 36 GiB
 engine        vllm serve
 offers, in the order they would be tried
-  1  sky eu L4 x4, $0.8000/h, $584.0000 a month
+  1  sky eu L4 x4, $0.8000/h, $584.00 a month
      installs by recipe vllm: about 1m35s (measured), $0.0211
      instead, image docker:vllm: about 3m20s (a guess), $0.0211
      [#####++=====............] L4 22.25 GiB, split over 4: weights 3.74
      KV cache 4 GiB for 1 x 131072 tokens (room for 3)
      adds tensor-parallel-size=4
-  2  sky eu L4, $0.8000/h, $584.0000 a month
+  2  sky eu L4, $0.8000/h, $584.00 a month
      [#################++=====] L4 22.25 GiB: weights 14.96
      KV cache 16 GiB would be needed for 1 x 131072 tokens
      context is cut to 34896 of 131072 tokens
      adds max-model-len=34896
 offers that cannot hold the model
-  -  sky eu L4, $0.8000/h, $584.0000 a month
+  -  sky eu L4, $0.8000/h, $584.00 a month
      [#################++=====] L4 22.25 GiB: weights 14.96
      KV cache 16 GiB would be needed for 1 x 131072 tokens
      cause: Too large.
@@ -179,7 +179,7 @@ test('offers that are old say so, and a cloud that offers nothing now says why a
   const local = { cloud: 'local', readAt: at(0), stale: false, failedAt: null, failure: null }
   const old = { ...gpu, stale: true, gpuCount: 1, fit: null, setups: brought }
   const text = planText({ ...plan, offers: [old], clouds: [aws, local, sky] }, now(600), ascii(200))
-  expect(text).toContain('sky eu L4, $0.8000/h, $584.0000 a month, stale (10m00s)\n')
+  expect(text).toContain('sky eu L4, $0.8000/h, $584.00 a month, stale (10m00s)\n')
   expect(text).toContain('aws: Not enabled. (its offers were never read)\n  what to do: sky check aws\n')
   expect(text).toContain('sky: It is away. (its offers are from 10m00s ago)\n')
   expect(text).not.toContain('local:')

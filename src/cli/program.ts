@@ -96,7 +96,7 @@ function makeProgram({ terminal, up }: Lent, act: Act, json: boolean): Command {
     .option('--json', 'one JSON document; one for each line where it is a stream')
     .option('--data <folder>', 'the data folder of `up` (default: FLIGHTDECK_DATA, else data/ in the clone)')
     .option('--url <url>', 'where the control plane is')
-    .option('--token <token>', 'who is asking')
+    .option('--token <token>', 'who is asking; others on this machine can see it, so rather set FLIGHTDECK_TOKEN')
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitHelp)

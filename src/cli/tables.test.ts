@@ -120,12 +120,12 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
   }
   expect(planText(plan, now(0), ascii(80))).toBe(
     `would launch  sim-small (sim) for the deployment sim-small
-cost          $2.4900 an hour, $1817.7000 a month
+cost          $2.4900 an hour, $1817.70 a month
 time limit    30m00s
 queue         starts at once
 engine        sim --port {port}
 offers, in the order they would be tried
-  1  local here, $2.4900/h, $1817.7000 a month
+  1  local here, $2.4900/h, $1817.70 a month
 Nothing was started.
 `,
   )

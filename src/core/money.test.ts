@@ -26,9 +26,10 @@ test('a time that is cut in two costs the same but for one rounding', () => {
   )
 })
 
-test('dollars come in as people write them and go out with four digits', () => {
+test('dollars come in as people write them and go out with the digits that matter', () => {
   assert.equal(microUsdOf(1.23), 1_230_000)
   assert.equal(microUsdOf(0.1 + 0.2), 300_000)
   assert.equal(formatUsd(1_234_567), '$1.2346')
   assert.equal(formatUsd(-50_000), '-$0.0500')
+  assert.equal(formatUsd(1_817_700_000), '$1817.70')
 })

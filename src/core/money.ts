@@ -8,8 +8,9 @@ export function costMicroUsd(pricePerHourMicroUsd: number, ms: number): number {
 /** Dollars as people write them in a configuration, as integer micro-dollars. */
 export const microUsdOf = (usd: number): number => Math.round(usd * 1_000_000)
 
-/** `$1.2345`: four digits below a dollar's cent matter for minutes of a GPU. */
+/** `$1.2345`: digits below a cent matter for minutes of a GPU, and not from a hundred dollars up. */
 export function formatUsd(microUsd: number): string {
   const sign = microUsd < 0 ? '-' : ''
-  return `${sign}$${(Math.abs(microUsd) / 1_000_000).toFixed(4)}`
+  const usd = Math.abs(microUsd) / 1_000_000
+  return `${sign}$${usd.toFixed(usd < 100 ? 4 : 2)}`
 }
