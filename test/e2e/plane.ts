@@ -127,10 +127,11 @@ export class Plane {
 
   /** Stops everything of this plane, also what a failed test left behind. */
   async end(): Promise<void> {
-    for (const pids of (await this.machines().catch(() => new Map<string, number[]>())).values())
-      for (const pid of pids) signalProcess(pid, 'SIGKILL')
+    // The control plane goes first, or it would start again what is killed here.
     await this.signal('SIGCONT')
     await this.signal('SIGTERM')
+    for (const pids of (await this.machines().catch(() => new Map<string, number[]>())).values())
+      for (const pid of pids) signalProcess(pid, 'SIGKILL')
     rmSync(this.dir, { recursive: true, force: true })
   }
 
