@@ -214,7 +214,7 @@ describe.concurrent('at the same time', () => {
       const live = await strict.reaches(launch.id, ['live'], 8 * minutes)
       await answers(strict, 'quick')
       await strict.client.cancelLaunch({ params: { id: live.id } })
-      billIsClosed(await strict.node(await strict.reaches(live.id, ['ended'], 4 * minutes)))
+      billIsClosed(await strict.node(await strict.reaches(live.id, ['cancelled'], 4 * minutes)))
       await nothingIsLeft(url, strict)
     } finally {
       await strict.end()

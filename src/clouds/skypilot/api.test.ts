@@ -122,6 +122,27 @@ describe('whatever is answered', () => {
     assert.equal(server.sky.requests.size, 0)
   })
 
+  test.each([
+    [400, 'rejected'],
+    [422, 'rejected'],
+    [429, 'busy'],
+    [500, 'unreachable'],
+    [502, 'unreachable'],
+    [503, 'busy'],
+    [504, 'unreachable'],
+  ] as const)(
+    'with status %i is %s: only what refuses the call itself says that it was not taken',
+    async (status, kind) => {
+      const proxy = createServer((_, response) => response.writeHead(status).end('<html>'))
+      await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening))
+      const { port } = proxy.address() as AddressInfo
+      const behind = new SkyApi({ url: `http://127.0.0.1:${port}`, userId: 'f11e4dec', command: 'flightdeck d' })
+      const ask = { clusterName: name, task: 'infra: "slurm/lab/main"' }
+      await assert.rejects(behind.launch(ask), (error: SkyError) => error.kind === kind)
+      proxy.close()
+    },
+  )
+
   test('from something else at that address is no answer, wherever it sends us', async () => {
     const asked: string[] = []
     const stranger = createServer((request, response) => {

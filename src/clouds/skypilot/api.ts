@@ -277,7 +277,10 @@ async function refusalOf(response: Response, url: string): Promise<SkyError> {
   const text = withoutColours((await textWithin(response)).slice(0, 4_000))
   if (response.status === 401 || response.status === 403) return unauthorised(url)
   if (response.status === 404) return new SkyError('forgotten', `The API server answers 404: ${text}`)
-  if (response.status === 503) return new SkyError('busy', `The API server is not ready: ${text}`)
+  if (response.status === 503 || response.status === 429)
+    return new SkyError('busy', `The API server is not ready: ${text}`)
+  // A proxy in front of it answers so when the server has long taken the call.
+  if (response.status >= 500) return new SkyError('unreachable', `The API server answers ${response.status}: ${text}`)
   const kind = text.includes('version_mismatch') ? 'too_old' : 'rejected'
   return new SkyError(kind, `The API server answers ${response.status}: ${text}`)
 }
