@@ -32,7 +32,8 @@ const tasks = {
   // The Slurm rig has its own command until the whole of it was seen to pass several times in a row.
   'test:real': {
     build: always,
-    run: (args) => suite('real', ['test/real/vllm.test.ts', 'test/real/install.test.ts', ...args]),
+    run: (args) =>
+      suite('real', [...['vllm', 'install', 'agent-executable'].map((one) => `test/real/${one}.test.ts`), ...args]),
   },
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
