@@ -55,6 +55,17 @@ describe('a failure', () => {
     assert.equal(record.evidence, 'QuantumError: the cat is dead\nand more')
   })
 
+  test('for want of room that mentions a page on quotas is for want of room', () => {
+    const message = 'InsufficientInstanceCapacity. Also see your vCPU quotas page.'
+    assert.match(failureOfLaunch({ type: 'ResourcesUnavailableError', message }).cause, /^There is no capacity there/)
+  })
+
+  test('before any machine was asked for blames the API server, not a machine', () => {
+    const message = 'Failed to build pip wheel for SkyPilot. Error: [Errno 28] No space left on device'
+    const { code, cause } = failureOfLaunch({ type: 'RuntimeError', message })
+    assert.deepEqual([code, /API server/.test(cause)], ['cloud_unavailable', true])
+  })
+
   test('for want of quota names the quota, not the capacity', () => {
     const message = 'Failed to provision all possible launchable resources.\n✗ AWS\n  QuotaExceeded for vCPUs.\n'
     assert.match(failureOfLaunch({ type: 'ResourcesUnavailableError', message }).cause, /quota .* QuotaExceeded/)

@@ -48,7 +48,8 @@ const kinds: readonly Kind[] = [
   },
   {
     types: ['ResourcesUnavailableError'],
-    text: /quota/i,
+    // Refusals for want of room name a page on quotas, too.
+    text: /QuotaExceeded|quota[^.\n]*exceed|exceed[^.\n]*quota/i,
     code: 'no_capacity',
     cause: 'The quota of the account is used up there.',
     over: { remedy: 'Raise the quota at the cloud, or allow more offers.' },
@@ -70,6 +71,13 @@ const kinds: readonly Kind[] = [
     code: 'cloud_refused',
     cause: 'SkyPilot does not accept the task for this cloud.',
     over: { fault: 'us' },
+  },
+  {
+    types: ['RuntimeError'],
+    text: /Failed to build pip wheel/,
+    code: 'cloud_unavailable',
+    cause: 'The SkyPilot API server could not build what it installs on machines; no machine was asked for.',
+    over: { remedy: 'Look at the disk and the Python of the API server.' },
   },
   {
     types: setUpTypes,
