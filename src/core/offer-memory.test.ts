@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
+import { failureRecord } from './failure.ts'
 import {
   type CapacityWord,
+  isRefusal,
   type Place,
   defaultCapacityPolicy as policy,
   rememberedMs,
@@ -33,6 +35,14 @@ test('a machine that came raises the offer for a while, and ends the refusals be
   assert.ok(factor(gave(30)) > 0.9 && factor(gave(30)) < 1)
   assert.equal(factor(refused(5), gave(0)), 0.9)
   assert.equal(factor(gave(5), refused(0)) > 1.7, true)
+})
+
+test('only what a cloud refuses at a place counts against the place', () => {
+  for (const code of ['no_capacity', 'boot_timeout', 'node_vanished', 'cloud_refused', 'cloud_credentials'] as const)
+    assert.equal(isRefusal(failureRecord(code, 'x')), true, code)
+  assert.equal(isRefusal(failureRecord('cloud_refused', 'cancelled at its server', { retry: 'same' })), false)
+  assert.equal(isRefusal(failureRecord('cloud_refused', 'a bad task', { fault: 'us' })), false)
+  assert.equal(isRefusal(failureRecord('engine_exited', 'x')), false)
 })
 
 test('what is older than the memory says nothing', () => {

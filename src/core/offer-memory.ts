@@ -1,4 +1,4 @@
-import type { FailureCode } from './failure.ts'
+import type { FailureCode, FailureRecord } from './failure.ts'
 
 /** How long what clouds said about room is remembered, and how much it weighs against the price. */
 export interface CapacityPolicy {
@@ -51,7 +51,9 @@ const reaches: Readonly<Partial<Record<FailureCode, 'place' | 'cloud'>>> = {
   cloud_credentials: 'cloud',
 }
 
-export const isRefusal = (code: string): boolean => Object.hasOwn(reaches, code)
+/** A launch cancelled at its server, a foreign name and a fault of ours carry such a code too, and say nothing of the place. */
+export const isRefusal = ({ code, fault, retry }: FailureRecord): boolean =>
+  Object.hasOwn(reaches, code) && fault !== 'us' && (code !== 'cloud_refused' || retry === 'not_here')
 
 /** What is remembered of an offer; null where no word about it is young enough. */
 export interface Standing {

@@ -86,7 +86,7 @@ function wordsOf({ offer, cameAt, failure, failedAt }: AttemptWord): CapacityWor
   const { cloud, region, gpu, gpuCount, spot } = offer
   const place = { cloud, region, gpu, gpuCount, spot }
   const came = cameAt === null ? [] : [{ ...place, at: cameAt, refusedFor: null }]
-  return failure && isRefusal(failure.code) ? [...came, { ...place, at: failedAt, refusedFor: failure.code }] : came
+  return failure && isRefusal(failure) ? [...came, { ...place, at: failedAt, refusedFor: failure.code }] : came
 }
 
 /** How each offer stands by what clouds said of it lately. */
