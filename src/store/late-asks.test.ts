@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from 'vitest'
 import { type CloudTraits, decideNode } from '../core/decide-node.ts'
 import { failureRecord } from '../core/failure.ts'
 import type { NodeState } from '../core/node-table.ts'
+import { at } from './database.ts'
 import type { AskSeen } from './late-asks.ts'
 import { loadNode } from './nodes.ts'
 import { saveLook } from './sightings.ts'
@@ -32,6 +33,11 @@ const now = () => world.deps.clock.now()
 async function started(state: NodeState) {
   const { db } = world.deps.store
   const { nodeId } = await addNode(world, { state })
+  await db
+    .updateTable('nodes')
+    .set({ asked_at: at(now()) })
+    .where('id', '=', nodeId)
+    .execute()
   const load = async () => {
     const node = await loadNode(db, nodeId, 0)
     assert.ok(node)
