@@ -9,6 +9,7 @@ import type { Offer } from '../src/core/offer.ts'
 import { randomName } from '../src/lib/chance.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { SimSkyPilot } from '../src/sim/skypilot.ts'
+import { skyTask } from './sky-task.ts'
 
 const deadline = { timeout: 10_000, interval: 10 }
 const prefix = 'fd-tests-'
@@ -22,18 +23,6 @@ const traits: CloudTraits = {
   drainLimitMs: 1_000,
   lookMs: 1_000,
   lookFastMs: 50,
-}
-const sum = '0'.repeat(64)
-const task = {
-  controlUrl: 'http://127.0.0.1:1',
-  controlFingerprint: null,
-  agent: { from: ['http://127.0.0.1:1'], bundle: sum, loop: sum, x64: null, arm64: null },
-  nodeBin: 'node',
-  cpus: null,
-  memoryGib: null,
-  diskGib: null,
-  image: null,
-  directPort: null,
 }
 
 /** The fake API server of each test; `later` is added to the clock: what is waited for in minutes has passed. */
@@ -62,7 +51,17 @@ export function process(): SkyCloud {
   const api = new SkyApi({ url: server.url, userId: 'f11e4dec', command: 'flightdeck tests' })
   const launches = new SkyLaunches(api, clock, prefix)
   open.push(launches)
-  return new SkyCloud({ api, launches, clock, cloud: 'slurm', task, regions: [], gpus: [], spot: true, traits })
+  return new SkyCloud({
+    api,
+    launches,
+    clock,
+    cloud: 'slurm',
+    task: skyTask,
+    regions: [],
+    gpus: [],
+    spot: true,
+    traits,
+  })
 }
 
 export const newName = () => prefix + randomName(6)

@@ -7,6 +7,7 @@ import type { SkyFaults } from '../src/sim/skypilot-faults.ts'
 import type { TestWorld } from '../src/store/world-for-tests.ts'
 import { World, type WorldCloud, type WorldOptions, worldTraits } from './control-world.ts'
 import type { Crashes } from './crashes.ts'
+import { skyTask } from './sky-task.ts'
 
 const traits = {
   ...worldTraits,
@@ -15,18 +16,6 @@ const traits = {
   loadLimitMs: 30_000,
   drainLimitMs: 8_000,
   lookMs: 10_000,
-}
-const sum = '0'.repeat(64)
-const task = {
-  controlUrl: 'http://127.0.0.1:1',
-  controlFingerprint: null,
-  agent: { from: ['http://127.0.0.1:1'], bundle: sum, loop: sum, x64: null, arm64: null },
-  nodeBin: 'node',
-  cpus: null,
-  memoryGib: null,
-  diskGib: null,
-  image: null,
-  directPort: null,
 }
 const place = (region: string) => ({ cloud: 'slurm', region, gpu: null, gpuCount: 0, vramGib: 0, spot: false })
 export const skyOffers = ['lab/main', 'lab/spot'].map((region, i) => ({
@@ -68,7 +57,7 @@ export class SkyPilotOnTrial implements WorldCloud {
     const { clock } = this.#base.deps
     const launches = new SkyLaunches(api, clock, `fd-${this.#base.install}-`)
     const offered = { regions: [], gpus: [], spot: true }
-    const cloud = new SkyCloud({ api, launches, clock, cloud: this.name, task, ...offered, traits })
+    const cloud = new SkyCloud({ api, launches, clock, cloud: this.name, task: skyTask, ...offered, traits })
     this.#process = { launches, cloud }
     return cloud
   }

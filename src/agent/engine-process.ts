@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { pause } from '../lib/clock.ts'
+import { codeOf } from '../lib/error-code.ts'
 import type { EngineSpec } from '../wire/agent.ts'
 import type { EngineRecord, JsonFailure } from './node-disk.ts'
-import { codeOf, groupMembers, isRunning, processesPrintingTo, processesWith, readStat, signal } from './proc.ts'
+import { groupMembers, isRunning, processesPrintingTo, processesWith, readStat, signal } from './proc.ts'
 
 /** How a run ended; both null for an adopted engine, whose exit only its parent could have seen. */
 export interface Exit {

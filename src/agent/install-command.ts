@@ -3,9 +3,10 @@ import { accessSync, closeSync, constants, openSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { namesMeant, type Stage } from '../core/stage.ts'
 import { pause } from '../lib/clock.ts'
+import { codeOf } from '../lib/error-code.ts'
 import { type Environment, type Exit, untilGone } from './engine-process.ts'
 import { fillAll, type Places } from './install-places.ts'
-import { codeOf, groupMembers, processesWith, signal } from './proc.ts'
+import { groupMembers, processesWith, signal } from './proc.ts'
 
 // Where the machine keeps its authorities, by family of Linux. uv and older pips bring lists of their own, and know
 // nothing of a company's proxy that the machine has been told to trust.

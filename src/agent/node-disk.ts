@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { codeOf } from '../lib/error-code.ts'
 import type { EngineSpec, JoinReply, ProgressReport } from '../wire/agent.ts'
-import { codeOf } from './proc.ts'
 
 /** All that a join told, without the secrets; its file being there means that the join is done. */
 export type Joined = Omit<JoinReply, 'secrets'>

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { codeOf } from '../lib/error-code.ts'
 import { isDead, type ProcStat, parseStat } from '../lib/proc-stat.ts'
 
 /** Null when there is no such process. */
@@ -67,8 +68,4 @@ export function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): boolean {
     if (codeOf(error) === 'ESRCH') return false
     throw error
   }
-}
-
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

@@ -1,4 +1,5 @@
 import { Failure, type FailureCode, type FailureRecord, failureRecord, failures } from '../core/failure.ts'
+import { codeOf } from '../lib/error-code.ts'
 import { isDatabaseAway } from '../store/database-away.ts'
 import type { Problem } from '../wire/views.ts'
 
@@ -39,7 +40,7 @@ function refusal(
 function knownFailure(error: unknown): Failure | null {
   if (error instanceof Failure) return error
   if (isDatabaseAway(error)) return new Failure('database_unavailable', 'The database does not answer.')
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Failure('too_large', 'The body is larger than this call takes.')
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Failure('bad_request', 'The body must be application/json.')
   const byCaller = error instanceof Error && 'statusCode' in error && Number(error.statusCode) < 500

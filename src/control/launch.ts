@@ -1,4 +1,4 @@
-import { decideLaunch, type LaunchDecision, type LaunchView } from '../core/decide-launch.ts'
+import { decideLaunch, type LaunchDecision } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
 import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
@@ -38,8 +38,7 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (!found) return { moved: false, nextDueAt: null }
   const now = clock.now()
   const launch = await placed(deps, found, now)
-  const { view } = launch
-  const next = await decide(deps, launch, view, now)
+  const next = await decide(deps, launch, now)
   const terms = {
     install: deps.install,
     limits: settings,
@@ -55,13 +54,8 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
 }
 
 /** Where the time went is asked only when it has run out. */
-async function decide(
-  deps: ControlDeps,
-  launch: LaunchForLoop,
-  view: LaunchView,
-  now: number,
-): Promise<LaunchDecision> {
-  const { db, settings } = deps
+async function decide({ db, settings }: ControlDeps, launch: LaunchForLoop, now: number): Promise<LaunchDecision> {
+  const { view } = launch
   const next = decideLaunch(view, settings.retry, now)
   if (next.fact !== 'expired') return next
   const window = { from: launch.createdAt, limitMs: launch.deadlineAt - launch.createdAt, now }

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { codeOf } from './error-code.ts'
 
 /**
  * A secret of this data set: read, or made on first use, in a file that only its owner can read. Whoever dies in here
@@ -81,5 +82,3 @@ function syncFolder(folder: string): void {
     closeSync(handle)
   }
 }
-
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')

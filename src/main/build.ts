@@ -1,11 +1,12 @@
 // What a GPU machine downloads: the agent in one file, the shell loop that keeps it alive, and executables with a Node inside.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { agentProtocol } from '../core/agent-protocol.ts'
 import { type Artefact, type ArtefactIndex, type ExecutablePlatform, executablePlatforms } from '../wire/artefacts.ts'
 import { buildExecutable, executableKey } from './build-executable.ts'
+import { writeWhole } from './whole-file.ts'
 
 export interface BuildWish {
   /** Also these executables: 7 s and 170 MB for each (measured on two cores), so only where somebody needs them. */
@@ -166,15 +167,6 @@ function writeArtefact(folder: string, file: string, platform: 'node' | 'sh', bo
   writeWhole(join(folder, file), body)
   const sha256 = createHash('sha256').update(body).digest('hex')
   return { file, sha256, bytes: body.byteLength, platform, tested: true }
-}
-
-/** Two builds at once, or a download during one, must never see half a file. */
-function writeWhole(path: string, body: Uint8Array | string): void {
-  mkdirSync(dirname(path), { recursive: true })
-  const partial = `${path}.${process.pid}`
-  writeFileSync(partial, body)
-  renameSync(partial, path)
-  rmSync(partial, { force: true })
 }
 
 function hashFile(root: string, file: string): string {

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { randomName } from '../lib/chance.ts'
 import { secretFile } from '../lib/secret-file.ts'
 import { inDataFolder } from '../store/embedded-error.ts'
 import { type Ownership, takeOwnership } from '../store/embedded-owner.ts'
+import { writeWhole } from './whole-file.ts'
 
 /**
  * Makes the folder and takes it: its ports, tokens and gateway belong to one living control plane, wherever that one
@@ -33,19 +34,13 @@ export function keptPorts(dataDir: string): Partial<Ports> {
 }
 
 export const keepPorts = (dataDir: string, ports: Ports): void =>
-  writeWhole(join(dataDir, 'ports.json'), JSON.stringify(ports))
+  writeWhole(join(dataDir, 'ports.json'), JSON.stringify(ports), 0o600)
 
 const cliFile = (dataDir: string): string => join(dataDir, 'cli.json')
 
 /** How the command line on this machine finds its way in without being told, for as long as we run. */
 export const keepForCli = (dataDir: string, way: { url: string; install: string; token: string | null }): void =>
-  writeWhole(cliFile(dataDir), JSON.stringify(way))
+  writeWhole(cliFile(dataDir), JSON.stringify(way), 0o600)
 
 /** Nobody listens there any more, and whoever comes next must not be sent our token. */
 export const forgetForCli = (dataDir: string): void => rmSync(cliFile(dataDir), { force: true })
-
-function writeWhole(file: string, text: string): void {
-  const draft = `${file}.new`
-  writeFileSync(draft, text, { mode: 0o600 })
-  renameSync(draft, file)
-}

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DirectPorts } from '../clouds/skypilot/launches.ts'
 import type { DirectWay } from '../intake/direct.ts'
@@ -18,6 +18,7 @@ import type { Store } from '../store/database.ts'
 import type { Config } from './config.ts'
 import type { PublicAddresses } from './public-address.ts'
 import { directPortsOf } from './skypilot.ts'
+import { writeWhole } from './whole-file.ts'
 
 /** How one of our two ports is served beyond loopback. */
 export interface Served {
@@ -126,10 +127,4 @@ function authorityFile(dataDir: string, { cert }: KeyPair): { file: string; cert
   const file = join(dataDir, 'authority.pem')
   writeWhole(file, cert, 0o644)
   return { file, cert }
-}
-
-function writeWhole(file: string, text: string, mode: number): void {
-  const partial = `${file}.${process.pid}`
-  writeFileSync(partial, text, { mode })
-  renameSync(partial, file)
 }

@@ -1,3 +1,5 @@
+import { codeOf } from '../lib/error-code.ts'
+
 // What the driver and the server say when there is nobody to talk to, as opposed to a statement that is wrong.
 const awayCodes = new Set([
   'ECONNREFUSED',
@@ -19,6 +21,6 @@ const awayWords =
 /** True when the database could not be reached, so that the same work may succeed later. */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  const code = 'code' in error ? String(error.code) : ''
+  const code = codeOf(error)
   return awayCodes.has(code) || code.startsWith('08') || awayWords.test(error.message)
 }

@@ -7,9 +7,9 @@ import { authority } from './migrations/0005_authority.ts'
 import { agentProtocolColumn } from './migrations/0006_agent_protocol.ts'
 import { sizes } from './migrations/0007_sizes.ts'
 import { fallbacks } from './migrations/0008_fallbacks.ts'
-import { offerReads } from './migrations/0008_offer_reads.ts'
-import { waits } from './migrations/0008_waits.ts'
 import { steps } from './migrations/0009_steps.ts'
+import { offerReads } from './migrations/0010_offer_reads.ts'
+import { waits } from './migrations/0011_waits.ts'
 import { auditByTime } from './migrations/0012_audit_by_time.ts'
 import type { Database } from './tables.ts'
 
@@ -93,9 +93,9 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0006_agent_protocol': agentProtocolColumn,
       '0007_sizes': sizes,
       '0008_fallbacks': fallbacks,
-      '0008_offer_reads': offerReads,
-      '0008_waits': waits,
       '0009_steps': steps,
+      '0010_offer_reads': offerReads,
+      '0011_waits': waits,
       '0012_audit_by_time': auditByTime,
     }),
   }

@@ -1,3 +1,5 @@
+import { codeOf } from '../lib/error-code.ts'
+
 export type EmbeddedErrorCode =
   | 'bad_url'
   | 'data_folder'
@@ -26,7 +28,7 @@ export function unless<T>(codes: string[], step: () => T): T | undefined {
   try {
     return step()
   } catch (error) {
-    if (error instanceof Error && 'code' in error && codes.includes(String(error.code))) return undefined
+    if (codes.includes(codeOf(error))) return undefined
     throw error
   }
 }
@@ -36,7 +38,7 @@ export function inDataFolder<T>(step: () => T): T {
   try {
     return step()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const code = codeOf(error)
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR'].includes(code)) throw error
     const remedy = 'Run as the user who made the data folder, or free space there, or choose another one with --data.'
     throw new EmbeddedError('data_folder', `The data folder cannot be used: ${String(error)}`, remedy, error)

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
+import { codeOf } from '../lib/error-code.ts'
 import { EmbeddedError, unless } from './embedded-error.ts'
 import type { Folders, Identity } from './embedded-files.ts'
 import { commandOf, startOf } from './embedded-owner.ts'
@@ -49,7 +50,7 @@ export async function ask(socketDir: string): Promise<Answer> {
     await query(socketDir, 'postgres', 'select 1')
     return 'ready'
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const code = codeOf(error)
     // A class 57 code is the server's own voice: starting up, shutting down, or ended while we asked.
     return code.startsWith('57') || code === '53300' ? 'starting' : 'absent'
   }

@@ -1,24 +1,30 @@
-/** What runs a file of the agent: `node` (18 or newer) and `sh` on any processor, the others are programs of their own. */
-export type ArtefactPlatform = 'node' | 'sh' | ExecutablePlatform
+import { z } from 'zod'
+
 export const executablePlatforms = ['linux-x64', 'linux-arm64'] as const
 export type ExecutablePlatform = (typeof executablePlatforms)[number]
 
-export interface Artefact {
+const artefact = z.object({
   /** Its name in `/downloads/agent/<version>/`. */
-  readonly file: string
-  readonly sha256: string
-  readonly bytes: number
-  readonly platform: ArtefactPlatform
+  file: z.string(),
+  sha256: z.string(),
+  bytes: z.int(),
+  /** What runs it: `node` (18 or newer) and `sh` on any processor, the others are programs of their own. */
+  platform: z.enum(['node', 'sh', ...executablePlatforms]),
   /** Absent: it is run as it is. */
-  readonly packed?: 'gzip'
+  packed: z.literal('gzip').optional(),
   /** False: it was built, and nobody has seen it run. */
-  readonly tested: boolean
-}
+  tested: z.boolean(),
+})
+export type Artefact = Readonly<z.infer<typeof artefact>>
 
-/** `index.json`, beside the files and at the top for the version that is served. */
-export interface ArtefactIndex {
-  readonly version: string
+const artefactIndex = z.object({
+  version: z.string(),
   /** Which `agentProtocols` this agent speaks. */
-  readonly protocol: number
-  readonly artefacts: readonly Artefact[]
-}
+  protocol: z.int(),
+  artefacts: z.array(artefact),
+})
+/** `index.json`, beside the files and at the top for the version that is served. */
+export type ArtefactIndex = Readonly<z.infer<typeof artefactIndex>>
+
+/** What is answered for the top one: also which other versions lie there. */
+export const downloadIndex = artefactIndex.extend({ others: z.array(z.string()) })

@@ -1,14 +1,9 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import { downloadIndex } from './artefacts.ts'
 import { liveMessage, livePath, liveRequest } from './live.ts'
 import { downloadPaths } from './paths.ts'
 
 type Json = Record<string, unknown>
-
-/** Schemas of what the document has besides the routes of the contract. */
-export const downloadIndex = z.object({
-  version: z.string(),
-  artefacts: z.array(z.object({ file: z.string(), sha256: z.string(), bytes: z.int() })),
-})
 
 interface ToSchema {
   readonly input: (schema: z.ZodType) => Json

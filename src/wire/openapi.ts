@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import * as agent from './agent.ts'
+import { downloadIndex } from './artefacts.ts'
 import { catalogModelView, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
-import { downloadIndex, morePaths } from './openapi-more.ts'
+import { morePaths } from './openapi-more.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
 import * as view from './views.ts'
 

@@ -82,8 +82,8 @@ test('an engine that exits at once ends the launch, and the wanted count goes do
 })
 
 test('an engine that never gets healthy times out, and the phase that was open names the cause', async () => {
-  const launch = await plane.launched('never-healthy', { timeLimitS: 5 })
-  const ended = await plane.reaches(launch.id, ['timed_out'], 30_000)
+  const launch = await plane.launched('never-healthy', { timeLimitS: 15 })
+  const ended = await plane.reaches(launch.id, ['timed_out'], 60_000)
   expect(ended.failure?.cause).toMatch(/ s in loading the weights/)
   expect(ended.phases.some(({ phase }) => phase === 'weights_load')).toBe(true)
   await endedWell(ended, 'launch_timeout')

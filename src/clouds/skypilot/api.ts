@@ -68,13 +68,6 @@ export class SkyApi {
     this.#url = options.url.replace(/\/+$/, '')
   }
 
-  /** @throws SkyError when the server is not there, refuses our token, or wants a newer client. */
-  async version(): Promise<string> {
-    const health = fieldsOf(await this.#json('GET', '/api/health'))
-    if (health['status'] === 'needs_auth') throw unauthorised(this.#url)
-    return textOf(health['version']) ?? 'unknown'
-  }
-
   /** Requests that are not over, of everybody. */
   async openRequests(): Promise<SkyRequest[]> {
     return listOf(await this.#json('GET', `/api/status?${briefFields}`)).map(readRequest)

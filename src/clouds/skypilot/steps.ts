@@ -12,10 +12,8 @@ export const skyStages = [
 ] as const
 export type SkyStage = (typeof skyStages)[number]
 
-type Marker = readonly [RegExp, SkyStage]
-
 // From the stream of 0.14.1; the first that matches counts.
-const ofTheStream: readonly Marker[] = [
+const ofTheStream: readonly (readonly [RegExp, SkyStage])[] = [
   [/^Waiting for 'sky\.launch' request to be scheduled/, 'queued'],
   [/^Launching - blocked by other requests/, 'queued'],
   [/^(Optimizing|Updating \w+ catalog|Checking reserved resources|Looking for resources)/, 'placing'],
@@ -29,32 +27,19 @@ const ofTheStream: readonly Marker[] = [
   [/^⚙︎ Launching on |^Launching/, 'provisioning'],
 ]
 
-// From the cluster's events, which `/status` shows the last one of.
-const ofTheEvents: readonly Marker[] = [
-  [/^Provisioning on /, 'provisioning'],
-  [/^Retrying provisioning/, 'queued'],
-  [/^Instances launched on /, 'machine_up'],
-  [/^Setting up SkyPilot runtime/, 'runtime_setup'],
-  [/^Cluster successfully provisioned/, 'cluster_up'],
-  [/^(Syncing|Running setup commands)/, 'submitting'],
-]
-
 // Told as they are: a place that failed, and that another one is tried.
 const turns = /^(↺ |⨯ |sky\.exceptions\.)/
 const glyphs = /^(?:[⚙✓↺⨯]\ufe0e?|[├└]──) +/
 
-const stageIn = (markers: readonly Marker[], text: string): SkyStage | null =>
-  markers.find(([pattern]) => pattern.test(text))?.[1] ?? null
+export const stageOfStream = (text: string): SkyStage | null =>
+  ofTheStream.find(([pattern]) => pattern.test(text))?.[1] ?? null
 
-export const stageOfStream = (text: string): SkyStage | null => stageIn(ofTheStream, text)
 /** Whether an item of the stream tells where the launch stands. */
 export const isStep = (text: string): boolean => turns.test(text) || stageOfStream(text) !== null
 
 /** A step without the ids and the marks that SkyPilot writes around it. */
 export const shownStep = (text: string): string =>
   text.replace(glyphs, '').replace(/^(Waiting for 'sky\.launch' request to be scheduled): .*$/, '$1')
-
-export const stageOfEvent = (event: string): SkyStage | null => stageIn(ofTheEvents, event)
 
 /**
  * Whether a machine may run behind a row whose last event is this one. The row is made before anything is asked of the
