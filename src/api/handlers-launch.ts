@@ -28,8 +28,9 @@ export function launchHandlers(deps: CommandDeps, views: Views): Handlers<Names>
       return { events: events.map(presentEvent), lines: lines.map(presentLine) }
     },
     async cancelLaunch({ actor, id }) {
-      await cancelLaunch(deps, actor, id)
-      return views.launch(actor.tenantId, id)
+      const { over } = await cancelLaunch(deps, actor, id)
+      const launch = await views.launch(actor.tenantId, id)
+      return over ? new Answered(200, launch) : launch
     },
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { LaunchState } from '../core/launch-table.ts'
 import { type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { cancelLaunch, createLaunch, deploymentNameOf, planLaunch } from './launches.ts'
@@ -158,12 +159,17 @@ test('cancelling marks the launch, lowers the wanted count once, and is idempote
 
 test('a launch that is over or on its way out changes no count; one of another tenant is not there', async () => {
   const { launchId } = await create()
-  const set = (state: 'ending' | 'failed') => db().updateTable('launches').set({ state }).execute()
+  const set = (state: LaunchState) => db().updateTable('launches').set({ state }).execute()
   await set('ending')
   await cancelLaunch(world.deps, world.actor, launchId)
   expect(await wantedOf('sim-small')).toBe(1)
-  await set('failed')
-  await expect(cancelLaunch(world.deps, world.actor, launchId)).rejects.toEqual(refusal('wrong_state'))
+  await set('cancelled')
+  expect(await cancelLaunch(world.deps, world.actor, launchId)).toEqual({ over: true })
+  expect(await wantedOf('sim-small')).toBe(1)
+  for (const state of ['ended', 'failed', 'timed_out'] as const) {
+    await set(state)
+    await expect(cancelLaunch(world.deps, world.actor, launchId)).rejects.toEqual(refusal('wrong_state'))
+  }
   const stranger = { ...world.actor, tenantId: 'te-other' }
   await expect(cancelLaunch(world.deps, stranger, launchId)).rejects.toEqual(refusal('not_found'))
   await expect(cancelLaunch(world.deps, world.actor, 'la-nope')).rejects.toEqual(refusal('not_found'))

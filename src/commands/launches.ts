@@ -209,15 +209,17 @@ async function deploymentFor(
 const sameArguments = (a: EngineArguments, b: EngineArguments): boolean => canonicalJson(a) === canonicalJson(b)
 
 /**
- * Ends a launch and everything that it started; one replica less is wanted then. Cancelling twice is cancelling once.
- * @throws Failure `not_found`, or `wrong_state` when the launch is over.
+ * Ends a launch and everything that it started; one replica less is wanted then. Cancelling twice is cancelling once;
+ * `over`: an earlier one is through.
+ * @throws Failure `not_found`, or `wrong_state` when the launch is over and ended otherwise.
  */
-export function cancelLaunch(deps: CommandDeps, actor: Actor, id: string): Promise<{ launchId: string }> {
+export function cancelLaunch(deps: CommandDeps, actor: Actor, id: string): Promise<{ over: boolean }> {
   return act(deps, actor, async (tx, now) => {
     const launch = await lockLaunch(tx, actor.tenantId, id)
     if (!launch) throw new Failure('not_found', `There is no launch ${id}.`)
+    if (launch.state === 'cancelled') return { result: { over: true }, audit: null }
     if (launch.over) throw new Failure('wrong_state', `The launch ${id} is over already: ${launch.state}.`)
-    const result = { launchId: id }
+    const result = { over: false }
     if (launch.leaving) return { result, audit: null, nudges: [['launch', id]] }
     await withdrawLaunch(tx, launch, { outcome: 'cancelled', by: actor.name }, now)
     return {

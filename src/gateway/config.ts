@@ -35,6 +35,9 @@ export interface GatewayConfig {
   readonly journalMaxRows: number
 }
 
+/** How long requests that are under way may take once it is told to end. */
+export const usualStopMs = 30_000
+
 // Load balancers cut silent connections at 60 s, so a comment each 15 s; OpenAI's clients give up after 10 minutes.
 const numbers = {
   maxBodyBytes: ['MAX_BODY_BYTES', 32 * 1024 * 1024],
@@ -51,7 +54,7 @@ const numbers = {
   tokenProbeMs: ['TOKEN_PROBE_MS', 60_000],
   reportMs: ['REPORT_MS', 2_000],
   pollWaitMs: ['POLL_WAIT_MS', 25_000],
-  stopMs: ['STOP_MS', 30_000],
+  stopMs: ['STOP_MS', usualStopMs],
   // About 64 MiB on disk.
   journalMaxRows: ['JOURNAL_MAX_ROWS', 200_000],
 } as const

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { keepProcess } from './kept-process.ts'
+import { isDead, parseStat } from './proc-stat.ts'
 
 let dir: string
 const kept: { stop(): Promise<void> }[] = []
@@ -14,12 +15,15 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-function keep(purpose = 'work') {
+const idles = 'setInterval(() => undefined, 1000)'
+
+function keep(purpose = 'work', script = idles) {
   const starts: { pid: number; adopted: boolean }[] = []
   const one = keepProcess({
-    command: [process.execPath, '-e', 'setInterval(() => undefined, 1000)'],
+    command: [process.execPath, '-e', script],
     env: {},
     purpose,
+    graceMs: 300,
     recordFile: join(dir, 'process.json'),
     onStart: (pid, adopted) => starts.push({ pid, adopted }),
     onEnd: () => undefined,
@@ -28,10 +32,11 @@ function keep(purpose = 'work') {
   return { one, starts }
 }
 
+/** One that has ended and waits for its parent to notice lives no more. */
 const alive = (pid: number) => {
   try {
-    process.kill(pid, 0)
-    return true
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    return stat !== null && !isDead(stat)
   } catch {
     return false
   }
@@ -41,7 +46,7 @@ test('a process that ends is started again', async () => {
   const { starts } = keep()
   await vi.waitFor(() => expect(starts).toHaveLength(1))
   process.kill(starts[0]?.pid ?? -1, 'SIGKILL')
-  await vi.waitFor(() => expect(starts).toHaveLength(2), { timeout: 5_000 })
+  await vi.waitFor(() => expect(starts).toHaveLength(2), { timeout: 15_000 })
   expect(starts[1]?.adopted).toBe(false)
 })
 
@@ -56,7 +61,7 @@ test('one that was told something else is ended before another is started', asyn
   const { starts } = keep('port 1')
   await vi.waitFor(() => expect(starts).toHaveLength(1))
   const heir = keep('port 2')
-  await vi.waitFor(() => expect(heir.starts).toHaveLength(1), { timeout: 5_000 })
+  await vi.waitFor(() => expect(heir.starts).toHaveLength(1), { timeout: 15_000 })
   expect(heir.starts[0]?.adopted).toBe(false)
   expect(alive(starts[0]?.pid ?? -1)).toBe(false)
 })
@@ -74,4 +79,18 @@ test('stopping ends the process and forgets it', async () => {
   await one.stop()
   expect(alive(starts[0]?.pid ?? -1)).toBe(false)
   expect(() => readFileSync(join(dir, 'process.json'))).toThrow()
+})
+
+test('one that ignores being told to end is killed after its grace, also where another is started in its place', async () => {
+  const listening = join(dir, 'listening')
+  const deaf = `process.on('SIGTERM', () => undefined); require('node:fs').writeFileSync(${JSON.stringify(listening)}, ''); ${idles}`
+  const { starts } = keep('port 1', deaf)
+  await vi.waitFor(() => expect(existsSync(listening)).toBe(true), { timeout: 15_000 })
+  rmSync(listening)
+  const heir = keep('port 2', deaf)
+  await vi.waitFor(() => expect(existsSync(listening)).toBe(true), { timeout: 15_000 })
+  const pids = [starts[0]?.pid ?? -1, heir.starts[0]?.pid ?? -1]
+  expect(pids.map(alive)).toEqual([false, true])
+  await heir.one.stop()
+  expect(pids.map(alive)).toEqual([false, false])
 })

@@ -10,6 +10,8 @@ export interface KeptProcessOptions {
   readonly purpose: string
   /** Remembers the process across our own death: pid and start time. */
   readonly recordFile: string
+  /** One that is told to end and has not by then is killed. */
+  readonly graceMs: number
   readonly onStart: (pid: number, adopted: boolean) => void
   readonly onEnd: (pid: number) => void
 }
@@ -25,7 +27,8 @@ const firstRestartMs = 200
 const maxRestartMs = 10_000
 
 /** Keeps one process running: adopts the one that outlived us, starts it otherwise, and starts it again when it ends. */
-export function keepProcess(options: KeptProcessOptions): { stop(signal?: NodeJS.Signals): Promise<void> } {
+export function keepProcess(options: KeptProcessOptions): { stop(): Promise<void> } {
+  const { graceMs } = options
   const stopping = new AbortController()
   let current: ProcessRecord | null = null
 
@@ -34,7 +37,7 @@ export function keepProcess(options: KeptProcessOptions): { stop(signal?: NodeJS
     while (!stopping.signal.aborted) {
       const left = keptProcess(options.recordFile)
       const adopted = left?.purpose === options.purpose ? left : null
-      if (left && !adopted) await end(left)
+      if (left && !adopted) await end(left, graceMs)
       current = adopted ?? start(options)
       const began = performance.now()
       options.onStart(current.pid, adopted !== null)
@@ -48,18 +51,25 @@ export function keepProcess(options: KeptProcessOptions): { stop(signal?: NodeJS
 
   const done = run()
   return {
-    async stop(signal = 'SIGTERM') {
+    async stop() {
       stopping.abort()
       await done
-      if (current) await end(current, signal)
+      if (current) await end(current, graceMs)
       rmSync(options.recordFile, { force: true })
     },
   }
 }
 
-async function end(record: ProcessRecord, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-  if (isAlive(record)) process.kill(record.pid, signal)
+/** Told to end, and killed where it does not listen: whoever waits for this holds a data folder and a port. */
+async function end(record: ProcessRecord, graceMs: number): Promise<void> {
+  tell(record, 'SIGTERM')
+  for (const told = performance.now(); isAlive(record) && performance.now() - told < graceMs; ) await pause(50)
+  tell(record, 'SIGKILL')
   while (isAlive(record)) await pause(50)
+}
+
+function tell(record: ProcessRecord, signal: NodeJS.Signals): void {
+  if (isAlive(record)) process.kill(record.pid, signal)
 }
 
 function start({ command, env, recordFile, purpose }: KeptProcessOptions): ProcessRecord {

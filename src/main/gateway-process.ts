@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { tokenPrefixes } from '../core/tokens.ts'
+import { usualStopMs } from '../gateway/config.ts'
 import { randomToken } from '../lib/chance.ts'
 import { hostPort } from '../lib/host.ts'
 import { keepProcess, keptProcess } from '../lib/kept-process.ts'
@@ -31,6 +32,9 @@ export interface GatewayProcess extends GatewayAt {
   readonly log: Log
 }
 
+// What it still does once its requests are over, its last report among it, takes a few seconds at most.
+const graceMs = usualStopMs + 10_000
+
 const folder = (dataDir: string) => join(dataDir, 'gateway')
 const recordFile = (dataDir: string) => join(folder(dataDir), 'process.json')
 
@@ -49,6 +53,7 @@ export function keepGateway(options: GatewayProcess) {
     command: [process.execPath, '--disable-warning=ExperimentalWarning', join(projectRoot, 'src/main/gateway.ts')],
     recordFile: recordFile(dataDir),
     purpose: JSON.stringify(told),
+    graceMs,
     env: { PATH, HOME, ...(FLIGHTDECK_LOG_LEVEL ? { FLIGHTDECK_LOG_LEVEL } : {}), ...told },
     onStart: (pid, adopted) =>
       log.info({ pid, adopted }, adopted ? 'the gateway outlived us and was adopted' : 'the gateway was started'),

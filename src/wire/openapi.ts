@@ -152,6 +152,8 @@ const refusedAs = (output: ToSchema): Json => ({
 
 function moreAnswers(name: string, ok: Json): Json {
   if (name === 'createLaunch') return { 200: { ...ok, description: 'A dry run: the plan' } }
+  if (name === 'cancelLaunch')
+    return { 200: { ...ok, description: 'It was cancelled before, and nothing of it is left' } }
   if (name === 'gatewayTable') return { 204: { description: 'The wait is over and nothing changed' } }
   return name === 'health' ? { 503: { ...ok, description: 'The database does not answer' } } : {}
 }

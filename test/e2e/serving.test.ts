@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { type LiveMessage, livePath } from '../../src/wire/live.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
-import { type Plane, startPlane, until } from './plane.ts'
+import { commandOf, type Plane, startPlane, until } from './plane.ts'
 
 let plane: Plane
 let key: string
@@ -30,15 +30,6 @@ beforeAll(async () => {
   key = await plane.key()
 }, 60_000)
 afterAll(() => plane?.end())
-
-const commandOf = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-  } catch {
-    // It ended while we looked.
-    return ''
-  }
-}
 
 /** Pid and address of the engine of a launch, found from outside. */
 async function engineOf(launch: LaunchDetail): Promise<{ pid: number; url: string }> {
