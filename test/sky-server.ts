@@ -47,8 +47,9 @@ export function startServers(): void {
 }
 
 /** A control plane's process: another one knows nothing of what this one has seen. */
-export function process(): SkyCloud {
-  const api = new SkyApi({ url: server.url, userId: 'f11e4dec', command: 'flightdeck tests' })
+export function process(token?: string): SkyCloud {
+  const auth = token === undefined ? {} : { token }
+  const api = new SkyApi({ url: server.url, userId: 'f11e4dec', command: 'flightdeck tests', ...auth })
   const launches = new SkyLaunches(api, clock, prefix)
   open.push(launches)
   return new SkyCloud({
@@ -62,6 +63,13 @@ export function process(): SkyCloud {
     spot: true,
     traits,
   })
+}
+
+/** Somebody who uses the same server launches under a name of ours. */
+export async function launchedByOthers(name: string, token?: string): Promise<void> {
+  const auth = token === undefined ? {} : { token }
+  const api = new SkyApi({ url: server.url, userId: '0be5e55e', command: 'sky launch', ...auth })
+  await api.launch({ clusterName: name, task: 'infra: "slurm/lab/main"' })
 }
 
 export const newName = () => prefix + randomName(6)

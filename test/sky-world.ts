@@ -25,6 +25,9 @@ export const skyOffers = ['lab/main', 'lab/spot'].map((region, i) => ({
   available: null,
 }))
 
+// A user of the same server who is not us.
+const others = '0be5e55e'
+
 /** The real adapter on the fake API server, which works only when time passes in its world. */
 export class SkyPilotOnTrial implements WorldCloud {
   readonly name = 'slurm'
@@ -67,9 +70,8 @@ export class SkyPilotOnTrial implements WorldCloud {
   }
 
   get machines() {
-    return new Map(
-      [...this.sky.machines].map(([name, { jobs }]) => [name, { name, bootsAt: jobs.includes('RUNNING') ? 0 : null }]),
-    )
+    const ours = [...this.sky.machines].filter(([name]) => this.sky.clusters.get(name)?.owner !== others)
+    return new Map(ours.map(([name, { jobs }]) => [name, { name, bootsAt: jobs.includes('RUNNING') ? 0 : null }]))
   }
 
   booted() {
@@ -85,8 +87,8 @@ export class SkyPilotOnTrial implements WorldCloud {
   }
 
   /** Launches of people who use the same server, one for each name. */
-  async postedByHand(names: readonly string[]): Promise<void> {
-    const api = new SkyApi({ url: this.#url, userId: '0be5e55e', command: 'sky launch' })
+  async postedByHand(names: readonly string[], userId = others): Promise<void> {
+    const api = new SkyApi({ url: this.#url, userId, command: 'sky launch' })
     for (const clusterName of names) await api.launch({ clusterName, task: 'infra: "slurm/lab/main"' })
   }
 

@@ -223,7 +223,8 @@ test('machines with our tag that no row knows are ended by the sweep, and those 
   await live()
   const { sky } = world.cloud
   const ours = `fd-${base.install}-nobodys`
-  const others = ['fd-other-abc', `fd-${base.install}2-abc`, 'my-training', 'sky-serve-controller']
+  const taken = `fd-${base.install}-of-another-user`
+  const others = ['fd-other-abc', `fd-${base.install}2-abc`, taken, 'my-training', 'sky-serve-controller']
   const process = world.process()
   const loop = sweepLoop(process.deps)
   const sweep = async () => {
@@ -234,7 +235,8 @@ test('machines with our tag that no row knows are ended by the sweep, and those 
   await enrol(db(), 'sweep', world.cloud.name, base.deps.clock.now(), world.cloud.name)
   // The first look is clean: from here on it may act.
   await sweep()
-  await world.cloud.postedByHand([ours, ...others])
+  await world.cloud.postedByHand([ours], 'f11e4dec')
+  await world.cloud.postedByHand(others)
   for (let i = 0; i < 10; i++) sky.workOn()
   assert.equal(sky.machines.size, others.length + 2)
   for (let i = 0; i < 6; i++) await sweep()

@@ -64,6 +64,17 @@ describe('an API server', () => {
     await endsClean(world)
   })
 
+  test('that is restarted with care in the middle has the launch go on under another name', async () => {
+    const world = await begin({ stopBefore: 'up' })
+    await world.until(() => world.cloud.sky.machines.size === 1)
+    await world.passes(3)
+    world.cloud.sky.interruptAll()
+    world.cloud.sky.faults.stopBefore = null
+    assert.equal(await live(world), 'live')
+    assert.deepEqual(await causesOf(world), ['cloud_unavailable', null])
+    await endsClean(world)
+  })
+
   test('that stays away until the deadline is named as the cause; of it nothing was asked, so nothing is waited for', async () => {
     const world = await begin({ away: true })
     assert.equal(await world.untilOver(), 'timed_out')
@@ -108,12 +119,14 @@ describe('an API server', () => {
   })
 
   test.each([
-    ['wants a token that it does not get', { token: 'sky_another' }],
-    ['wants a newer client', { leastVersion: 99 }],
-  ])('that %s fails the launch at once and says why, though nobody can look', async (_, faults) => {
+    ['wants a token that it does not get', { token: 'sky_another' }, 'cloud_credentials'],
+    ['wants a newer client', { leastVersion: 99 }, 'cloud_version'],
+    ['is too old', { apiVersion: 54 }, 'cloud_version'],
+  ])('that %s fails the launch at once and says why, though nobody can look', async (_, faults, why) => {
     const world = await begin(faults, undefined, oneRound)
     assert.equal(await world.untilOver(), 'failed')
-    assert.ok((await causesOf(world)).every((code) => code === 'cloud_credentials'))
+    assert.ok((await causesOf(world)).every((code) => code === why))
+    assert.equal(world.cloud.sky.posted.length, 0)
     assert.ok(world.turns < 100, `it took ${world.turns} turns`)
     assert.deepEqual(await world.faults(), [])
   })
@@ -142,6 +155,22 @@ describe('a launch', () => {
     const [first] = await world.nodes()
     assert.equal(first?.firstSeenAt, null)
     assert.deepEqual([...world.cloud.sky.clusters.keys()], [first?.name])
+  })
+
+  test('whose name another user of the server took gets another name; theirs is neither billed nor ended', async () => {
+    const world = await begin({ away: true })
+    await world.until(async () => (await world.nodes())[0]?.state === 'requesting')
+    const [first] = await world.nodes()
+    world.cloud.sky.faults.away = false
+    await world.cloud.postedByHand([first?.name ?? ''])
+    for (let i = 0; i < 8; i++) world.cloud.workOn()
+    assert.equal(await live(world), 'live')
+    assert.deepEqual(await causesOf(world), ['cloud_refused', null])
+    await world.withdraw()
+    await world.untilOver()
+    assert.deepEqual([...world.cloud.sky.machines.keys()], [first?.name])
+    assert.equal((await world.nodes())[0]?.firstSeenAt, null)
+    assert.deepEqual(await world.faults(), [])
   })
 
   test('that is called up without a job is given back: its set-up never ran', async () => {

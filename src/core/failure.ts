@@ -104,6 +104,12 @@ export const failures = {
     502,
     'Enable the cloud where its API server runs: `sky check` there names what is missing.',
   ),
+  cloud_version: entry(
+    'policy',
+    'not_here',
+    502,
+    'Upgrade the older of the two: the SkyPilot API server to 0.14.1, or Flightdeck; docs/skypilot.md names the versions that work.',
+  ),
   cloud_unavailable: entry('cloud', 'same', 503, 'Nothing need be done: it is tried again within bounds.'),
   node_setup_failed: entry(
     'node',

@@ -2,6 +2,7 @@ export interface Request {
   readonly id: string
   readonly verb: string
   readonly clusterName: string | null
+  readonly userId: string
   status: 'PENDING' | 'WAITING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'
   readonly createdAt: number
   finishedAt: number | null
@@ -19,15 +20,20 @@ export interface Cluster {
   readonly madeAt: number
   /** Whose it is: eight hex digits, as a user sends them. */
   readonly owner: string
+  /** What its owner called the command behind it. */
+  readonly command: string
   status: string
   lastEvent: string
 }
+
+export const isOpen = ({ finishedAt }: Request): boolean => finishedAt === null
 
 /** As `/api/status` shows it: without value and error. */
 export function rowOf({
   id,
   verb,
   clusterName,
+  userId,
   status,
   createdAt,
   finishedAt,
@@ -40,7 +46,7 @@ export function rowOf({
     request_body: 'null',
     status,
     created_at: createdAt / 1_000,
-    user_id: 'f11e4dec',
+    user_id: userId,
     return_value: 'null',
     error: 'null',
     pid: null,
@@ -56,10 +62,18 @@ export function rowOf({
 
 export const hashOf = (name: string): string => `hash-of-${name}`
 
-export function clusterRow({ name, region, madeAt, owner, status, lastEvent }: Cluster): Record<string, unknown> {
-  const place = { cloud: 'Slurm', region: region.split('/')[0] }
-  const since = { launched_at: Math.floor(madeAt / 1_000), user_hash: owner }
-  return { name, status, cluster_hash: hashOf(name), last_event: lastEvent, autostop: -1, nodes: 1, ...place, ...since }
+export function clusterRow({
+  name,
+  region,
+  madeAt,
+  owner,
+  command,
+  status,
+  lastEvent,
+}: Cluster): Record<string, unknown> {
+  const place = { cloud: 'Slurm', region: region.split('/')[0], launched_at: Math.floor(madeAt / 1_000) }
+  const whose = { user_hash: owner, last_creation_command: command }
+  return { name, status, cluster_hash: hashOf(name), last_event: lastEvent, autostop: -1, nodes: 1, ...place, ...whose }
 }
 
 /** What the server says of a cluster that it does not list, or that is not up. */
@@ -70,6 +84,11 @@ export const noSuchCluster = (name: string) => ({
 export const notUp = (name: string, status: string) => ({
   type: 'ClusterNotUpError',
   message: `Cluster '${name}' is not up (status: ${status}).`,
+})
+/** By the server's source, word for word; it was not recorded. */
+export const interrupted = (id: string) => ({
+  type: 'RequestInterruptedError',
+  message: `Request '${id}' was interrupted by an API server restart and will not be resumed. Please re-submit the original request.`,
 })
 export const ownedByOthers = (name: string) => ({
   type: 'ClusterOwnerIdentityMismatchError',

@@ -16,6 +16,10 @@ export interface SkyFaults {
   away: boolean
   /** The token that the server wants; null: none. */
   token: string | null
+  /** Who that token belongs to, as the server calls its users. */
+  userOfToken: string
+  /** Of the server's API; null: it is from before it told one. */
+  apiVersion: number | null
   /** What the server asks of its clients at least. */
   leastVersion: number
   /** Answers have fields and statuses that nobody has seen before. */
@@ -46,6 +50,8 @@ export const noFaults = (): SkyFaults => ({
   busy: 0,
   away: false,
   token: null,
+  userOfToken: '5e4v1ce5',
+  apiVersion: 62,
   leastVersion: 24,
   strange: false,
   setUpError: null,

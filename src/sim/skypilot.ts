@@ -6,6 +6,8 @@ import {
   type Cluster,
   clusterRow,
   hashOf,
+  interrupted,
+  isOpen,
   jobRow,
   noCapacity,
   noSuchCluster,
@@ -17,12 +19,11 @@ import {
 import { noFaults } from './skypilot-faults.ts'
 import { readCall, type SkyCall, send } from './skypilot-http.ts'
 import { type Launch, launchSteps } from './skypilot-launch.ts'
+import { streamOf } from './skypilot-stream.ts'
 import { SkyWork } from './skypilot-work.ts'
 
-// As recorded: `/down` took 6 s, a log is flushed every 20 ms, a refused launch is tried again after 30 s. How long a job
-// waits was not recorded.
+// As recorded: `/down` took 6 s, a refused launch is tried again after 30 s. How long a job waits was not recorded.
 const downMs = 6_000
-const flushMs = 20
 const retryMs = 30_000
 const jobStartMs = 1_000
 
@@ -103,6 +104,15 @@ export class SimSkyPilot {
     for (const request of this.requests.values()) if (isOpen(request)) this.#finish(request, 'CANCELLED')
   }
 
+  /** The server is about to be restarted with care, and ends what it works on. */
+  interruptAll(): void {
+    for (const request of this.requests.values()) {
+      if (!isOpen(request)) continue
+      request.error = interrupted(request.id)
+      this.#finish(request, 'CANCELLED')
+    }
+  }
+
   /** What the refresh daemon was seen to do with a launch that never ended. */
   claimUp(name: string): void {
     const cluster = this.clusters.get(name)
@@ -119,7 +129,9 @@ export class SimSkyPilot {
     this.onCall?.(call)
     // Without both of its headers a client is taken for an old one that checks nothing.
     const version = headers['x-skypilot-version'] ? headers['x-skypilot-api-version'] : undefined
-    if (version) response.setHeader('x-skypilot-api-version', '62').setHeader('x-skypilot-version', '0.14.1')
+    const { apiVersion } = this.faults
+    if (version && apiVersion !== null)
+      response.setHeader('x-skypilot-api-version', String(apiVersion)).setHeader('x-skypilot-version', '0.14.1')
     if (this.faults.away) return response.destroy()
     const { token } = this.faults
     if (token !== null && headers.authorization !== `Bearer ${token}`)
@@ -131,6 +143,7 @@ export class SimSkyPilot {
       return send(response, 503, { detail: 'Server is shutting down, please try again later.' })
     }
     if (request.method === 'POST') return this.#post(url.pathname, id, body, response)
+    const asked = this.requests.get(url.searchParams.get('request_id') ?? '')
     if (url.pathname === '/api/health')
       return send(response, 200, { status: 'healthy', api_version: '62', version: '0.14.1' })
     if (url.pathname === '/api/status')
@@ -139,18 +152,19 @@ export class SimSkyPilot {
         200,
         this.#rowsFor(url.searchParams).map((row) => this.#strange(rowOf(row))),
       )
-    if (url.pathname === '/api/get') return this.#get(url.searchParams.get('request_id') ?? '', response)
-    if (url.pathname === '/api/stream') return this.#stream(url.searchParams.get('request_id') ?? '', response)
+    if (asked && url.pathname === '/api/get') return this.#get(asked, response)
+    if (asked && url.pathname === '/api/stream') return streamOf(asked, this.faults, response)
     if (url.pathname === '/enabled_clouds') {
-      this.#done(this.#newRequest(id, 'sky.enabled_clouds', null), this.faults.infra)
+      this.#done(this.#newRequest(id, 'sky.enabled_clouds', null, this.#userOf({})), this.faults.infra)
       return send(response, 200, null)
     }
-    return send(response, 404, { detail: 'Not Found' })
+    const unknown = url.searchParams.get('request_id')
+    return send(response, 404, { detail: unknown ? `Request '${unknown}' not found` : 'Not Found' })
   }
 
   #post(path: string, id: string, body: Readonly<Record<string, unknown>>, response: ServerResponse): unknown {
     const name = typeof body['cluster_name'] === 'string' ? body['cluster_name'] : null
-    const request = this.#newRequest(id, `sky.${path.slice(1).replace('/', '_')}`, name)
+    const request = this.#newRequest(id, `sky.${path.slice(1).replace('/', '_')}`, name, this.#userOf(body))
     if (path === '/launch' && name !== null) {
       this.posted.push(body)
       this.#launch(request, name, body)
@@ -221,9 +235,17 @@ export class SimSkyPilot {
     return this.#finish(request, 'FAILED')
   }
 
+  /** A token says who it is; without one the server believes what it is told, and takes who tells nothing for itself. */
+  #userOf({ env_vars: said }: Readonly<Record<string, unknown>>): string {
+    const { token, userOfToken } = this.faults
+    return token
+      ? userOfToken
+      : String((said as Record<string, unknown> | undefined)?.['SKYPILOT_USER_ID'] ?? 'f11e4dec')
+  }
+
   #launch(request: Request, name: string, body: Readonly<Record<string, unknown>>): void {
     const region = /infra: "?slurm\/([\w/-]+)/.exec(String(body['task']))?.[1] ?? 'lab'
-    const owner = String((body['env_vars'] as Record<string, unknown> | undefined)?.['SKYPILOT_USER_ID'] ?? '')
+    const made = { name, region, owner: request.userId, command: String(body['entrypoint_command'] ?? '') }
     const steps = launchSteps(name, region)
     const go = (at: number): unknown => {
       const step = steps[at]
@@ -235,7 +257,7 @@ export class SimSkyPilot {
         this.#waitForRoom(request, name)
         return this.#work.later(request.id, () => go(0), retryMs)
       }
-      this.#take(step, request, { name, region, owner })
+      this.#take(step, request, made)
       return this.#work.later(request.id, () => go(at + 1), (steps[at + 1]?.atMs ?? 0) - step.atMs)
     }
     this.#work.later(request.id, () => go(0), steps[0]?.atMs ?? 0)
@@ -246,7 +268,7 @@ export class SimSkyPilot {
     if (step === 'placing' && launchError) request.error = launchError
     if (step === 'row' && foreignNames) {
       const lastEvent = 'All nodes up; SkyPilot runtime healthy.'
-      const others = { region, madeAt: Date.now(), owner: '50me0ne5', status: 'UP', lastEvent }
+      const others = { region, madeAt: Date.now(), owner: '50me0ne5', command: 'sky launch', status: 'UP', lastEvent }
       this.clusters.set(name, { name, ...others })
       request.error = ownedByOthers(name)
     }
@@ -268,7 +290,7 @@ export class SimSkyPilot {
     this.#happens(name, 'Retrying provisioning after 30s')
   }
 
-  #take(step: Launch, request: Request, made: Pick<Cluster, 'name' | 'region' | 'owner'>): void {
+  #take(step: Launch, request: Request, made: Omit<Cluster, 'madeAt' | 'status' | 'lastEvent'>): void {
     const { name } = made
     request.log.push(...step.log)
     for (const line of step.log) this.onLine?.(line, name)
@@ -327,7 +349,7 @@ export class SimSkyPilot {
     )
   }
 
-  #newRequest(id: string, verb: string, clusterName: string | null): Request {
+  #newRequest(id: string, verb: string, clusterName: string | null, userId: string): Request {
     const open = {
       status: 'PENDING' as const,
       createdAt: Date.now(),
@@ -336,7 +358,7 @@ export class SimSkyPilot {
       error: null,
       waits: null,
     }
-    const request: Request = { id, verb, clusterName, ...open, log: [] }
+    const request: Request = { id, verb, clusterName, userId, ...open, log: [] }
     this.requests.set(id, request)
     return request
   }
@@ -366,35 +388,9 @@ export class SimSkyPilot {
     return query.get('all_status') === 'true' ? wanted : wanted.filter(isOpen)
   }
 
-  #get(id: string, response: ServerResponse): unknown {
-    const request = this.requests.get(id)
-    if (!request) return send(response, 404, { detail: `Request '${id}' not found` })
+  #get(request: Request, response: ServerResponse): unknown {
     const error = request.error ? JSON.stringify({ object: 'gAROLg==', ...request.error }) : 'null'
     const row = { ...rowOf(request), return_value: JSON.stringify(request.value), error }
-    return send(response, request.status === 'FAILED' ? 500 : 200, request.status === 'FAILED' ? { detail: row } : row)
-  }
-
-  #stream(id: string, response: ServerResponse): unknown {
-    const request = this.requests.get(id)
-    if (!request) return send(response, 404, { detail: `Request '${id}' not found` })
-    let sent = 0
-    const more = (): void => {
-      if (response.destroyed) return
-      const lines = request.log.slice(sent)
-      sent += lines.length
-      if (lines.length > 0 && this.faults.cutStreams > 0) {
-        this.faults.cutStreams -= 1
-        const text = lines.join('\n')
-        response.write(text.slice(0, text.length / 2), () => response.destroy())
-        return
-      }
-      if (lines.length > 0) response.write(`${lines.join('\n')}\n`)
-      if (!isOpen(request)) response.end()
-      else setTimeout(more, flushMs)
-    }
-    response.writeHead(200, { 'content-type': 'text/plain' })
-    return more()
+    return request.error ? send(response, 500, { detail: row }) : send(response, 200, row)
   }
 }
-
-const isOpen = ({ finishedAt }: Request): boolean => finishedAt === null

@@ -8,6 +8,8 @@ export interface SkyRequest {
   /** As the server calls it: `sky.launch`, `sky.down`, ... */
   readonly verb: string
   readonly clusterName: string | null
+  /** The user of the server whose request it is. */
+  readonly userId: string | null
   readonly state: RequestState
   /** No worker of the server has begun with it. */
   readonly waits: boolean
@@ -36,6 +38,9 @@ export interface SkyCluster {
   readonly hash: string | null
   readonly cloud: string | null
   readonly region: string | null
+  /** The user of the server whose cluster it is, and the command behind it. */
+  readonly userHash: string | null
+  readonly command: string | null
   readonly lastEvent: string | null
   /** Epoch ms, by the server's clock: when it last became what its last launch wanted. */
   readonly launchedAt: number | null
@@ -62,6 +67,7 @@ export function readRequest(value: unknown): SkyRequest {
     id: textOf(fields['request_id']) ?? '',
     verb: textOf(fields['name']) ?? '',
     clusterName: textOf(fields['cluster_name']) || null,
+    userId: textOf(fields['user_id']) || null,
     state: states[textOf(fields['status']) ?? ''] ?? 'open',
     waits: fields['status'] === 'PENDING',
     createdAt: msOf(fields['created_at']) ?? 0,
@@ -91,6 +97,8 @@ export function readCluster(value: unknown): SkyCluster {
     hash: textOf(fields['cluster_hash']),
     cloud: textOf(fields['cloud']),
     region: textOf(fields['region']),
+    userHash: textOf(fields['user_hash']) || null,
+    command: textOf(fields['last_creation_command']),
     lastEvent: textOf(fields['last_event']),
     launchedAt: msOf(fields['launched_at']),
   }

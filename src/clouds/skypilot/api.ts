@@ -11,13 +11,15 @@ import {
   type SkyRequest,
   textOf,
 } from './api-answers.ts'
+import { SkyIdentity, type Whose } from './identity.ts'
 import { withoutColours } from './plain-text.ts'
 
 /**
  * What went wrong. `unreachable` leaves the outcome of a call unknown; all others are answers. `busy`: the server shuts
  * down or has no worker; the call was not taken. `forgotten`: it does not know the request (it forgets all at a start).
+ * `version`: it or we are too old for the other.
  */
-export type SkyErrorKind = 'unreachable' | 'busy' | 'unauthorised' | 'too_old' | 'rejected' | 'forgotten' | 'failed'
+export type SkyErrorKind = 'unreachable' | 'busy' | 'unauthorised' | 'version' | 'rejected' | 'forgotten' | 'failed'
 
 export class SkyError extends Error {
   readonly kind: SkyErrorKind
@@ -50,41 +52,69 @@ export interface LaunchAsk {
 
 // The versions that this client was tested with. Without both headers the server takes us for an old client.
 const versionHeaders = { 'x-skypilot-api-version': '62', 'x-skypilot-version': '0.14.1' }
+// 0.13, of which the routes and answers were read; 0.14.1 was run. Older ones park no launch between its tries.
+const leastServerVersion = 55
 const callMs = 30_000
 const firstPollMs = 100
 const longestPollMs = 1_000
 // The bodies of requests hold task files; what is only counted or followed leaves them out.
-const briefFields = ['request_id', 'name', 'status', 'cluster_name', 'created_at', 'finished_at', 'status_msg']
-  .map((field) => `fields=${field}`)
-  .join('&')
+const briefNames = [
+  'request_id',
+  'name',
+  'status',
+  'cluster_name',
+  'user_id',
+  'created_at',
+  'finished_at',
+  'status_msg',
+]
+const briefFields = briefNames.map((field) => `fields=${field}`).join('&')
 
 /** A SkyPilot API server, 0.14. Every call is short: long requests are posted here and watched by polling. */
 export class SkyApi {
   readonly #options: SkyApiOptions
   readonly #url: string
+  readonly #identity: SkyIdentity
+  #known: Promise<unknown> | null = null
 
   constructor(options: SkyApiOptions) {
     this.#options = options
+    this.#identity = new SkyIdentity(options)
     this.#url = options.url.replace(/\/+$/, '')
   }
 
   /** Requests that are not over, of everybody. */
-  async openRequests(): Promise<SkyRequest[]> {
-    return listOf(await this.#json('GET', `/api/status?${briefFields}`)).map(readRequest)
+  openRequests(): Promise<Whose<SkyRequest>[]> {
+    return this.#requests('')
   }
 
   /** Everything that was asked about a cluster since the server started, the latest first. */
-  async requestsOf(clusterName: string): Promise<SkyRequest[]> {
-    const query = `cluster_name=${encodeURIComponent(clusterName)}&all_status=true&${briefFields}`
-    const found = listOf(await this.#json('GET', `/api/status?${query}`)).map(readRequest)
-    return found.sort((a, b) => b.createdAt - a.createdAt)
+  requestsOf(clusterName: string): Promise<Whose<SkyRequest>[]> {
+    return this.#requests(`cluster_name=${encodeURIComponent(clusterName)}&all_status=true&`)
   }
 
   /** The latest requests of everybody, the latest first; whoever was away learns from them. */
-  async pastRequests(limit: number): Promise<SkyRequest[]> {
-    const query = `all_status=true&limit=${limit}&${briefFields}`
-    const found = listOf(await this.#json('GET', `/api/status?${query}`)).map(readRequest)
+  pastRequests(limit: number): Promise<Whose<SkyRequest>[]> {
+    return this.#requests(`all_status=true&limit=${limit}&`)
+  }
+
+  async #requests(query: string): Promise<Whose<SkyRequest>[]> {
+    await this.#knowOurselves()
+    const rows = listOf(await this.#json('GET', `/api/status?${query}${briefFields}`))
+    const found = rows.map((row) => this.#identity.ofRequest(readRequest(row)))
     return found.sort((a, b) => b.createdAt - a.createdAt)
+  }
+
+  /** With a token only the server knows who we are: the request of a look that finds nothing tells it. */
+  async #knowOurselves(): Promise<void> {
+    if (!this.#options.token) return
+    this.#known ??= this.#ask('/status', statusOf(['flightdeck'], 'NONE'))
+    try {
+      await this.#known
+    } catch (error) {
+      this.#known = null
+      throw error
+    }
   }
 
   /** A request that is over. @throws SkyError `forgotten` when the server does not know it. */
@@ -112,8 +142,9 @@ export class SkyApi {
   }
 
   /** Clusters as the server remembers them; all, or those that are named. */
-  async clusters(names: readonly string[] | null = null): Promise<SkyCluster[]> {
-    return listOf(await this.#ask('/status', statusOf(names, 'NONE'))).map(readCluster)
+  async clusters(names: readonly string[] | null = null): Promise<Whose<SkyCluster>[]> {
+    const rows = listOf(await this.#ask('/status', statusOf(names, 'NONE')))
+    return rows.map((row) => this.#identity.ofCluster(readCluster(row)))
   }
 
   /** Has the server look at the clouds for these clusters, which it does by itself once a minute. */
@@ -199,7 +230,9 @@ export class SkyApi {
     for (let waitMs = firstPollMs; ; waitMs = Math.min(longestPollMs, waitMs * 1.5)) {
       const [seen] = listOf(await this.#json('GET', `/api/status?request_ids=${requestId}`))
       if (seen === undefined) throw new SkyError('forgotten', `The API server does not know the request ${requestId}.`)
-      if (readRequest(seen).state !== 'open') break
+      const request = readRequest(seen)
+      this.#identity.learn(request)
+      if (request.state !== 'open') break
       if (performance.now() > deadline)
         throw new SkyError('unreachable', `The request ${requestId} is not answered within ${withinMs} ms.`)
       await after(waitMs)
@@ -223,11 +256,12 @@ export class SkyApi {
     const init = { method, headers: this.#headers(), redirect: 'error', signal: AbortSignal.timeout(callMs) } as const
     let response: Response
     try {
-      const content = body === undefined ? {} : { body: JSON.stringify({ ...this.#identity(), ...body }) }
+      const content = body === undefined ? {} : { body: JSON.stringify({ ...this.#asUser(), ...body }) }
       response = await fetch(this.#url + path, { ...init, ...content })
     } catch (cause) {
       throw new SkyError('unreachable', `The SkyPilot API server at ${this.#url} does not answer.`, { cause })
     }
+    if (isTooOld(response)) throw serverTooOld(response, this.#url)
     if (response.ok || readable.includes(response.status)) return response
     throw await refusalOf(response, this.#url)
   }
@@ -239,7 +273,7 @@ export class SkyApi {
   }
 
   /** Half of it, the id without the name, makes the server answer 500. */
-  #identity(): object {
+  #asUser(): object {
     const { userId, command } = this.#options
     return {
       env_vars: { SKYPILOT_USER_ID: userId, SKYPILOT_USER: 'flightdeck' },
@@ -274,8 +308,24 @@ async function refusalOf(response: Response, url: string): Promise<SkyError> {
     return new SkyError('busy', `The API server is not ready: ${text}`)
   // A proxy in front of it answers so when the server has long taken the call.
   if (response.status >= 500) return new SkyError('unreachable', `The API server answers ${response.status}: ${text}`)
-  const kind = text.includes('version_mismatch') ? 'too_old' : 'rejected'
+  const kind = text.includes('version_mismatch') ? 'version' : 'rejected'
   return new SkyError(kind, `The API server answers ${response.status}: ${text}`)
+}
+
+/** Asked with both headers, a server says its version in every answer of its own; before it did so it was older still. */
+function isTooOld({ ok, headers }: Response): boolean {
+  const version = headers.get('x-skypilot-api-version')
+  if (version === null) return ok && headers.has('x-skypilot-request-id')
+  return !(Number(version) >= leastServerVersion)
+}
+
+function serverTooOld({ headers }: Response, url: string): SkyError {
+  const version = headers.get('x-skypilot-api-version')
+  const has = version === null ? 'none' : `${version}, SkyPilot ${headers.get('x-skypilot-version')}`
+  return new SkyError(
+    'version',
+    `The SkyPilot API server at ${url} is too old: its API version is ${has}; at least ${leastServerVersion} is needed, SkyPilot 0.13.`,
+  )
 }
 
 const failed = (failure: SkyFailure): SkyError =>

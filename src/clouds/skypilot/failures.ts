@@ -4,6 +4,8 @@ import type { SkyFailure } from './api-answers.ts'
 interface Kind {
   readonly types?: readonly string[]
   readonly text?: RegExp
+  /** Only of a machine that came up and is being set up. */
+  readonly inSetUp?: true
   readonly code: FailureCode
   readonly cause: string
   readonly over?: Partial<FailureRecord>
@@ -16,8 +18,13 @@ const credentialTypes = [
   'InvalidCloudConfigs',
   'PermissionDeniedError',
 ]
+const interruptedType = 'RequestInterruptedError'
 const foreignType = 'ClusterOwnerIdentityMismatchError'
-const setUpTypes = ['ClusterSetUpError', 'FetchClusterInfoError', 'NetworkError', 'CommandError', 'RuntimeError']
+const setUpTypes = ['ClusterSetUpError', 'FetchClusterInfoError', 'NetworkError']
+// These come from anywhere in the server; by its source only such texts are of a machine's set-up. 255 is how ssh fails.
+const generalTypes = ['CommandError', 'RuntimeError']
+const setUpText =
+  /Failed to (run setup commands on an instance|SSH to|start (ray|skylet) on the|setup logging agent|retrieve docker user)|(return|exit) code:? 255/
 const requestTypes = [
   'NotSupportedError',
   'InvalidClusterNameError',
@@ -80,19 +87,19 @@ const kinds: readonly Kind[] = [
     over: { remedy: 'Look at the disk and the Python of the API server.' },
   },
   {
-    types: setUpTypes,
+    inSetUp: true,
     text: /No space left on device|Errno 28|os error 28|Disk quota exceeded/i,
     code: 'disk_full',
     cause: 'The disk of the machine was full before SkyPilot had set it up.',
   },
   {
-    types: setUpTypes,
+    inSetUp: true,
     text: /dns error|name resolution|Could not resolve|Connection (refused|reset|timed out)|Network is unreachable/i,
     code: 'registry_unreachable',
     cause: 'The machine came up, but SkyPilot could not fetch what it sets it up with.',
   },
   {
-    types: setUpTypes,
+    inSetUp: true,
     code: 'node_setup_failed',
     cause: 'The machine came up, but SkyPilot could not set it up.',
   },
@@ -100,6 +107,11 @@ const kinds: readonly Kind[] = [
     types: ['CloudError', 'ConnectionError'],
     code: 'cloud_unavailable',
     cause: 'The cloud, or its price list, did not answer the SkyPilot API server.',
+  },
+  {
+    types: [interruptedType],
+    code: 'cloud_unavailable',
+    cause: 'The SkyPilot API server was restarted in the middle of the launch.',
   },
   {
     types: ['ClusterNotUpError', 'ClusterDoesNotExist'],
@@ -114,7 +126,14 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-/** The name of the launch is a cluster that another identity owns. */
+/** A server that is restarted with care cancels what it works on. */
+export const interrupted = (message: string): FailureRecord => failureOfLaunch({ type: interruptedType, message })
+
+/** A cluster of this name is another user's: of the same server, where anybody may end anybody's. */
+export const nameTaken = (name: string): FailureRecord =>
+  failureOfLaunch({ type: foreignType, message: `${name} is a cluster of another user.` })
+
+/** The name of the launch is a cluster that somebody else owns. */
 export const isForeign = (refusal: FailureRecord | null): boolean =>
   refusal?.evidence?.startsWith(`${foreignType}: `) ?? false
 
@@ -123,7 +142,11 @@ const longestEvidence = 4_000
 
 /** A failed launch request in our words. What nobody has seen before is tried once more, and its text is kept. */
 export function failureOfLaunch({ type, message }: SkyFailure): FailureRecord {
-  const kind = kinds.find(({ types, text }) => (types?.includes(type) ?? true) && (text?.test(message) ?? true))
+  const inSetUp = setUpTypes.includes(type) || (generalTypes.includes(type) && setUpText.test(message))
+  const kind = kinds.find(
+    (one) =>
+      (one.types?.includes(type) ?? true) && (one.text?.test(message) ?? true) && (inSetUp || one.inSetUp !== true),
+  )
   const evidence = `${type}: ${message}`.slice(0, longestEvidence)
   if (!kind) return failureRecord('cloud_unknown', `SkyPilot failed: ${firstLine(message)}`, { evidence })
   return failureRecord(kind.code, `${kind.cause}${detailOf(message)}`, { ...kind.over, evidence })

@@ -5,9 +5,10 @@ import { type SkyApi, SkyError } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
-import { failureOfLaunch, isForeign } from './failures.ts'
+import { isForeign, nameTaken } from './failures.ts'
 import { FreshLooks } from './fresh-looks.ts'
 import { JobWatch } from './job-watch.ts'
+import { type LaunchOutcome, outcomeOf } from './outcome.ts'
 import { machineMayRun } from './steps.ts'
 import { StreamWatch } from './stream-watch.ts'
 
@@ -19,7 +20,7 @@ export type DirectPorts = ReadonlyMap<string, number>
 
 interface Launch {
   /** Null while the request is open, or as long as nobody knows. */
-  outcome: 'succeeded' | FailureRecord | null
+  outcome: LaunchOutcome | null
   settledAt: number
 }
 
@@ -43,6 +44,8 @@ export class SkyLaunches {
   readonly #directPorts: DirectPorts
   /** Places in the server's own queue of those launches that no worker has begun with. */
   #places: ReadonlyMap<string, number> = new Map()
+  /** Our names under which the server lists clusters of other users. */
+  #taken: ReadonlySet<string> = new Set()
   #learnt = false
   #looking: Promise<ListedMachine[]> | null = null
   /** The last look that was answered: when it began, and what it listed. */
@@ -88,7 +91,7 @@ export class SkyLaunches {
   /** The cluster of this name turned out to be somebody else's: nothing of ours is there, and nothing is to be ended. */
   isForeign(name: string): boolean {
     const outcome = this.#launches.get(name)?.outcome ?? null
-    return outcome !== 'succeeded' && isForeign(outcome)
+    return this.#taken.has(name) || (outcome !== 'succeeded' && isForeign(outcome))
   }
 
   #tell(step: MachineStep): void {
@@ -104,10 +107,12 @@ export class SkyLaunches {
     if (!this.#learnt) await this.#learnPast()
     // Requests first: one that ends between the two calls has left a cluster, or will never make one.
     const open = await this.#openLaunches()
-    const clusters = new Map((await this.#api.clusters()).map((cluster) => [cluster.name, cluster]))
+    const rows = (await this.#api.clusters()).filter(({ name }) => this.isOurs(name))
+    const clusters = new Map(rows.filter(({ foreign }) => !foreign).map((cluster) => [cluster.name, cluster]))
+    this.#taken = new Set(rows.filter(({ foreign }) => foreign).map(({ name }) => name))
     this.#forgetOld(open, clusters)
     // A machine that this process has not seen before: did its launch end well, or does it only look like it?
-    for (const name of clusters.keys()) if (this.isOurs(name)) this.follow(name)
+    for (const name of clusters.keys()) this.follow(name)
     const over = [...this.#launches].filter(([name]) => !open.has(name))
     for (const name of open.keys()) this.#launches.set(name, { outcome: null, settledAt: 0 })
     const unsettled = over.filter(([, { outcome }]) => outcome === null)
@@ -120,8 +125,7 @@ export class SkyLaunches {
 
   /** Machines that were there and are not any more; of a launch that failed, its failure has been told. */
   async #vanished(open: ReadonlyMap<string, unknown>, clusters: Map<string, SkyCluster>): Promise<ListedMachine[]> {
-    const ours = [...clusters.values()].filter(({ name }) => this.isOurs(name))
-    const gone = await this.#ended.after(ours, this.#clock.now())
+    const gone = await this.#ended.after([...clusters.values()], this.#clock.now())
     return gone
       .filter(({ name }) => !open.has(name) && (this.#launches.get(name)?.outcome ?? 'succeeded') === 'succeeded')
       .map(({ name, why }) => ({ name, detail: {}, ask: { open: false, machine: false, refusal: null }, ended: why }))
@@ -132,7 +136,7 @@ export class SkyLaunches {
     // Others launch on this server too, and wait in the same line.
     const line = all.filter(({ waits }) => waits).sort((a, b) => a.createdAt - b.createdAt)
     this.#places = new Map(line.map(({ clusterName }, i) => [String(clusterName), i + 1]))
-    const launches = all.filter(({ clusterName }) => this.isOurs(clusterName))
+    const launches = all.filter(({ clusterName, foreign }) => this.isOurs(clusterName) && !foreign)
     for (const { id, clusterName } of launches) this.follow(String(clusterName), id)
     return new Map(launches.map((request) => [String(request.clusterName), request]))
   }
@@ -140,8 +144,8 @@ export class SkyLaunches {
   /** What failed while this process was not there has not been told yet. */
   async #learnPast(): Promise<void> {
     const since = this.#clock.now() - rememberMs
-    for (const { verb, clusterName, createdAt } of await this.#api.pastRequests(pastLimit)) {
-      if (verb === launchVerb && createdAt >= since && this.isOurs(clusterName)) this.follow(clusterName)
+    for (const { verb, clusterName, createdAt, foreign } of await this.#api.pastRequests(pastLimit)) {
+      if (verb === launchVerb && createdAt >= since && this.isOurs(clusterName) && !foreign) this.follow(clusterName)
     }
     this.#learnt = true
   }
@@ -159,7 +163,7 @@ export class SkyLaunches {
 
   /** The request is not open any more: what became of it? */
   async #settle(name: string, launch: Launch, cluster: SkyCluster | undefined): Promise<void> {
-    const request = (await this.#api.requestsOf(name)).find(({ verb }) => verb === launchVerb)
+    const request = (await this.#api.requestsOf(name)).find(({ verb, foreign }) => verb === launchVerb && !foreign)
     if (request?.state === 'open') return
     launch.outcome = await this.#outcomeOf(name, request, cluster)
     launch.settledAt = this.#clock.now()
@@ -173,12 +177,7 @@ export class SkyLaunches {
     request: SkyRequest | undefined,
     cluster: SkyCluster | undefined,
   ): Promise<Launch['outcome']> {
-    if (request?.state === 'succeeded') return 'succeeded'
-    if (request?.state === 'cancelled') return cancelled()
-    if (request) {
-      const { failure } = await this.#api.finished(request.id)
-      return failure ? failureOfLaunch(failure) : 'succeeded'
-    }
+    if (request) return outcomeOf(this.#api, request)
     // The server forgets its requests when it starts. A launch that ended well before that has left a job.
     const jobs = cluster ? await this.#jobsOf(name) : []
     if (jobs === null) return null
@@ -199,7 +198,8 @@ export class SkyLaunches {
     const outcome = this.#launches.get(name)?.outcome ?? null
     // A cluster that is gone has no queue to look at.
     const ofItsJob = cluster === undefined ? null : this.#jobs.failureOf(name)
-    const refusal = outcome === 'succeeded' ? ofItsJob : outcome
+    const told = outcome === 'succeeded' ? ofItsJob : outcome
+    const refusal = this.#taken.has(name) ? nameTaken(name) : told
     const isOpen = open !== undefined
     // A row comes before the machine, and stays for moments when there was no room for one. Else, without an open
     // request nobody is about to make one: then it may be there.
@@ -228,9 +228,6 @@ export class SkyLaunches {
     return cluster && port !== undefined ? this.#endpoints.addressOf(cluster.name, port) : null
   }
 }
-
-const cancelled = (): FailureRecord =>
-  failureRecord('cloud_refused', 'The launch was cancelled at the SkyPilot API server.', { retry: 'same' })
 
 function forgotten(isUp: boolean): FailureRecord {
   const but = isUp ? ' It calls the machine up, but no job was ever submitted to it: its set-up never ran.' : ''

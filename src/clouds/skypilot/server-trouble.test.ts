@@ -18,6 +18,19 @@ import type { SkyError } from './api.ts'
 startServers()
 
 describe('a server that was restarted in the middle of a launch', () => {
+  test('with care, which cancels what it works on, is told as such, and not as a refusal', async () => {
+    server.sky.faults.stopBefore = 'row'
+    const cloud = process()
+    const name = await asked(cloud)
+    await seenAs(cloud, name, { open: true })
+    server.sky.interruptAll()
+    const { code, cause, retry } = await refused(cloud, name)
+    assert.deepEqual([code, retry], ['cloud_unavailable', 'same'])
+    assert.match(cause, /restarted in the middle/)
+    const again = await process().ensureMachine({ name, offer: await offerAt(cloud, 'lab/main'), joinToken: 't' })
+    assert.equal(again.accepted ? '' : again.refusal.code, 'cloud_unavailable')
+  })
+
   test('is told as such where nothing was made yet', async () => {
     server.sky.faults.stopBefore = 'row'
     const cloud = process()

@@ -13,9 +13,10 @@ import {
 } from '../cloud.ts'
 import { type SkyApi, SkyError } from './api.ts'
 import type { SkyRequest } from './api-answers.ts'
-import { failureOfLaunch } from './failures.ts'
+import { nameTaken } from './failures.ts'
 import { downVerb, launchVerb, type SkyLaunches } from './launches.ts'
 import { type FreeGpus, freeGpusIn, offersFrom } from './offers.ts'
+import { outcomeOf } from './outcome.ts'
 import { type TaskParts, taskFile } from './task.ts'
 
 export interface SkyCloudOptions {
@@ -106,11 +107,14 @@ export class SkyCloud implements Cloud {
     return this.#alone(name, async () => {
       const { api, launches } = this.#options
       const requests = await api.requestsOf(name)
-      const open = requests.filter(({ verb, state }) => verb === launchVerb && state === 'open')
+      const open = requests.filter(({ verb, state, foreign }) => verb === launchVerb && state === 'open' && !foreign)
       // Before there is a row, the end of the cluster is refused while the launch goes on and makes a machine.
       await api.cancel(open.map(({ id }) => id))
       if (requests.some(({ verb, state }) => verb === downVerb && state === 'open') || launches.isForeign(name)) return
-      if (open.length > 0 || this.#needsDown(name, requests)) await this.#down(name)
+      if (open.length === 0 && !this.#needsDown(name, requests)) return
+      // The server would end it for us, whoever's it is.
+      if ((await api.clusters([name])).some(({ foreign }) => foreign)) return
+      await this.#down(name)
     })
   }
 
@@ -131,18 +135,18 @@ export class SkyCloud implements Cloud {
 
   async #knownAnswer(name: string): Promise<AskAnswer | null> {
     const { api } = this.#options
-    const launch = (await api.requestsOf(name)).find(({ verb }) => verb === launchVerb)
-    if (launch?.state === 'failed') {
-      const { failure } = await api.finished(launch.id)
-      return failure ? { accepted: false, refusal: failureOfLaunch(failure) } : { accepted: true }
+    const launches = (await api.requestsOf(name)).filter(({ verb }) => verb === launchVerb)
+    const launch = launches.find(({ foreign }) => !foreign)
+    if (launch?.state === 'open') return { accepted: true }
+    if (launch) {
+      const outcome = await outcomeOf(api, launch)
+      return outcome === 'succeeded' ? { accepted: true } : { accepted: false, refusal: outcome }
     }
-    if (launch?.state === 'cancelled') {
-      const cause = 'The launch was cancelled at the SkyPilot API server.'
-      return { accepted: false, refusal: failureRecord('cloud_refused', cause, { retry: 'same' }) }
-    }
-    if (launch) return { accepted: true }
     // A server that was restarted knows no requests, but it knows its clusters.
-    return (await api.clusters([name])).length > 0 ? { accepted: true } : null
+    const rows = await api.clusters([name])
+    if (launches.some(({ state }) => state === 'open') || rows.some(({ foreign }) => foreign))
+      return { accepted: false, refusal: nameTaken(name) }
+    return rows.length > 0 ? { accepted: true } : null
   }
 
   async #launch({ name, offer, joinToken }: MachineAsk): Promise<AskAnswer> {
@@ -209,8 +213,8 @@ async function refusing<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
-    if (!(error instanceof SkyError && (error.kind === 'unauthorised' || error.kind === 'too_old'))) throw error
-    throw new CloudRefuses(failureRecord('cloud_credentials', error.message), error)
+    const refusal = error instanceof SkyError ? refusalOfUs(error) : null
+    throw refusal ? new CloudRefuses(refusal, error) : error
   }
 }
 
@@ -219,6 +223,14 @@ function refusalOf(error: unknown): FailureRecord | null {
   if (!(error instanceof SkyError)) return null
   const { kind, message } = error
   if (kind === 'busy') return failureRecord('cloud_unavailable', message)
-  if (kind === 'unauthorised' || kind === 'too_old') return failureRecord('cloud_credentials', message)
-  return kind === 'rejected' ? failureRecord('cloud_refused', message) : null
+  return kind === 'rejected' ? failureRecord('cloud_refused', message) : refusalOfUs(error)
+}
+
+/** What the server would answer to anything that we ask. */
+function refusalOfUs({ kind, message }: SkyError): FailureRecord | null {
+  if (kind === 'version') return failureRecord('cloud_version', message)
+  if (kind !== 'unauthorised') return null
+  const remedy =
+    'Set `FLIGHTDECK_SKYPILOT_TOKEN` to a token that the API server knows, and start the control plane again.'
+  return failureRecord('cloud_credentials', message, { remedy })
 }
