@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { firstHeldGpuFd, heldGpus } from '../core/held-gpus.ts'
 import { pause } from '../lib/clock.ts'
 import { codeOf } from '../lib/error-code.ts'
 import type { EngineSpec } from '../wire/agent.ts'
@@ -73,7 +74,8 @@ export async function startEngine(
   const log = openSync(logPath, 'a', 0o600)
   const logOffset = fstatSync(log).size
   // A session of its own, and a file for its output: it does not notice when the agent dies.
-  const child = spawn(command, args, { cwd: dir, env, detached: true, stdio: ['ignore', log, log] })
+  const stdio = ['ignore' as const, log, log, ...gpuFds()]
+  const child = spawn(command, args, { cwd: dir, env, detached: true, stdio })
   closeSync(log)
   const { pid } = child
   if (pid === undefined) throw new StartError(await spawnFailure(child, command, env))
@@ -83,6 +85,21 @@ export async function startEngine(
   })
   child.unref()
   return { record: { pid, group: pid, startTime, port, startedAt: Date.now(), logOffset, answeredAt: null }, exited }
+}
+
+/** An engine that outlives us and our loop goes on holding its GPUs. */
+const gpuFds = (): number[] =>
+  heldGpus(process.env)
+    .map((_, i) => firstHeldGpuFd + i)
+    .filter(isSocket)
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    // We were started by hand, with the environment alone.
+    return false
+  }
 }
 
 function spawnFailure(child: ChildProcess, command: string, env: Record<string, string>): Promise<JsonFailure> {

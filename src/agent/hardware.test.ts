@@ -6,14 +6,15 @@ import { test } from 'vitest'
 import { hardwareSchema } from '../wire/agent.ts'
 import { parseGpus, readGpus, readHardware, visibleGpus } from './hardware.ts'
 
-const csv = `0, NVIDIA H200, 143771, 37, 120034, 61
-1, NVIDIA H200, 143771, [N/A], [N/A], [N/A]
+const csv = `0, GPU-1f0e, NVIDIA H200, 143771, 37, 120034, 61
+1, GPU-20aa, NVIDIA H200, 143771, [N/A], [N/A], [N/A]
 `
 
 test('figures that the driver does not have are unknown, not zero', () => {
   assert.deepEqual(parseGpus(csv), [
     {
       index: 0,
+      uuid: 'GPU-1f0e',
       name: 'NVIDIA H200',
       memoryMib: 143771,
       utilizationPercent: 37,
@@ -22,6 +23,7 @@ test('figures that the driver does not have are unknown, not zero', () => {
     },
     {
       index: 1,
+      uuid: 'GPU-20aa',
       name: 'NVIDIA H200',
       memoryMib: 143771,
       utilizationPercent: null,
@@ -43,7 +45,23 @@ test('only GPUs that the engine may use count, in the order that it sees them', 
   assert.deepEqual(seen('1,7,0'), [1], 'an unknown one ends the list')
   assert.deepEqual(seen(''), [])
   assert.deepEqual(seen('-1'), [])
-  assert.deepEqual(seen('GPU-8932f937'), [0, 1])
+  assert.deepEqual(seen('GPU-20,GPU-1f0e'), [1, 0], 'a UUID may be cut short')
+  assert.deepEqual(seen('GPU-8932f937'), [])
+  assert.deepEqual(seen('MIG-8932f937'), [0, 1], 'parts cannot be told apart here')
+})
+
+test('a machine reports the GPUs that it was given and no other, whatever their indexes are by now', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'fd-smi-'))
+  const mixed = csv.replace('GPU-1f0e, NVIDIA H200, 143771', 'GPU-1f0e, Tesla T4, 15360')
+  writeFileSync(join(dir, 'nvidia-smi'), `#!/bin/sh\nprintf '%s' '${mixed}'\n`, { mode: 0o755 })
+  const told = (FLIGHTDECK_GPUS: string) =>
+    readGpus({ PATH: `${dir}:/bin:/usr/bin`, CUDA_VISIBLE_DEVICES: '0', FLIGHTDECK_GPUS })
+  assert.deepEqual(
+    (await told('GPU-20aa')).map(({ name, index }) => [name, index]),
+    [['NVIDIA H200', 1]],
+  )
+  assert.deepEqual(await told('GPU-lost'), [])
+  rmSync(dir, { recursive: true })
 })
 
 test('nvidia-smi is looked up in PATH; without it there are no GPUs, and that is no error', async () => {

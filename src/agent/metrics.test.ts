@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { agentMetrics } from './metrics.ts'
 
-const gpu = { index: 0, name: 'H100', memoryMib: 81_559, utilizationPercent: 40, memoryUsedMib: 2, temperatureC: null }
+const known = { index: 0, uuid: null, name: 'H100', memoryMib: 81_559, temperatureC: null }
+const gpu = { ...known, utilizationPercent: 40, memoryUsedMib: 2 }
 const figures = {
   machine: 'fd-abcde-0000000001',
   engine: { state: 'serving', version: null, restarts: 2, failure: null },

@@ -38,7 +38,7 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     offer,
     instanceType,
     spot,
-    gpus: [...gpus],
+    gpus: gpus.map((gpu) => ({ ...gpu, uuid: gpu.uuid ?? null })),
     agentVersion,
     agentProtocol,
     agentStanding: standingOf(row),

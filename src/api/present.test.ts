@@ -7,6 +7,7 @@ import type { PhasePast } from '../core/phases.ts'
 import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
 import type { NodeRow } from '../store/read-nodes.ts'
 import type { LoopRow } from '../store/read-status.ts'
+import { nodeView } from '../wire/views.ts'
 import { offer } from './api-for-tests.ts'
 import { presentLaunch, presentLaunchDetail } from './present-launch.ts'
 import { presentNode } from './present-node.ts'
@@ -174,6 +175,12 @@ test('a node says in plain words what it does, and why it ended', () => {
   expect(message({ state: 'draining', inFlight: 2 })).toBe('draining, 2 left')
   const failure = failureRecord('engine_failed', 'Out of memory.')
   expect(message({ state: 'releasing', failure })).toBe('being released: Out of memory.')
+})
+
+test('a GPU that an agent of before told of has no UUID, and is shown all the same', () => {
+  const told = { name: 'L4', index: 0, memoryMib: 1, utilizationPercent: null, memoryUsedMib: null, temperatureC: null }
+  const shown = presentNode(nodeRow({ gpus: [told] }), nodeScene)
+  expect(nodeView.encode(shown).gpus).toEqual([{ ...told, uuid: null }])
 })
 
 test('a signal that is too old is unknown and keeps its age; a node that is gone has no lease', () => {

@@ -14,6 +14,7 @@ export const joinRequest = (over: Partial<JoinRequest> = {}): JoinRequest => ({
 
 export const gpu = (name: string, memoryMib: number, index = 0) => ({
   index,
+  uuid: `GPU-${index}`,
   name,
   memoryMib,
   utilizationPercent: 0,

@@ -283,6 +283,8 @@ interface NodesTable {
 /** A GPU as the agent found it; the same shape as the heartbeat tells. */
 export interface DeliveredGpu {
   readonly index: number
+  /** Not there where an agent of before told of it. */
+  readonly uuid?: string | null
   readonly name: string
   readonly memoryMib: number
   readonly utilizationPercent: number | null

@@ -21,6 +21,7 @@ export const failureSchema = z.object({
 /** A GPU as nvidia-smi tells of it. */
 export const gpuSchema = z.object({
   index: count,
+  uuid: text(64).nullable().default(null),
   name: text(128),
   memoryMib: count,
   utilizationPercent: z.number().min(0).max(100).nullable(),

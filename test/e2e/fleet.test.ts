@@ -1,14 +1,18 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { randomName } from '../../src/lib/chance.ts'
 import { type Plane, startPlane, until } from './plane.ts'
 
 let plane: Plane
+let neighbour: Plane | null = null
 let bin: string | null = null
 afterEach(async () => {
   await plane?.end()
+  await neighbour?.end()
+  neighbour = null
   if (bin) rmSync(bin, { recursive: true, force: true })
   bin = null
 })
@@ -22,7 +26,11 @@ function nvidiaSmi(script: string): string {
   return bin
 }
 
-const h100 = (index: number) => `echo "${index}, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"`
+/** Of this run alone: who runs the same tests on this host holds others. */
+const gpu = (index: number, name: string, mib: number) =>
+  `echo "${index}, GPU-${run}-${index}, ${name}, ${mib}, 0, 4, 30"`
+const run = randomName(8)
+const h100 = (index: number) => gpu(index, 'NVIDIA H100 80GB HBM3', 81_559)
 
 test('a deployment whose launches fail stops refilling after three in a row, until it is resumed', async () => {
   plane = await startPlane({
@@ -111,13 +119,42 @@ test('the host`s GPUs are given out exclusively, and no launch gets one that ano
   const third = await plane.launched('quick', { timeLimitS: 8 })
   const failed = await plane.reaches(third.id, ['failed', 'timed_out'], 30_000)
   expect(failed.attempts[0]?.failure).toMatchObject({ code: 'no_capacity' })
-}, 90_000)
+
+  // Who kills loop and agent has not freed the GPU: the engine has inherited the hold.
+  const holds = readFileSync('/proc/net/unix', 'latin1').split('\n')
+  for (const [machine, [engine]] of await plane.running('scripted-engine')) {
+    const inode = holds
+      .find((line) => line.includes(`@flightdeck/gpu/GPU-${run}`) && line.endsWith(machine))
+      ?.split(/\s+/)[6]
+    const open = readdirSync(`/proc/${engine}/fd`).map((fd) => readlinkSync(`/proc/${engine}/fd/${fd}`))
+    expect(open).toContain(`socket:[${inode}]`)
+  }
+
+  // An install of its own, with a data folder of its own.
+  neighbour = await startPlane({ scripts: { quick: {} }, path, config: { launch: { rounds: 1, triesPerOffer: 1 } } })
+  expect((await neighbour.client.listOffers({})).items.map(({ available }) => available)).toEqual([0, 0])
+  const fourth = await neighbour.reaches((await neighbour.launched('quick')).id, ['failed'], 30_000)
+  expect(fourth.attempts[0]?.failure?.cause).toMatch(
+    /^1 x NVIDIA H100 80GB HBM3 are not free on this host: of 2, another install on this host holds 2 \(fd-/,
+  )
+}, 180_000)
+
+test('of a host with several kinds of GPUs a machine gets, uses and reports the one that was ordered', async () => {
+  const h200 = gpu(2, 'NVIDIA H200', 143_771)
+  const path = nvidiaSmi([h100(0), gpu(1, 'Tesla T4', 15_360), h200].join('\n'))
+  plane = await startPlane({ scripts: { quick: {} }, path })
+  const launch = await plane.launched('quick', { wish: { gpus: ['NVIDIA H200'] } })
+  const { gpus } = await plane.node(await plane.reaches(launch.id, ['live']))
+  expect(gpus.map(({ index, name, uuid }) => [index, name, uuid])).toEqual([[2, 'NVIDIA H200', `GPU-${run}-2`]])
+  const [engine] = [...(await plane.running('scripted-engine')).values()].flat()
+  expect(readFileSync(`/proc/${engine}/environ`, 'latin1').split('\0')).toEqual(
+    expect.arrayContaining(['CUDA_VISIBLE_DEVICES=2', 'CUDA_DEVICE_ORDER=PCI_BUS_ID']),
+  )
+}, 60_000)
 
 test('hardware that is not what was ordered fails the launch with that cause, and the machine is given back', async () => {
   // The control plane sees an H100; what the agent finds on the machine is something smaller.
-  const path = nvidiaSmi(
-    `if [ -n "$FLIGHTDECK_MACHINE" ]; then echo "0, Tesla T4, 15360, 0, 4, 30"; else ${h100(0)}; fi`,
-  )
+  const path = nvidiaSmi(`if [ -n "$FLIGHTDECK_MACHINE" ]; then ${gpu(0, 'Tesla T4', 15_360)}; else ${h100(0)}; fi`)
   plane = await startPlane({
     scripts: { quick: {} },
     path,

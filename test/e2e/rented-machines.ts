@@ -28,7 +28,7 @@ export class RentedMachines {
 
   start(): Promise<string> {
     const smi = join(this.home, 'nvidia-smi')
-    writeFileSync(smi, '#!/bin/sh\necho "0, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"\n')
+    writeFileSync(smi, '#!/bin/sh\necho "0, GPU-0, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"\n')
     chmodSync(smi, 0o755)
     return this.sky.start()
   }

@@ -1,12 +1,12 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-// A guess: far longer than a spawn takes, far shorter than anybody waits for a GPU.
+// A guess: far longer than a spawn takes, far shorter than anybody waits for a place.
 const startingMs = 10_000
 
 /**
- * Numbered things of this host that only one machine can have: its GPUs, its places for machines. One file for each,
- * made with O_EXCL, holding the machine's name. Control planes of one host share the folder; the file system decides.
+ * Numbered places for machines, each for one. One file for each, made with O_EXCL, holding the machine's name. Control
+ * planes of one install on this host share the folder; the file system decides.
  */
 export class Book {
   readonly #folder: string

@@ -1,98 +1,26 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test, vi } from 'vitest'
-import { randomName } from '../../lib/chance.ts'
-import { systemClock } from '../../lib/clock.ts'
-import { type CloudOnTrial, cloudGuarantees } from '../conformance.ts'
-import { LocalCloud, type LocalCloudOptions, localOffers } from './local.ts'
+import { type Local, TestHost } from '../../../test/local-host.ts'
+import { cloudGuarantees } from '../conformance.ts'
+import { LocalCloud, type LocalCloudOptions } from './local.ts'
 import { machineProcesses, signalProcess } from './processes.ts'
 
-const loopFile = join(import.meta.dirname, '../../agent/loop.sh')
 const deadline = { timeout: 15_000, interval: 50 }
 
-let folder: string
-let installs: string[]
-const pathBefore = process.env.PATH
-
+let host: TestHost
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fd-local-'))
-  installs = []
-  // Stands for the agent: it needs no control and ends when it is told to.
-  writeFileSync(join(folder, 'agent.sh'), 'exec sleep 300\n')
+  host = new TestHost()
 })
-
-afterEach(async () => {
-  process.env.PATH = pathBefore
-  for (const install of installs) {
-    await vi.waitFor(async () => {
-      const left = await machineProcesses(`fd-${install}-`, join(folder, install, 'machines'))
-      for (const { pid } of left) signalProcess(pid, 'SIGKILL')
-      assert.deepEqual(left, [])
-    }, deadline)
-  }
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function optionsFor(install: string, over: Partial<LocalCloudOptions> = {}): LocalCloudOptions {
-  return {
-    name: 'local',
-    clock: systemClock,
-    install,
-    folder: join(folder, install),
-    controlUrl: 'http://127.0.0.1:1',
-    agentFile: join(folder, 'agent.sh'),
-    loopFile,
-    nodeBin: '/bin/sh',
-    pricePerHourMicroUsd: 1_000_000,
-    maxMachines: 4,
-    env: {},
-    loadLimitMs: 60_000,
-    drainLimitMs: 10_000,
-    endGraceMs: 10_000,
-    ...over,
-  }
-}
-
-interface Local extends CloudOnTrial {
-  readonly install: string
-  readonly options: LocalCloudOptions
-  readonly pids: (name: string) => Promise<number[]>
-  readonly ask: (name: string, over?: Partial<CloudOnTrial['offer']>) => ReturnType<LocalCloud['ensureMachine']>
-}
+afterEach(() => host.end())
 
 /** A host without a GPU, whatever this one has. */
-async function local(over: Partial<LocalCloudOptions> = {}, gpus = 0): Promise<Local> {
-  hostWith(gpus)
-  const install = randomName(5)
-  installs.push(install)
-  const options = optionsFor(install, over)
-  const cloud = new LocalCloud(options)
-  const [offer] = await cloud.offers()
-  assert.ok(offer)
-  return {
-    install,
-    options,
-    cloud,
-    offer,
-    newName: () => `fd-${install}-${randomName(6)}`,
-    until: (what, holds) => vi.waitFor(async () => assert.ok(await holds(), what), deadline),
-    pids: async (name) => (await machineProcesses(name)).map(({ pid }) => pid),
-    ask: (name, offered = {}) => cloud.ensureMachine({ name, offer: { ...offer, ...offered }, joinToken: 'fd_join_x' }),
-  }
-}
-
-/** Puts an nvidia-smi in front of whatever there is. */
-function hostWith(gpus: number): void {
-  const bin = join(folder, 'bin')
-  mkdirSync(bin, { recursive: true })
-  const lines = Array.from({ length: gpus }, (_, i) => `echo "${i}, NVIDIA Test 80GB, 81559"`)
-  writeFileSync(join(bin, 'nvidia-smi'), ['#!/bin/sh', ...lines, gpus === 0 ? 'exit 9' : ''].join('\n'))
-  chmodSync(join(bin, 'nvidia-smi'), 0o755)
-  process.env.PATH = `${bin}:${pathBefore}`
+function local(over: Partial<LocalCloudOptions> = {}): Promise<Local> {
+  host.hasGpus([])
+  return host.install(over)
 }
 
 describe('this host keeps what every cloud promises', () => {
@@ -211,7 +139,7 @@ describe('machines on this host', () => {
   test('whose engine wrote over its environment are listed until it is dead, also when its loop was killed', async () => {
     // As vLLM's core looks after it has set its title: alive, in a session of its own, and without its environment.
     const start = 'setsid env -i sleep 300 >>"$FLIGHTDECK_NODE_DIR/engine.log" 2>&1 &'
-    writeFileSync(join(folder, 'agent.sh'), `${start}\nexec sleep 300\n`)
+    host.agentIs(`${start}\nexec sleep 300`)
     const here = await local({ endGraceMs: 0 })
     const name = here.newName()
     await here.ask(name)
@@ -231,52 +159,6 @@ describe('machines on this host', () => {
   })
 })
 
-describe('GPUs of this host', () => {
-  test('are offered in ones, twos and so on, as many times as they fit', () => {
-    const gpus = Array.from({ length: 5 }, (_, index) => ({ index, name: 'NVIDIA Test', memoryMib: 81_559 }))
-    const offers = localOffers(gpus, { name: 'local', pricePerHourMicroUsd: 10, maxMachines: 4 })
-    assert.deepEqual(
-      offers.map((offer) => [offer.id, offer.available, offer.pricePerHourMicroUsd, offer.vramGib]),
-      [
-        ['local/here/NVIDIA-Testx1', 5, 10, 79],
-        ['local/here/NVIDIA-Testx2', 2, 20, 79],
-        ['local/here/NVIDIA-Testx4', 1, 40, 79],
-      ],
-    )
-  })
-
-  test('are given to one machine at a time, told to it, and free again when it is gone', async () => {
-    const here = await local({}, 2)
-    const [one, two, three] = [here.newName(), here.newName(), here.newName()]
-    assert.deepEqual(await here.ask(one), { accepted: true })
-    assert.deepEqual(await here.ask(two), { accepted: true })
-    const refused = await here.ask(three)
-    assert.match(refused.accepted ? '' : refused.refusal.cause, /1 x NVIDIA Test 80GB are not free/)
-    assert.deepEqual([await visibleTo(here, one), await visibleTo(here, two)].sort(), ['0', '1'])
-    await here.until('the first is gone', async () => {
-      await here.cloud.ensureGone(one)
-      return (await here.pids(one)).length === 0
-    })
-    assert.deepEqual(await here.ask(three), { accepted: true })
-  })
-
-  test('are never given in part: who asks for two where one is free gets none', async () => {
-    const here = await local({}, 2)
-    const [one, two] = [here.newName(), here.newName()]
-    await here.ask(one)
-    assert.equal((await here.ask(two, { gpuCount: 2 })).accepted, false)
-    assert.deepEqual(await here.ask(here.newName()), { accepted: true })
-  })
-
-  test('that are asked for at once by two control planes go to one of them', async () => {
-    const here = await local({}, 1)
-    const other = new LocalCloud(here.options)
-    const ask = (cloud: LocalCloud) => cloud.ensureMachine({ name: here.newName(), offer: here.offer, joinToken: 't' })
-    const answers = await Promise.all([ask(here.cloud as LocalCloud), ask(other)])
-    assert.deepEqual(answers.map(({ accepted }) => accepted).sort(), [false, true])
-  })
-})
-
 /** Empty for a process that has ended, also while nobody has reaped it. */
 function commandOf(pid: number): string {
   try {
@@ -285,10 +167,4 @@ function commandOf(pid: number): string {
     // There is no such process.
     return ''
   }
-}
-
-async function visibleTo(here: Local, name: string): Promise<string | undefined> {
-  const [pid] = await here.pids(name)
-  const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-  return environment.find((line) => line.startsWith('CUDA_VISIBLE_DEVICES='))?.split('=')[1]
 }

@@ -4,11 +4,13 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CloudTraits } from '../../core/decide-node.ts'
 import { failureRecord } from '../../core/failure.ts'
+import { firstHeldGpuFd, heldGpusVariable } from '../../core/held-gpus.ts'
 import type { Offer } from '../../core/offer.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, pause } from '../../lib/clock.ts'
 import type { AskAnswer, Cloud, ListedMachine, MachineAsk } from '../cloud.ts'
 import { Book } from './book.ts'
-import { type HostGpu, hostGpus } from './gpus.ts'
+import { GpuHold, type GpuHolders, gpuHolders, holdGpus } from './gpu-holds.ts'
+import { gpuKinds, type HostGpu, hostGpus } from './gpus.ts'
 import { type MachineProcess, machineProcesses, signalProcess } from './processes.ts'
 
 export interface LocalCloudOptions {
@@ -17,7 +19,7 @@ export interface LocalCloudOptions {
   readonly clock: Clock
   /** Machines of this install are named `fd-<install>-...`; no other process is ever touched. */
   readonly install: string
-  /** Holds a folder for each machine, and the books of GPUs and places. */
+  /** Holds a folder for each machine, and the book of places. */
   readonly folder: string
   readonly controlUrl: string
   /** The bundled agent, its loop, and the Node that runs it. */
@@ -34,31 +36,42 @@ export interface LocalCloudOptions {
   readonly endGraceMs: number
 }
 
+interface Given {
+  readonly hold: GpuHold
+  readonly gpus: readonly HostGpu[]
+}
+
 /** Machines that are processes on this host: the agent's loop, the agent, and under it the engine. */
 export class LocalCloud implements Cloud {
   readonly name: string
   readonly traits: CloudTraits
   readonly #options: LocalCloudOptions
   readonly #prefix: string
-  readonly #gpus: Book
   readonly #places: Book
 
   constructor(options: LocalCloudOptions) {
     this.#options = options
     this.name = options.name
     this.#prefix = `fd-${options.install}-`
-    this.#gpus = new Book(join(options.folder, 'gpus'))
     this.#places = new Book(join(options.folder, 'places'))
     this.traits = { ...localTraits, loadLimitMs: options.loadLimitMs, drainLimitMs: options.drainLimitMs }
   }
 
   async offers(): Promise<Offer[]> {
-    return localOffers(await hostGpus(), this.#options)
+    const gpus = await hostGpus()
+    const held = gpus.length > 0 ? new Map([...(await this.#heldByOurs()), ...(await gpuHolders())]) : new Map()
+    return localOffers(gpus, this.#options, held)
   }
 
   async listMachines(): Promise<ListedMachine[]> {
-    const { pricePerHourMicroUsd } = this.#options
-    return [...(await this.#living())].map(([name, pids]) => ({ name, detail: { pids }, pricePerHourMicroUsd }))
+    const { pricePerHourMicroUsd: price } = this.#options
+    const machines = [...(await this.#living())]
+    return Promise.all(
+      machines.map(async ([name, pids]) => {
+        const gpus = (await this.#gpusOf(name)).length
+        return { name, detail: { pids }, pricePerHourMicroUsd: price * Math.max(1, gpus) }
+      }),
+    )
   }
 
   async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
@@ -68,12 +81,18 @@ export class LocalCloud implements Cloud {
       const { maxMachines } = this.#options
       return refused(`All ${maxMachines} places for machines of this host are taken (\`local.maxMachines\`).`)
     }
-    const gpus = await this.#takeGpus(ask, machines)
-    if (gpus === null) {
+    const given = await this.#takeGpus(ask)
+    if (given === 'taken_for_it') return { accepted: true }
+    if ('why' in given) {
       await this.#places.giveBack(ask.name)
-      return refused(`${ask.offer.gpuCount} x ${ask.offer.gpu} are not free on this host.`)
+      return refused(given.why)
     }
-    await this.#start(ask, gpus)
+    try {
+      await this.#start(ask, given)
+    } finally {
+      // The machine has inherited them. Where we die instead, they are its own if it runs, and free if it does not.
+      await given.hold.release()
+    }
     return { accepted: true }
   }
 
@@ -113,29 +132,54 @@ export class LocalCloud implements Cloud {
   async #takePlace({ name }: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<boolean> {
     const { maxMachines } = this.#options
     if (living.size >= maxMachines) return false
-    await this.#freeUnused(this.#places, living)
+    const wasToldToEnd = (name: string) => existsSync(join(this.#dirOf(name), endAskedFile))
+    await this.#places.freeAllBut(new Set(living.keys()), wasToldToEnd, this.#options.clock.now())
     return (await this.#places.take(name, [...Array(maxMachines).keys()], 1)) !== null
   }
 
-  async #takeGpus({ name, offer }: MachineAsk, living: ReadonlyMap<string, unknown>): Promise<number[] | null> {
-    if (offer.gpu === null) return []
-    await this.#freeUnused(this.#gpus, living)
-    const indexes = (await hostGpus()).map(({ index }) => index)
-    return this.#gpus.take(name, indexes, offer.gpuCount)
+  /** `taken_for_it`: another control plane of this install starts the same machine right now. */
+  async #takeGpus({ name, offer }: MachineAsk): Promise<Given | 'taken_for_it' | { readonly why: string }> {
+    if (offer.gpu === null) return { hold: new GpuHold([], []), gpus: [] }
+    const kinds = gpuKinds(await hostGpus())
+    const same = kinds.find((kind) => kind.name === offer.gpu && kind.vramGib === offer.vramGib)?.gpus ?? []
+    const uuids = same.map(({ uuid }) => uuid)
+    const deadline = performance.now() + endedMs
+    for (;;) {
+      const held = await holdGpus(name, uuids, offer.gpuCount, await this.#heldByOurs())
+      if (held instanceof GpuHold) return { hold: held, gpus: same.filter(({ uuid }) => held.uuids.includes(uuid)) }
+      const holders = uuids.flatMap((uuid) => held.get(uuid) ?? [])
+      if (holders.includes(name)) return 'taken_for_it'
+      const living = await this.#living()
+      const isEnding = (holder: string) => holder.startsWith(this.#prefix) && !living.has(holder)
+      if (!holders.some(isEnding) || performance.now() > deadline)
+        return { why: whyNotFree(offer, same.length, holders, this.#prefix) }
+      await pause(50)
+    }
   }
 
-  #freeUnused(book: Book, living: ReadonlyMap<string, unknown>): Promise<void> {
-    const wasToldToEnd = (name: string) => existsSync(join(this.#dirOf(name), endAskedFile))
-    return book.freeAllBut(new Set(living.keys()), wasToldToEnd, this.#options.clock.now())
+  /** Also where what is left of a machine has not inherited the hold, or forgot it. */
+  async #heldByOurs(): Promise<GpuHolders> {
+    const machines = [...(await this.#living()).keys()]
+    const held = await Promise.all(
+      machines.map(async (name) => (await this.#gpusOf(name)).map((uuid) => [uuid, name] as const)),
+    )
+    return new Map(held.flat())
   }
 
-  async #start(ask: MachineAsk, gpus: readonly number[]): Promise<void> {
+  /** The UUIDs of what the machine was given. */
+  async #gpusOf(name: string): Promise<string[]> {
+    const text = await readFile(join(this.#dirOf(name), gpusFile), 'utf8').catch(() => '')
+    return text.split('\n').filter(Boolean)
+  }
+
+  async #start(ask: MachineAsk, { hold, gpus }: Given): Promise<void> {
     const { controlUrl, agentFile, loopFile, nodeBin, env } = this.#options
     const dir = this.#dirOf(ask.name)
     await mkdir(dir, { recursive: true, mode: 0o700 })
     const tokenFile = join(dir, 'join-token')
     await writeFile(tokenFile, ask.joinToken, { mode: 0o600 })
-    await runDetached(loopFile, dir, {
+    await writeFile(join(dir, gpusFile), hold.uuids.join('\n'))
+    const told = {
       ...inherited(),
       ...env,
       FLIGHTDECK_MACHINE: ask.name,
@@ -146,8 +190,9 @@ export class LocalCloud implements Cloud {
       FLIGHTDECK_NODE_BIN: nodeBin,
       // What one machine of this host has installed serves the next one.
       FLIGHTDECK_RECIPE_DIR: join(this.#options.folder, 'recipes'),
-      ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
-    })
+      ...cudaWords(gpus),
+    }
+    await runDetached(loopFile, dir, told, hold.fds)
   }
 }
 
@@ -155,11 +200,41 @@ function refused(cause: string): AskAnswer {
   return { accepted: false, refusal: failureRecord('no_capacity', cause) }
 }
 
+function whyNotFree({ gpu, gpuCount }: Offer, total: number, holders: readonly string[], prefix: string): string {
+  const others = holders.filter((holder) => !holder.startsWith(prefix))
+  const ours = holders.length - others.length
+  const told = [
+    ...(ours > 0 ? [`machines of this install hold ${ours}`] : []),
+    ...(others.length > 0 ? [`another install on this host holds ${others.length} (${others.join(', ')})`] : []),
+  ]
+  return `${gpuCount} x ${gpu} are not free on this host: of ${total}, ${told.join(' and ') || 'none is held'}.`
+}
+
+/**
+ * By index, as vLLM takes no UUID here (its pull request 46132 is open), and with the order that nvidia-smi's indexes
+ * are of: CUDA's own puts the fastest GPU first.
+ */
+function cudaWords(gpus: readonly HostGpu[]): Record<string, string> {
+  if (gpus.length === 0) return {}
+  return {
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    CUDA_VISIBLE_DEVICES: gpus.map(({ index }) => index).join(','),
+    [heldGpusVariable]: gpus.map(({ uuid }) => uuid).join(','),
+  }
+}
+
 /** The machine outlives this process. Its loop holds a lock, so a second one under the same name ends at once. */
-async function runDetached(loopFile: string, dir: string, env: Record<string, string>): Promise<void> {
+async function runDetached(
+  loopFile: string,
+  dir: string,
+  env: Record<string, string>,
+  kept: readonly number[],
+): Promise<void> {
   const log = await open(join(dir, 'agent.log'), 'a', 0o600)
   try {
-    const child = spawn('/bin/sh', [loopFile], { detached: true, cwd: dir, stdio: ['ignore', log.fd, log.fd], env })
+    const between = Array<'ignore'>(firstHeldGpuFd - 3).fill('ignore')
+    const stdio = ['ignore' as const, log.fd, log.fd, ...(kept.length > 0 ? [...between, ...kept] : [])]
+    const child = spawn('/bin/sh', [loopFile], { detached: true, cwd: dir, stdio, env })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
@@ -181,37 +256,33 @@ const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
   lookFastMs: 250,
 }
 
-/** The whole host in ones, twos, ... of its GPU; a host without GPUs offers machines without one. */
+/** Each kind of GPU in ones, twos, ... and all of them; a host without GPUs offers machines without one. */
 export function localOffers(
   gpus: readonly HostGpu[],
   options: Pick<LocalCloudOptions, 'name' | 'pricePerHourMicroUsd' | 'maxMachines'>,
+  held: GpuHolders,
 ): Offer[] {
-  const first = gpus[0]
-  const base = { cloud: options.name, region: 'here', spot: false }
-  if (!first) {
-    const price = options.pricePerHourMicroUsd
-    return [
-      {
-        ...base,
-        id: `${options.name}/here/cpu`,
-        gpu: null,
-        gpuCount: 0,
-        vramGib: 0,
-        pricePerHourMicroUsd: price,
-        available: options.maxMachines,
-      },
-    ]
+  const { name: cloud, pricePerHourMicroUsd, maxMachines } = options
+  const base = { cloud, region: 'here', spot: false }
+  if (gpus.length === 0) {
+    const none = { gpu: null, gpuCount: 0, vramGib: 0, pricePerHourMicroUsd, available: maxMachines }
+    return [{ ...base, id: `${cloud}/here/cpu`, ...none }]
   }
-  const counts = [1, 2, 4, 8].filter((count) => count <= gpus.length)
-  return counts.map((gpuCount) => ({
-    ...base,
-    id: `${options.name}/here/${first.name.replaceAll(' ', '-')}x${gpuCount}`,
-    gpu: first.name,
-    gpuCount,
-    vramGib: Math.floor(first.memoryMib / 1024),
-    pricePerHourMicroUsd: options.pricePerHourMicroUsd * gpuCount,
-    available: Math.floor(gpus.length / gpuCount),
-  }))
+  const kinds = gpuKinds(gpus)
+  return kinds.flatMap(({ name, vramGib, gpus }) => {
+    const isNamesake = kinds.filter((kind) => kind.name === name).length > 1
+    const id = `${cloud}/here/${name.replaceAll(' ', '-')}${isNamesake ? `-${vramGib}GiB` : ''}`
+    const free = gpus.filter(({ uuid }) => !held.has(uuid)).length
+    return gpus.map((_, i) => ({
+      ...base,
+      id: `${id}x${i + 1}`,
+      gpu: name,
+      gpuCount: i + 1,
+      vramGib,
+      pricePerHourMicroUsd: pricePerHourMicroUsd * (i + 1),
+      available: Math.floor(free / (i + 1)),
+    }))
+  })
 }
 
 /** What a process of a machine may know of our environment: where programs are, never our own configuration. */
@@ -221,6 +292,9 @@ function inherited(): Record<string, string> {
 }
 
 const endAskedFile = 'end-asked-at'
+const gpusFile = 'gpus'
+// A guess: the kernel frees what a process held a moment after its name is gone.
+const endedMs = 1_000
 
 /** When the end of this machine was first asked for; kept on disk, so that a restart does not begin its grace anew. */
 async function endAskedAt(dir: string, now: number): Promise<number> {
