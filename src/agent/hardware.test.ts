@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'vitest'
+import { hardwareMismatch } from '../core/hardware.ts'
 import { hardwareSchema } from '../wire/agent.ts'
 import { parseGpus, readGpus, readHardware, visibleGpus } from './hardware.ts'
 
@@ -31,6 +32,24 @@ test('figures that the driver does not have are unknown, not zero', () => {
       temperatureC: null,
     },
   ])
+})
+
+test('what a real nvidia-smi tells is read whole, and is the H200 that was ordered', () => {
+  const real = readFileSync(join(import.meta.dirname, '../../test/fixtures/nvidia-smi/h200-agent.csv'), 'utf8')
+  const gpus = parseGpus(real)
+  assert.deepEqual(gpus, [
+    {
+      index: 0,
+      uuid: 'GPU-005e97d6-fd4d-8f44-1929-2b6620011aae',
+      name: 'NVIDIA H200',
+      memoryMib: 143_771,
+      utilizationPercent: 0,
+      memoryUsedMib: 0,
+      temperatureC: 36,
+    },
+  ])
+  const ordered = { id: 'o', cloud: 'c', region: 'r', gpu: 'H200', gpuCount: 1, vramGib: 141, spot: false }
+  assert.equal(hardwareMismatch({ ...ordered, pricePerHourMicroUsd: 1, available: null }, gpus), null)
 })
 
 test('text that is no table is no GPU', () => {

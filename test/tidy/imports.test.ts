@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { importRules } from './imports.ts'
 import { at, found } from './virtual.ts'
 
-const { folders, node, packages, manifest, loops, agent, circles, writers, wholeStore } = importRules
+const { folders, node, packages, manifest, loops, agent, circles, writers, migrations, wholeStore } = importRules
 
 test('a folder that reaches where it may not is named with the line, whatever way it imports', () => {
   const ways = [
@@ -187,4 +187,15 @@ test('a writer cannot come in with the whole of store', () => {
       'src/store/a.ts': "import * as b from './b.ts'",
     }),
   ).toEqual([])
+})
+
+test('a migration that leans on the code of today is named', () => {
+  expect(
+    found(migrations, {
+      'src/store/migrations/0001_a.ts': "import { sql } from 'kysely'\nimport { states } from '../../core/states.ts'",
+      'src/store/migrations/0001_a.test.ts': "import { states } from '../../core/states.ts'",
+    }),
+  ).toEqual([
+    'src/store/migrations/0001_a.ts:2 a migration imports nothing that may change after it has run, so not ../../core/states.ts',
+  ])
 })

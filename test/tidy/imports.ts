@@ -272,6 +272,11 @@ function packageFieldsObjection(files: Source[]): Finding[] {
   ]
 }
 
+function migrationObjection(file: Source, { specifier }: Import): string | undefined {
+  if (!file.path.startsWith('src/store/migrations/') || isTest(file) || specifier === 'kysely') return undefined
+  return `a migration imports nothing that may change after it has run, so not ${specifier}`
+}
+
 export const importRules = {
   folders: {
     title: 'a folder imports only the folders that the table allows it',
@@ -290,5 +295,6 @@ export const importRules = {
   agent: { title: "the agent's bundle holds no npm package", check: checkAgent },
   circles: { title: 'no file imports what imports it', check: circleObjection },
   writers: { title: 'each column of state is written by one loop', check: checkWriters },
+  migrations: { title: 'a migration stands alone', check: (files) => eachImport(files, migrationObjection) },
   wholeStore: { title: 'store is imported name by name', check: (files) => eachImport(files, wholeStoreObjection) },
 } satisfies Record<string, Rule>

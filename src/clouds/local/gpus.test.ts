@@ -61,6 +61,13 @@ describe('GPUs of this host are offered', () => {
     ])
   })
 
+  test('as a real nvidia-smi tells of them', () => {
+    const csv = readFileSync(join(import.meta.dirname, '../../../test/fixtures/nvidia-smi/h200-host.csv'), 'utf8')
+    assert.deepEqual(parseGpus(csv), [
+      { index: 0, uuid: 'GPU-005e97d6-fd4d-8f44-1929-2b6620011aae', name: 'NVIDIA H200', memoryMib: 143_771 },
+    ])
+  })
+
   test('only if they can be told apart', () => {
     assert.deepEqual(parseGpus('0, [N/A], NVIDIA H100, 81559\nNo devices were found\n'), [])
   })
