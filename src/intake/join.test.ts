@@ -88,6 +88,25 @@ test('a machine is paid for from its join on, if the cloud had not shown it befo
   expect(ledger).toEqual([{ node_id: nodeId, duty: 'starting', opened_at: world.deps.clock.now(), closed_at: null }])
 })
 
+test('a bill says who launched what where, on which machine, at the price of the launch', async () => {
+  const { nodeId, launchId, deploymentId, joinToken } = await addNode(world, { offer: gpuOffer })
+  const gpus = [gpu('NVIDIA A100-SXM4-80GB', 81_920, 0), gpu('NVIDIA A100-SXM4-80GB', 81_920, 1)]
+  const { hardware } = joinRequest({})
+  await join(joinToken, { hardware: { ...hardware, gpus, instanceType: 'p4de.24xlarge' } })
+  expect(await db().selectFrom('ledger').selectAll().executeTakeFirstOrThrow()).toMatchObject({
+    node_id: nodeId,
+    launch_id: launchId,
+    deployment_id: deploymentId,
+    tenant_id: world.actor.tenantId,
+    requested_by: world.actor.name,
+    cloud: 'sky',
+    region: 'eu',
+    instance_type: 'p4de.24xlarge',
+    spot: false,
+    price_per_hour_micro_usd: 3_000_000,
+  })
+})
+
 test('one token lets one agent in, however many come at once', async () => {
   const { joinToken } = await addNode(world)
   const all = await Promise.allSettled(

@@ -50,3 +50,13 @@ test('a migrated database takes every word that the code stores, and no other: w
   const expected = Object.entries(known).map(([name, all]) => [name, all.toSorted()])
   expect(Object.fromEntries(stored)).toEqual(Object.fromEntries(expected))
 })
+
+test('nodes are listed by state, by deployment and by launch, and deployments by model, with an index', async () => {
+  const { rows } = await sql<{ first: string }>`
+    select t.relname || '.' || a.attname as first
+    from pg_index i join pg_class t on t.oid = i.indrelid join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0]
+    where i.indpred is null`.execute(base.store.db)
+  const indexed = rows.map(({ first }) => first)
+  const wanted = ['nodes.state', 'nodes.deployment_id', 'nodes.launch_id', 'deployments.model', 'launches.state']
+  expect(indexed).toEqual(expect.arrayContaining(wanted))
+})

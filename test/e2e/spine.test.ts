@@ -14,7 +14,10 @@ test('a launched model is followed, routed to, accounted for and released, and n
   const live = await plane.reaches(launch.id, ['live'])
   expect(live.percent).toBe(100)
   const node = await plane.node(live)
-  expect(node).toMatchObject({ state: 'ready', billed: 'yes', agentVersion: '0.1.0' })
+  expect(node).toMatchObject({ state: 'ready', billed: 'yes', agentVersion: '0.1.0', model: 'quick', spot: false })
+  expect(node.offer).toMatchObject({ cloud: 'local', region: 'here', gpu: null })
+  // The record that the launch made is the one that the machine completed: there is no second one.
+  expect((await plane.client.listNodes({})).items.map(({ id }) => id)).toEqual([node.id])
 
   const key = await plane.key()
   const answer = await plane.chat('quick', key)
