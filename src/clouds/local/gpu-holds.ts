@@ -7,9 +7,9 @@ import { codeOf } from '../../lib/error-code.ts'
 export type GpuHolders = ReadonlyMap<string, string>
 
 /**
- * GPUs that are held for a machine: for each a name in Linux's abstract socket namespace, which one socket of the host
- * can have, whatever install or user it is of. A process that inherits the descriptors holds them too. The kernel frees a
- * name with the last of them, so nothing is left to clean up wherever anybody dies.
+ * GPUs that are held for a machine: for each a socket with a name in Linux's abstract namespace, which everybody on the
+ * host can read, whatever install or user. A process that inherits the descriptors holds them too. The kernel frees a name
+ * with the last of them, so nothing is left to clean up wherever anybody dies.
  */
 export class GpuHold {
   readonly uuids: readonly string[]
@@ -33,6 +33,7 @@ export class GpuHold {
 
 const gpuName = (uuid: string, machine: string): string => `flightdeck/gpu/${uuid}/${machine}`
 const heldName = / @flightdeck\/gpu\/([^/\s]+)\/(\S+)$/
+/** One socket can have it: whoever does is the only one on this host who chooses. */
 const turnName = 'flightdeck/gpus'
 // A guess: choosing takes milliseconds, so whoever takes this long was stopped in the middle of it.
 const turnLimitMs = 5_000
@@ -82,7 +83,8 @@ async function takeTurn(): Promise<Server> {
     try {
       return await bind(turnName)
     } catch (error) {
-      if (codeOf(error) !== 'EADDRINUSE' || performance.now() > deadline)
+      if (codeOf(error) !== 'EADDRINUSE') throw error
+      if (performance.now() > deadline)
         throw new Error('Another control plane on this host does not finish choosing its GPUs.', { cause: error })
       await pause(10)
     }

@@ -166,7 +166,7 @@ export class LocalCloud implements Cloud {
     return new Map(held.flat())
   }
 
-  /** The UUIDs of what the machine was given. */
+  /** The UUIDs of what the machine was given; one that needs no GPU has none. */
   async #gpusOf(name: string): Promise<string[]> {
     const text = await readFile(join(this.#dirOf(name), gpusFile), 'utf8').catch(() => '')
     return text.split('\n').filter(Boolean)
@@ -211,8 +211,8 @@ function whyNotFree({ gpu, gpuCount }: Offer, total: number, holders: readonly s
 }
 
 /**
- * By index, as vLLM takes no UUID here (its pull request 46132 is open), and with the order that nvidia-smi's indexes
- * are of: CUDA's own puts the fastest GPU first.
+ * By index, as the command may be an older vLLM's: 0.20 dies of a UUID here, 0.32 takes one (seen in its source). In the
+ * order that nvidia-smi counts in: CUDA's own puts the fastest GPU first.
  */
 function cudaWords(gpus: readonly HostGpu[]): Record<string, string> {
   if (gpus.length === 0) return {}
