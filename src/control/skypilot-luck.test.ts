@@ -138,7 +138,7 @@ describe('set-up of ours that fails', () => {
 test('a stream that is cut in the middle of a line, again and again, is kept as one story of the launch', async () => {
   await begin({ cutStreams: 3, stopBefore: 'up' })
   // Steps without a place in the stream stand behind those that have one.
-  const ofTheStream = 1_000_000
+  const ofTheStream = 500_000
   const process = world.process()
   const keeping = keepSteps(process.deps)
   const last = 'Preparing SkyPilot runtime (3/3 - runtime)'

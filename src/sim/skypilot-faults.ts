@@ -36,6 +36,8 @@ export interface SkyFaults {
   jobLines: readonly string[]
   /** Streams that are cut in the middle of a line. */
   cutStreams: number
+  /** Streams say nothing until their request is over. */
+  muteStreams: boolean
   /** The name of each launch turns out to be a cluster of somebody else. */
   foreignNames: boolean
   /** What a launch fails with, whatever it asks for. */
@@ -60,6 +62,7 @@ export const noFaults = (): SkyFaults => ({
   jobState: 'RUNNING',
   jobLines: ['flightdeck: the agent cannot be fetched'],
   cutStreams: 0,
+  muteStreams: false,
   foreignNames: false,
   launchError: null,
 })

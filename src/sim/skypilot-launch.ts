@@ -6,6 +6,8 @@ export interface Launch {
   /** When it was recorded to happen, in ms from the post. */
   readonly atMs: number
   readonly event: string | null
+  /** Events of the same second, which the row does not show. */
+  readonly more?: readonly string[]
   readonly log: readonly string[]
 }
 
@@ -55,6 +57,7 @@ export function launchSteps(name: string, region: string): readonly Launch[] {
       name: 'up',
       atMs: 22_500,
       event: 'Cluster successfully provisioned with 1 nodes',
+      more: ['Running setup commands to install dependencies', 'Syncing file mounts'],
       log: [
         launching('Launching - Checking instance status'),
         `\u001b[32m✓ Cluster launched: ${name}.\u001b[0m${hint}`,

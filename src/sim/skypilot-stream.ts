@@ -10,7 +10,7 @@ export function streamOf(request: Request, faults: SkyFaults, response: ServerRe
   let sent = 0
   const more = (): void => {
     if (response.destroyed) return
-    const lines = request.log.slice(sent)
+    const lines = faults.muteStreams && isOpen(request) ? [] : request.log.slice(sent)
     sent += lines.length
     if (lines.length > 0 && faults.cutStreams > 0) {
       faults.cutStreams -= 1

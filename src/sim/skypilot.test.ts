@@ -192,6 +192,10 @@ test('what happened to a cluster is told by its hash also after its end, and by 
   await launch('fd-a')
   const events = async (what: object) => over(await post('/cluster_events', { event_type: 'STATUS_CHANGE', ...what }))
   sameAs(await events({ cluster_name: 'fd-a', cluster_hash: null }), 'api_get.cluster_events.SUCCEEDED.http200.json')
+  const reasons = (body: unknown) =>
+    (JSON.parse((body as { return_value: string }).return_value) as { reason: string }[]).map(({ reason }) => reason)
+  const all = await events({ cluster_name: 'fd-a', cluster_hash: null })
+  assert.deepEqual(reasons(all.body), reasons(recorded('api_get.cluster_events.SUCCEEDED.http200.json')))
   sky.vanish('fd-a')
   sameAs(await events({ cluster_name: 'fd-a', cluster_hash: null }), 'api_get.cluster_events.FAILED.http500.json')
   const told = (await events({ cluster_name: null, cluster_hash: 'hash-of-fd-a' })).body as { return_value: string }

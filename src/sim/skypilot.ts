@@ -91,10 +91,10 @@ export class SimSkyPilot {
     this.machines.delete(name)
   }
 
-  #happens(name: string, reason: string): void {
+  #happens(name: string, reason: string, more: readonly string[] = []): void {
     const hash = hashOf(name)
-    const before = this.#events.get(hash) ?? []
-    this.#events.set(hash, [...before, { reason, transitioned_at: Math.floor(Date.now() / 1_000) }])
+    const happened = [reason, ...more].map((one) => ({ reason: one, transitioned_at: Math.floor(Date.now() / 1_000) }))
+    this.#events.set(hash, [...(this.#events.get(hash) ?? []), ...happened])
     const cluster = this.clusters.get(name)
     if (cluster) cluster.lastEvent = reason
   }
@@ -298,7 +298,7 @@ export class SimSkyPilot {
       this.clusters.set(name, { ...made, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
     if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
     const cluster = this.clusters.get(name)
-    if (cluster && step.event) this.#happens(name, step.event)
+    if (cluster && step.event) this.#happens(name, step.event, step.more)
     if (cluster && step.name === 'up') cluster.status = 'UP'
     if (step.name !== 'job') return
     if (!this.faults.noJobs) this.#submit(name)

@@ -13,6 +13,7 @@ import {
 } from './api-answers.ts'
 import { SkyIdentity, type Whose } from './identity.ts'
 import { withoutColours } from './plain-text.ts'
+import { skyStages, stageOfEvent } from './steps.ts'
 
 /**
  * What went wrong. `unreachable` leaves the outcome of a call unknown; all others are answers. `busy`: the server shuts
@@ -152,11 +153,11 @@ export class SkyApi {
     await this.#ask('/status', statusOf(names, 'FORCE'))
   }
 
-  /** What happened to a cluster, the latest last; by its hash also when its row is gone. */
+  /** What happened to a cluster, the latest last; by its hash also when its row is gone. In every answer in the same order. */
   async clusterEvents(hash: string): Promise<string[]> {
     const what = { event_type: 'STATUS_CHANGE', include_timestamps: true, limit: null }
     const value = await this.#ask('/cluster_events', { cluster_name: null, cluster_hash: hash, ...what })
-    return listOf(value).map((event) => textOf(fieldsOf(event)['reason']) ?? '')
+    return inOrder(listOf(value).map(fieldsOf)).map(({ reason }) => textOf(reason) ?? '')
   }
 
   /** The states of a cluster's jobs, as `/queue` names them. */
@@ -285,6 +286,17 @@ export class SkyApi {
       file_mounts_blob_id: null,
     }
   }
+}
+
+/** Events of one second come in any order: then by where a launch gets to later. */
+function inOrder(events: readonly Readonly<Record<string, unknown>>[]): Readonly<Record<string, unknown>>[] {
+  const stage = (reason: unknown) => skyStages.indexOf(stageOfEvent(textOf(reason) ?? '') ?? 'submitted')
+  const keyOf = ({ reason, transitioned_at: at }: Readonly<Record<string, unknown>>) =>
+    [Number(at), stage(reason), String(reason)] as const
+  return [...events].sort((a, b) => {
+    const [[atA, stageA, textA], [atB, stageB, textB]] = [keyOf(a), keyOf(b)]
+    return atA - atB || stageA - stageB || (textA < textB ? -1 : 1)
+  })
 }
 
 /** Left out, the credentials are sent: each cluster's private key. */

@@ -5,6 +5,7 @@ import { type SkyApi, SkyError } from './api.ts'
 import type { SkyCluster, SkyRequest } from './api-answers.ts'
 import { EndedClusters } from './ended.ts'
 import { EndpointWatch } from './endpoint-watch.ts'
+import { EventWatch } from './event-watch.ts'
 import { isForeign, nameTaken } from './failures.ts'
 import { FreshLooks } from './fresh-looks.ts'
 import { JobWatch } from './job-watch.ts'
@@ -36,6 +37,7 @@ export class SkyLaunches {
   readonly #prefix: string
   readonly #launches = new Map<string, Launch>()
   readonly #streams: StreamWatch
+  readonly #events: EventWatch
   readonly #jobs: JobWatch
   readonly #ended: EndedClusters
   readonly #hearers = new Set<HearStep>()
@@ -56,7 +58,8 @@ export class SkyLaunches {
     this.#clock = clock
     this.#prefix = prefix
     const tell = (step: MachineStep) => this.#tell(step)
-    this.#streams = new StreamWatch(api, tell)
+    this.#streams = new StreamWatch(api, clock, tell)
+    this.#events = new EventWatch(api, clock, tell)
     this.#jobs = new JobWatch(api, clock, tell)
     this.#ended = new EndedClusters(api)
     this.#endpoints = new EndpointWatch(api, clock)
@@ -156,6 +159,7 @@ export class SkyLaunches {
       if (outcome === null || settledAt > until || open.has(name) || clusters.has(name)) continue
       this.#launches.delete(name)
       this.#streams.forget(name)
+      this.#events.forget(name)
       this.#jobs.forget(name)
       this.#endpoints.forget(name)
     }
@@ -209,9 +213,12 @@ export class SkyLaunches {
     if (!machine && !isOpen && refusal === null) return []
     const queuePlace = isOpen && cluster === undefined ? this.#places.get(name) : undefined
     const waits = queuePlace === undefined ? null : `Waits for a worker of the SkyPilot API server, place ${queuePlace}`
-    const said = waits ?? cluster?.lastEvent ?? open?.message ?? null
-    if (isOpen && said !== null && (waits || !this.#streams.isReading(name))) this.#tell({ name, n: null, text: said })
-    const step = isOpen ? (waits ?? this.#streams.stepOf(name) ?? said) : null
+    const stream = this.#streams.standOf(name)
+    const unread = stream.heardAt === null && !cluster?.hash
+    const said = waits ?? (unread ? (cluster?.lastEvent ?? open?.message ?? null) : null)
+    if (isOpen && said) this.#tell({ name, n: null, text: said })
+    if (isOpen && cluster) this.#events.follow(cluster, stream)
+    const step = isOpen ? (said ?? this.#events.stepOf(name, stream) ?? this.#streams.stepOf(name)) : null
     const direct = isOpen || !machine ? null : this.#addressOf(cluster)
     const detail = {
       status: cluster?.status ?? null,

@@ -27,12 +27,27 @@ const ofTheStream: readonly (readonly [RegExp, SkyStage])[] = [
   [/^⚙︎ Launching on |^Launching/, 'provisioning'],
 ]
 
+// Events of a cluster, by the words of 0.14.1; the first that matches counts.
+const ofEvents: readonly (readonly [RegExp, SkyStage])[] = [
+  [/^Provisioning on /, 'provisioning'],
+  [/^Instances launched on /, 'machine_up'],
+  [/^Setting up SkyPilot runtime/, 'runtime_setup'],
+  [/^Cluster successfully provisioned/, 'cluster_up'],
+  [/^(Syncing |Running setup)/, 'submitting'],
+]
+
 // Told as they are: a place that failed, and that another one is tried.
 const turns = /^(↺ |⨯ |sky\.exceptions\.)/
 const glyphs = /^(?:[⚙✓↺⨯]\ufe0e?|[├└]──) +/
 
 export const stageOfStream = (text: string): SkyStage | null =>
   ofTheStream.find(([pattern]) => pattern.test(text))?.[1] ?? null
+
+export const stageOfEvent = (text: string): SkyStage | null =>
+  ofEvents.find(([pattern]) => pattern.test(text))?.[1] ?? null
+
+export const isBehind = (stage: SkyStage, other: SkyStage): boolean =>
+  skyStages.indexOf(stage) < skyStages.indexOf(other)
 
 /** Whether an item of the stream tells where the launch stands. */
 export const isStep = (text: string): boolean => turns.test(text) || stageOfStream(text) !== null

@@ -1,6 +1,8 @@
+import type { Clock } from '../../lib/clock.ts'
 import type { HearStep } from '../cloud.ts'
 import type { SkyApi } from './api.ts'
-import { isStep, shownStep } from './steps.ts'
+import type { StreamStands } from './event-watch.ts'
+import { isBehind, isStep, type SkyStage, shownStep, stageOfStream } from './steps.ts'
 import { StreamDecoder } from './stream.ts'
 
 // Each stream holds a connection; launches beyond this are followed by the events of their clusters.
@@ -14,17 +16,23 @@ interface Followed {
   readonly decoder: StreamDecoder
   reading: boolean
   step: string | null
+  /** The furthest that it told of. */
+  stage: SkyStage | null
+  /** Monotonic ms: when it was followed, or said something last. */
+  heardAt: number
 }
 
 /** Reads the streams of open launches and tells what each works on. Nothing is decided by what they say. */
 export class StreamWatch {
   readonly #api: Pick<SkyApi, 'stream'>
+  readonly #clock: Clock
   readonly #hear: HearStep
   readonly #followed = new Map<string, Followed>()
   #reading = 0
 
-  constructor(api: Pick<SkyApi, 'stream'>, hear: HearStep) {
+  constructor(api: Pick<SkyApi, 'stream'>, clock: Clock, hear: HearStep) {
     this.#api = api
+    this.#clock = clock
     this.#hear = hear
   }
 
@@ -34,14 +42,16 @@ export class StreamWatch {
     if (followed?.requestId !== requestId) {
       this.forget(name)
       const ended = new AbortController()
-      followed = { requestId, ended, decoder: new StreamDecoder(), reading: false, step: null }
+      const heardAt = this.#clock.monotonicMs()
+      followed = { requestId, ended, decoder: new StreamDecoder(), reading: false, step: null, stage: null, heardAt }
       this.#followed.set(name, followed)
     }
     if (!followed.reading && this.#reading < mostStreams) this.#readOn(name, followed)
   }
 
-  isReading(name: string): boolean {
-    return this.#followed.get(name)?.reading ?? false
+  standOf(name: string): StreamStands {
+    const { reading = false, stage = null, heardAt = null } = this.#followed.get(name) ?? {}
+    return { stage, heardAt: reading ? heardAt : null }
   }
 
   stepOf(name: string): string | null {
@@ -85,6 +95,9 @@ export class StreamWatch {
         for (const { kind, text, n } of decoder.push(chunk)) {
           if (kind === 'retry' || !isStep(text)) continue
           followed.step = shownStep(text)
+          followed.heardAt = this.#clock.monotonicMs()
+          const stage = stageOfStream(text)
+          if (stage !== null && (followed.stage === null || isBehind(followed.stage, stage))) followed.stage = stage
           this.#hear({ name, n, text: followed.step })
         }
       }
