@@ -47,7 +47,7 @@ export function startServers(): void {
 }
 
 /** A control plane's process: another one knows nothing of what this one has seen. */
-export function process(token?: string): SkyCloud {
+export function process(token?: string, name = 'slurm'): SkyCloud {
   const auth = token === undefined ? {} : { token }
   const api = new SkyApi({ url: server.url, userId: 'f11e4dec', command: 'flightdeck tests', ...auth })
   const launches = new SkyLaunches(api, clock, prefix)
@@ -56,7 +56,7 @@ export function process(token?: string): SkyCloud {
     api,
     launches,
     clock,
-    cloud: 'slurm',
+    cloud: name,
     task: skyTask,
     regions: [],
     gpus: [],

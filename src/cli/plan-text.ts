@@ -70,14 +70,19 @@ function fitLines(fit: FitView, look: Look): string[] {
     fit.verdict === 'fits'
       ? `KV cache ${kvGib} GiB for ${concurrency} x ${context} tokens (room for ${maxConcurrency})`
       : `KV cache ${kvGib} GiB would be needed for ${concurrency} x ${context} tokens`
+  const why = [
+    ...(fit.cause && !shorter ? [`${indent}cause: ${plainLine(fit.cause)}`] : []),
+    ...(fit.remedy && !fit.fits ? [`${indent}remedy: ${plainLine(fit.remedy)}`] : []),
+  ]
+  // The engine does not run there at all: nothing was counted.
+  if (context === 0) return why
   const extra = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
   return [
     `${indent}${fitBar(fit, look)} ${gpu} ${vramGib} GiB${split}: weights ${weightsGib}`,
     `${indent}${cache}`,
     ...(shorter && fit.fits ? [`${indent}context is cut to ${maxContext} of ${context} tokens`] : []),
     ...(extra.length > 0 && fit.fits ? [`${indent}adds ${plainLine(extra.join(' '))}`] : []),
-    ...(fit.cause && !shorter ? [`${indent}cause: ${plainLine(fit.cause)}`] : []),
-    ...(fit.remedy && !fit.fits ? [`${indent}remedy: ${plainLine(fit.remedy)}`] : []),
+    ...why,
   ]
 }
 

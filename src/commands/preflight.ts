@@ -17,7 +17,7 @@ export interface Preflight {
 
 /**
  * The wished offers, ranked, at least one of which may be tried: those come first. Nothing is asked of a cloud.
- * @throws Failure `unknown_model`, `no_offer_fits`, `model_too_large` or `gated_without_token`, each with what would help.
+ * @throws Failure `unknown_model`, `no_offer_fits`, `model_too_large`, `gpu_unsupported` or `gated_without_token`, each with what would help.
  */
 export async function preflight(
   { settings, store, clock }: CommandDeps,
@@ -36,7 +36,7 @@ export async function preflight(
   if (!fitted.some(mayHold)) {
     const others = fitOffers(settings, entry, engineArgs, rankOffers(offers, anyWish))
     const why = whyNoOfferHolds(fitted, others)
-    throw new Failure('model_too_large', why.cause, why)
+    throw new Failure(why.code === 'gpu_unsupported' ? why.code : 'model_too_large', why.cause, why)
   }
   const secrets = (await sealedSecrets(store.db, actor.tenantId)).map(({ name }) => name)
   const env = Object.keys(settings.engines[entry.engine]?.env ?? {})

@@ -38,6 +38,12 @@ export const failures = {
     422,
     'Ask for more or larger GPUs, or for a smaller model; `flightdeck plan` shows what each offer can hold.',
   ),
+  gpu_unsupported: entry(
+    'caller',
+    'never',
+    422,
+    'Ask for GPUs that the engine runs on, or give the cloud an image or a recipe that was built for these (docs/recipes.md).',
+  ),
   gated_without_token: entry(
     'policy',
     'later',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { gpuNamed, gpuSpecs, soldGibOf } from './gpus.ts'
+import { gpuNamed, gpuSpecs, makerOf, soldGibOf } from './gpus.ts'
 
 test('a GPU is found as clouds and drivers call it, in the size that was said', () => {
   const pairs: [string, number, string][] = [
@@ -29,7 +29,7 @@ test('a GPU is found as clouds and drivers call it, in the size that was said', 
     ['RTX PRO 6000', 95.6, 'RTXPRO6000'],
   ]
   for (const [name, vramGib, spec] of pairs) expect(gpuNamed(name, vramGib)?.name, name).toBe(spec)
-  for (const name of ['K80', 'A4000', 'T400', '']) expect(gpuNamed(name, 0), name).toBeNull()
+  for (const name of ['K520', 'A4000', 'T400', '']) expect(gpuNamed(name, 0), name).toBeNull()
 })
 
 test('memory as it is sold comes from the table where the name is there or a price list leaves it out', () => {
@@ -42,9 +42,10 @@ test('memory as it is sold comes from the table where the name is there or a pri
     ['RTX6000Ada', 0, 48],
     ['A6000', 0, 48],
     ['T4', 15.9, 16],
-    ['K80', 12.5, 12],
-    ['K80', 0, 0],
-    ['K80', Number.NaN, 0],
+    ['K80', 0, 12],
+    ['K520', 4.5, 4],
+    ['K520', 0, 0],
+    ['K520', Number.NaN, 0],
   ]
   for (const [name, listedGib, gib] of sold) expect(soldGibOf(name, listedGib), `${name} ${listedGib}`).toBe(gib)
 })
@@ -58,9 +59,18 @@ test('no row is there twice, and each names where it was read', () => {
   }
 })
 
+test('the maker is known of every GPU in the table, and of others whose name says it', () => {
+  for (const { name, maker, capability } of gpuSpecs) {
+    expect(makerOf(name), name).toBe(maker)
+    expect(maker === 'NVIDIA', name).toBe(capability !== null)
+  }
+  expect(['Radeon MI25', 'MI350X', 'AMD Instinct MI210'].map(makerOf)).toEqual(['AMD', 'AMD', 'AMD'])
+  expect(makerOf('K520')).toBeNull()
+})
+
 test('bfloat16 begins with Ampere and 8-bit floats with Ada', () => {
   const which = (has: 'bf16' | 'fp8') => gpuSpecs.filter((spec) => !spec[has]).map(({ name }) => name)
-  expect(which('bf16')).toEqual(['P100', 'V100', 'V100-32GB', 'T4'])
+  expect(which('bf16')).toEqual(['K80', 'M60', 'P4', 'P100', 'V100', 'V100-32GB', 'T4'])
   expect(which('fp8')).toEqual(expect.arrayContaining(['T4', 'A10G', 'A100-80GB']))
   expect(which('fp8')).not.toContain('L4')
 })

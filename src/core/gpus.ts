@@ -1,12 +1,15 @@
 import { chipWords } from './hardware.ts'
 
+export type Maker = 'NVIDIA' | 'AMD'
+
 /** What is known about a kind of GPU. `gib` is what its driver shows, which is less than what it is sold as. */
 export interface GpuSpec {
   readonly name: string
   readonly soldGib: number
   readonly gib: number
   readonly generation: string
-  /** CUDA compute capability; null for other makers. */
+  readonly maker: Maker
+  /** CUDA compute capability, by NVIDIA's list of it (developer.nvidia.com/cuda/gpus); null for other makers. */
   readonly capability: number | null
   readonly bandwidthGBps: number
   readonly bf16: boolean
@@ -20,6 +23,9 @@ type Row = readonly [string, number, number, string, number | null, number, stri
 // Memory as it is sold, and as nvidia-smi or rocm-smi shows it, rounded down to a quarter of a GiB; bandwidth is the
 // maker's promise.
 const rows: readonly Row[] = [
+  ['K80', 12, 11, 'Kepler', 3.7, 240, 'NVIDIA Tesla K80 data sheet'],
+  ['M60', 8, 7.25, 'Maxwell', 5.2, 160, 'NVIDIA Tesla M60 data sheet'],
+  ['P4', 8, 7.25, 'Pascal', 6.1, 192, 'NVIDIA Tesla P4 data sheet'],
   ['P100', 16, 15.75, 'Pascal', 6, 732, 'NVIDIA Tesla P100 data sheet'],
   ['V100', 16, 16, 'Volta', 7, 900, 'NVIDIA V100 data sheet'],
   ['V100-32GB', 32, 31.75, 'Volta', 7, 900, 'NVIDIA V100 data sheet'],
@@ -54,6 +60,7 @@ export const gpuSpecs: readonly GpuSpec[] = rows.map(
     soldGib,
     gib,
     generation,
+    maker: capability === null ? 'AMD' : 'NVIDIA',
     capability,
     bandwidthGBps,
     // Compute capability says it for NVIDIA (8.0 and 8.9); the one AMD chip in the table has both.
@@ -66,8 +73,8 @@ export const gpuSpecs: readonly GpuSpec[] = rows.map(
 // A driver keeps at most a tenth for itself, so a card that is named by its full size still finds its row.
 const sameSize = 1.12
 
-// Some clouds leave the family out.
-const otherNames: Readonly<Record<string, string>> = { a6000: 'rtxa6000' }
+// Some clouds leave the family out; a T4g is a T4 beside an Arm processor.
+const otherNames: Readonly<Record<string, string>> = { a6000: 'rtxa6000', t4g: 't4' }
 
 const chipOf = (name: string): string => {
   const chip = chipWords(name).join('')
@@ -84,6 +91,12 @@ export function gpuNamed(name: string, vramGib: number): GpuSpec | null {
   const sizes = gpuSpecs.filter((spec) => chipOf(spec.name) === chip).sort((a, b) => b.gib - a.gib)
   const called = said > 0 ? undefined : sizes.find((spec) => spec.name === name)
   return called ?? sizes.find(({ gib }) => gib <= said * sameSize) ?? sizes.at(-1) ?? null
+}
+
+/** Who makes a GPU, as far as its name or the table says. */
+export function makerOf(name: string): Maker | null {
+  if (/^(AMD|Radeon|Instinct|MI\d)/i.test(name)) return 'AMD'
+  return gpuNamed(name, 0)?.maker ?? null
 }
 
 /** GiB of one GPU as it is sold; price lists of some clouds come without, and then it is 0. Zero where nobody knows. */

@@ -11,9 +11,10 @@ const leastMemoryShare = 0.9
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-// Clouds say `A100-80GB` or `H100-SXM` where the driver says `NVIDIA A100-SXM4-80GB` or `NVIDIA H100 80GB HBM3`: maker
-// and form are said by one and not by the other, and memory is compared by itself.
-const unsaid = /^(nvidia|amd|tesla|geforce|quadro|instinct|generation|sxm\d*|oam|pcie|nvl|nvlink|hbm\d*e?|\d+gi?b)$/
+// Clouds say `A100-80GB`, `H100-SXM` or `H100-MEGA` where the driver says `NVIDIA A100-SXM4-80GB` or `NVIDIA H100 80GB HBM3`:
+// maker, form and network are said by one and not by the other, and memory is compared by itself.
+const unsaid =
+  /^(nvidia|amd|tesla|geforce|quadro|instinct|radeon|generation|server|workstation|edition|sxm\d*|oam|pcie|nvl|nvlink|mega|hbm\d*e?|\d+gi?b)$/
 
 /** The words of a GPU's name that name the chip, in lower case. */
 export const chipWords = (name: string): string[] =>

@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { CatalogModel } from './catalog.ts'
 import { engineCommand } from './engine-command.ts'
 import type { RankedOffer } from './offer.ts'
 import { fitOffers, mayHold, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
+import { builtInRecipe } from './recipe.ts'
 import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
 
 const model: CatalogModel = {
@@ -49,6 +50,34 @@ const offer = (gpu: string | null, gpuCount: number, vramGib = 0): RankedOffer =
 const t4 = offer('T4', 1)
 const l4 = offer('L4', 1)
 const h100 = offer('H100', 1)
+
+describe('what a recipe installs', () => {
+  const recipe = builtInRecipe('vllm')
+  const installing: Settings = { ...settings, recipes: { c: { vllm: recipe } } }
+  const old = ['K80', 'M60', 'P100', 'V100-32GB', 'MI300X', 'Radeon MI25'].map((gpu) => offer(gpu, 8))
+
+  test.each([
+    ['a model of the catalogue', entry],
+    ['one that nobody knows', { ...entry, source: 'org/unknown' }],
+  ])('of %s is not tried on GPUs that it was not built for, and each says why', (_, model) => {
+    const fitted = fitOffers(installing, model, {}, [...old, h100])
+    expect(fitted.map(({ gpu }) => gpu)).toEqual(['H100', ...old.map(({ gpu }) => gpu)])
+    expect(fitted.map(({ fit }) => fit?.failure?.code ?? null)).toEqual([null, ...old.map(() => 'gpu_unsupported')])
+    expect(fitted[1]?.fit?.failure?.cause).toMatch(/for NVIDIA GPUs of compute capability 7.5 and newer; K80 has 3.7/)
+    expect(fitted[5]?.fit?.failure?.cause).toMatch(/MI300X is made by AMD/)
+    expect(whyNoOfferHolds(fitted.slice(1), fitted)).toMatchObject({ code: 'gpu_unsupported', retry: 'never' })
+    const asked = { model: 'eight', engineArgs: {} }
+    expect(offersToTry({ ...installing, models: [model] }, asked, [...old, h100])).toEqual([h100])
+  })
+
+  test('is tried on GPUs that nobody knows, and anything is where an image or the CPU build brings the engine', () => {
+    expect(fitOffers(installing, entry, {}, [offer('K520', 1)]).every(mayHold)).toBe(true)
+    const small = { ...entry, args: { 'max-model-len': 1_024 } }
+    const others: Settings['recipes'][] = [{}, { c: { vllm: builtInRecipe('vllm-cpu') } }]
+    for (const recipes of others)
+      expect(fitOffers({ ...settings, recipes }, small, {}, [offer('MI300X', 1)]).every(mayHold)).toBe(true)
+  })
+})
 
 test('offers that cannot hold the model come last and are never tried', () => {
   const fitted = fitOffers(settings, entry, {}, [t4, l4, h100])

@@ -2,9 +2,9 @@ import { type CatalogModel, catalogModelOf } from './catalog.ts'
 import { type EngineArguments, type EngineName, type EnginePreset, enginePresets } from './engine-presets.ts'
 import { type FailureRecord, failureRecord } from './failure.ts'
 import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
-import { gpuNamed } from './gpus.ts'
+import { gpuNamed, makerOf } from './gpus.ts'
 import type { Offer, RankedOffer } from './offer.ts'
-import { isThisHost } from './recipe.ts'
+import { isThisHost, recipeOf } from './recipe.ts'
 import { sourceKind } from './recipe-model.ts'
 import { type ModelEntry, type Processor, processors, type Settings } from './settings.ts'
 
@@ -66,10 +66,33 @@ function dtypeOf(value: EngineArguments[string] | undefined): FitAsk['dtype'] {
   return singles.includes(value) ? 'float32' : 'bfloat16'
 }
 
-type Known = Pick<Settings, 'catalog' | 'diskGib'>
+type Known = Pick<Settings, 'catalog' | 'diskGib' | 'recipes'>
+
+/** Why what a recipe installs does not run on an offer's GPUs at all. Of GPUs that nobody knows nothing is said. */
+function whyNotBuiltFor({ recipes }: Known, { engine }: ModelEntry, offer: Offer): FailureRecord | null {
+  const { gpu } = offer
+  const recipe = recipeOf(recipes, engine, offer)
+  if (gpu === null || !recipe?.needs) return null
+  const { maker, capability: least } = recipe.needs
+  const made = makerOf(gpu)
+  const capability = gpuNamed(gpu, offer.vramGib)?.capability ?? null
+  const needs = `The recipe "${recipe.name}" installs an engine for ${maker} GPUs of compute capability ${least} and newer`
+  if (made !== null && made !== maker) return failureRecord('gpu_unsupported', `${needs}; ${gpu} is made by ${made}.`)
+  if (capability === null || capability >= least) return null
+  return failureRecord('gpu_unsupported', `${needs}; ${gpu} has ${capability}.`)
+}
+
+/** Nothing is counted of a machine that the engine does not run on. */
+function notAtAll({ gpu, vramGib }: Offer, failure: FailureRecord): Fit {
+  const none = { budgetGib: 0, weightsGib: 0, kvGib: 0, kvBytesPerToken: 0, overheadGib: 0, diskGib: 0, context: 0 }
+  const split = { tensorParallel: 1, concurrency: 0, maxContext: 0, maxConcurrency: 0, arguments: {} }
+  return { verdict: 'does_not_fit', fits: false, gpu: gpu ?? '', vramGib, ...none, ...split, failure }
+}
 
 /** Whether the model fits on the offer with the arguments of its entry under those that are given. */
 export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArguments, offer: Offer): Fit | null {
+  const failure = whyNotBuiltFor(settings, entry, offer)
+  if (failure) return notAtAll(offer, failure)
   const model = catalogModelOf(settings.catalog, entry)
   const words = engineWords[entry.engine]
   const gpu = gpuOf(offer)

@@ -1,12 +1,22 @@
 import type { EngineArguments, EngineName } from './engine-presets.ts'
+import type { Maker } from './gpus.ts'
 import type { Offer } from './offer.ts'
 import { modelLimitS, modelStage } from './recipe-model.ts'
 import type { Stage, Way } from './stage.ts'
+
+/** Whose GPUs an engine was built for, and how old they may be. */
+export interface GpuNeed {
+  readonly maker: Maker
+  /** CUDA compute capability. */
+  readonly capability: number
+}
 
 /** How an engine gets onto a machine that comes without it. Configuration; nothing of it is ever taken from a request. */
 export interface Recipe {
   readonly name: string
   readonly engine: EngineName
+  /** Null: any machine, as far as is known. */
+  readonly needs: GpuNeed | null
   /** Starts what was installed. */
   readonly command: readonly string[]
   /** Of the engine, under what the operator gives it. */
@@ -125,6 +135,9 @@ export function builtInRecipe(name: BuiltInRecipe, versions: RecipeVersions = de
   return name === 'vllm' ? gpuRecipe(versions) : cpuRecipe(versions)
 }
 
+// vLLM's installation page since CUDA 13 is its default; for AMD there is another wheel.
+const cudaBuild: GpuNeed = { maker: 'NVIDIA', capability: 7.5 }
+
 function gpuRecipe({ vllm }: RecipeVersions): Recipe {
   const engine: Stage = {
     ...install,
@@ -135,7 +148,7 @@ function gpuRecipe({ vllm }: RecipeVersions): Recipe {
     needsMib: 10_000,
     limitS: 1_200,
   }
-  return { ...shared, name: 'vllm', env: vllmEnv, stages: [pythonStage, engine, streamerStage] }
+  return { ...shared, name: 'vllm', needs: cudaBuild, env: vllmEnv, stages: [pythonStage, engine, streamerStage] }
 }
 
 /** vLLM takes itself for a CPU build when the version of a package named `vllm` says so, and its wheel is named otherwise. */
@@ -167,5 +180,5 @@ function cpuRecipe({ vllm, torch }: RecipeVersions): Recipe {
     // Without this vLLM opens a socket towards a public resolver to learn its own address.
     VLLM_HOST_IP: '127.0.0.1',
   }
-  return { ...shared, name: 'vllm-cpu', env, stages: [pythonStage, engine, streamerStage] }
+  return { ...shared, name: 'vllm-cpu', needs: null, env, stages: [pythonStage, engine, streamerStage] }
 }

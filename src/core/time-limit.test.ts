@@ -15,7 +15,7 @@ const told = (limitMin: number, phases: PhaseSpent[], over: Partial<TimeSpent> =
   whereTimeWent({ limitMs: limitMin * min, phases, step: null, cloudSilent: null, ...over })
 const open = { isOpen: true }
 
-test('the phase that took the time is to blame, with its minutes and what it likely means', () => {
+test('the phase that was open is to blame, with its minutes and what it likely means', () => {
   assert.equal(
     told(15, [spent('queued', 1), spent('requesting', 14, open)])?.cause,
     '14 of 15 min in provisioning: likely no capacity.',
@@ -27,10 +27,24 @@ test('the phase that took the time is to blame, with its minutes and what it lik
   assert.match(told(30, [spent('compile', 25, open)])?.cause ?? '', /25 of 30 min in starting the engine \(compile\)/)
 })
 
-test('where another phase was open at the end, both are named', () => {
+test('where another phase took more of the time it is named as well, and still the open one is the cause', () => {
+  const why = told(30, [spent('weights_download', 27, { bytesPerS: 2_000_000 }), spent('engine_init', 3, open)])
   assert.equal(
-    told(30, [spent('weights_download', 27, { bytesPerS: 2_000_000 }), spent('engine_init', 3, open)])?.cause,
-    '27 of 30 min in downloading the weights at 2.0 MB/s, then 3 min in starting the engine (engine init): likely a slow download.',
+    why?.cause,
+    '3 of 30 min in starting the engine (engine init), after 27 min in downloading the weights at 2.0 MB/s: likely an engine that starts slowly or hangs.',
+  )
+  assert.match(why?.remedy ?? '', /Read its log/)
+  const later = told(30, [spent('requesting', 20), spent('booting', 10, open)], { cloudSilent: 'It is away.' })
+  assert.match(
+    later?.cause ?? '',
+    /^10 of 30 min in the start of the machine, after 20 min in provisioning, and nobody/,
+  )
+})
+
+test('between two attempts no phase is open: then the longest is told', () => {
+  assert.equal(
+    told(15, [spent('queued', 1), spent('requesting', 13)])?.cause,
+    '13 of 15 min in provisioning: likely no capacity.',
   )
 })
 

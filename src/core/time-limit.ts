@@ -75,8 +75,8 @@ function timeWords(limitMs: number): (ms: number) => number {
 }
 
 /**
- * Why the time ran out, by where it went: `14 of 15 min in provisioning: likely no capacity.` The phase that took most of
- * it is to blame; where another one was open at the end, it is named as well. Null where no phase is known.
+ * Why the time ran out: `14 of 15 min in provisioning: likely no capacity.` The phase that was open at the end is to
+ * blame; where another one took more of the time, it is named beside it. Null where no phase is known.
  */
 export function whereTimeWent({
   limitMs,
@@ -85,16 +85,18 @@ export function whereTimeWent({
   cloudSilent,
 }: TimeSpent): Pick<FailureRecord, 'cause' | 'remedy'> | null {
   const longest = phases.reduce<PhaseSpent | null>((best, one) => (best && best.ms >= one.ms ? best : one), null)
-  if (!longest) return null
-  const { words, likely, remedy } = blameOf(longest.phase)
+  // Between two attempts none is open.
+  const open = phases.findLast(({ isOpen }) => isOpen) ?? longest
+  if (!open || !longest) return null
   const count = timeWords(limitMs)
   const unit = limitMs < 120_000 ? 's' : 'min'
-  const open = phases.find(({ isOpen }) => isOpen)
-  const last = open && open !== longest ? `, then ${count(open.ms)} ${unit} in ${blameOf(open.phase).words}` : ''
-  const speed = longest.bytesPerS === null ? '' : ` at ${(longest.bytesPerS / 1e6).toFixed(1)} MB/s`
-  const said = step !== null && longest.phase === 'requesting' ? ` Its cloud worked on: ${step}` : ''
-  const where = `${count(longest.ms)} of ${count(limitMs)} ${unit} in ${words}${speed}${last}`
-  if (cloudSilent !== null && waitsForCloud.has(longest.phase))
+  const inPhase = ({ phase, bytesPerS }: PhaseSpent) =>
+    `in ${blameOf(phase).words}${bytesPerS === null ? '' : ` at ${(bytesPerS / 1e6).toFixed(1)} MB/s`}`
+  const before = longest.ms > open.ms ? `, after ${count(longest.ms)} ${unit} ${inPhase(longest)}` : ''
+  const where = `${count(open.ms)} of ${count(limitMs)} ${unit} ${inPhase(open)}${before}`
+  if (cloudSilent !== null && waitsForCloud.has(open.phase))
     return { cause: `${where}, and nobody could ask the cloud: ${cloudSilent}`, remedy: serverRemedy }
+  const { likely, remedy } = blameOf(open.phase)
+  const said = step !== null && open.phase === 'requesting' ? ` Its cloud worked on: ${step}` : ''
   return { cause: `${where}: likely ${likely}.${said}`, remedy }
 }

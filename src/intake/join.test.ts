@@ -69,6 +69,7 @@ test('where its cloud has a recipe for the engine, the join tells what is to be 
     env: {},
     folder: '/scratch',
     stages,
+    needs: null,
     fetchesModels: false,
   }
   const first = await addNode(world)

@@ -118,7 +118,7 @@ function ownRecipeOf(name: string, own: OwnRecipe): Recipe {
     return { ...base, name, command, env: { ...base.env, ...own.env }, folder: own.folder ?? null, stages }
   }
   const { engine = 'vllm', command = [], env, folder = null } = own
-  return { name, engine, command, env, folder, stages: added, fetchesModels: false }
+  return { name, engine, needs: null, command, env, folder, stages: added, fetchesModels: false }
 }
 
 function stageOf({ stage, commands, measures, needsGib, limitMin, ...rest }: OwnRecipe['stages'][number]): Stage {

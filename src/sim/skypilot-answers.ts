@@ -119,3 +119,32 @@ export const noCapacity = (region: string) => ({
   type: 'ResourcesUnavailableError',
   message: `\u001b[31mFailed to provision all possible launchable resources.\u001b[0m Relax the task's resource requirements: 1x Slurm(cpus=1, mem=1, {'H100': 1})\nReasons for provision failures (for details, please check the log above):\nProvision failures (tried 1 infra):\n\n✗ Slurm (lab) — (gpus=H100:1, ...)\n  Failed to acquire resources in ${region.split('/')[1]} for {Slurm(cpus=1, mem=1, {'H100': 1})}.\n`,
 })
+
+export type KubernetesGpus = Readonly<Record<string, readonly (readonly [string, readonly number[], number, number])[]>>
+
+/** By the server's source: contexts without GPUs are left out, and none at all is an error. */
+export const kubernetesFree = (contexts: KubernetesGpus) =>
+  Object.entries(contexts).filter(([, gpus]) => gpus.length > 0)
+export const noKubernetesGpus = {
+  type: 'ValueError',
+  message: 'No GPUs found in any Kubernetes clusters. To further debug, run: sky check ',
+}
+
+export const kubernetesRows = (contexts: KubernetesGpus) =>
+  Object.groupBy(
+    Object.entries(contexts).flatMap(([context, gpus]) =>
+      gpus.flatMap(([gpu, counts]) =>
+        counts.map((count) => ['Kubernetes', null, gpu, count, null, null, null, 0, 0, context] as const),
+      ),
+    ),
+    ([, , gpu]) => gpu,
+  )
+
+/** The rows that a call of `/api/status` asks for, the latest first. */
+export function rowsFor(query: URLSearchParams, requests: ReadonlyMap<string, Request>): Request[] {
+  const ids = query.getAll('request_ids')
+  if (ids.length > 0) return ids.flatMap((id) => requests.get(id) ?? [])
+  const name = query.get('cluster_name')
+  const wanted = [...requests.values()].reverse().filter((one) => name === null || one.clusterName === name)
+  return query.get('all_status') === 'true' ? wanted : wanted.filter(isOpen)
+}

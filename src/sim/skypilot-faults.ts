@@ -1,3 +1,4 @@
+import type { KubernetesGpus } from './skypilot-answers.ts'
 import type { Step } from './skypilot-launch.ts'
 
 /** What goes wrong, each switched by hand at any time. Counts are used up. */
@@ -6,6 +7,8 @@ export interface SkyFaults {
   full: ReadonlySet<string>
   /** The clouds that the server can use, with their clusters and contexts. */
   infra: readonly string[]
+  /** GPUs of each Kubernetes context: name, counts that may be asked for, all, free. */
+  kubernetes: KubernetesGpus
   /** Launches stay at this step until it is null again. */
   stopBefore: Step | null
   /** Launches that are taken and whose answer is lost. */
@@ -47,6 +50,7 @@ export interface SkyFaults {
 export const noFaults = (): SkyFaults => ({
   full: new Set(),
   infra: ['slurm/lab'],
+  kubernetes: {},
   stopBefore: null,
   loseAnswers: 0,
   busy: 0,

@@ -9,12 +9,16 @@ import {
   interrupted,
   isOpen,
   jobRow,
+  kubernetesFree,
+  kubernetesRows,
   noCapacity,
+  noKubernetesGpus,
   noSuchCluster,
   notUp,
   ownedByOthers,
   type Request,
   rowOf,
+  rowsFor,
 } from './skypilot-answers.ts'
 import { noFaults } from './skypilot-faults.ts'
 import { readCall, type SkyCall, send } from './skypilot-http.ts'
@@ -147,11 +151,7 @@ export class SimSkyPilot {
     if (url.pathname === '/api/health')
       return send(response, 200, { status: 'healthy', api_version: '62', version: '0.14.1' })
     if (url.pathname === '/api/status')
-      return send(
-        response,
-        200,
-        this.#rowsFor(url.searchParams).map((row) => this.#strange(rowOf(row))),
-      )
+      return send(response, 200, rowsFor(url.searchParams, this.requests).map(rowOf).map(this.#strange))
     if (asked && url.pathname === '/api/get') return this.#get(asked, response)
     if (asked && url.pathname === '/api/stream') return streamOf(asked, this.faults, response)
     if (url.pathname === '/enabled_clouds') {
@@ -179,6 +179,7 @@ export class SimSkyPilot {
       this.#done(request, null)
       return response.end(this.faults.jobLines.map((line) => `\u001b[36m(agent, pid=1)\u001b[0m ${line}\n`).join(''))
     } else if (path === '/queue' && name !== null) this.#queue(request, name)
+    else if (path === '/realtime_kubernetes_gpu_availability') this.#freeKubernetes(request)
     else this.#done(request, this.#valueOf(path, body))
     return send(response, 200, null)
   }
@@ -194,6 +195,13 @@ export class SimSkyPilot {
     return this.#finish(request, 'FAILED')
   }
 
+  #freeKubernetes(request: Request): void {
+    const free = kubernetesFree(this.faults.kubernetes)
+    if (free.length > 0) return this.#done(request, free)
+    request.error = noKubernetesGpus
+    this.#finish(request, 'FAILED')
+  }
+
   #valueOf(path: string, body: Readonly<Record<string, unknown>>): unknown {
     if (path === '/status') {
       const names = body['cluster_names'] as string[] | null
@@ -206,6 +214,8 @@ export class SimSkyPilot {
     }
     if (path === '/endpoints') return this.#endpoints(String(body['cluster']), String(body['port']))
     if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
+    if (path === '/list_accelerators' && (body['clouds'] as string[] | undefined)?.includes('kubernetes'))
+      return kubernetesRows(this.faults.kubernetes)
     if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
     return null
   }
@@ -220,7 +230,7 @@ export class SimSkyPilot {
     return this.endpointHost !== null && this.machines.has(name) ? { [port]: `${this.endpointHost}:${port}` } : {}
   }
 
-  #strange(row: Record<string, unknown>): Record<string, unknown> {
+  #strange = (row: Record<string, unknown>): Record<string, unknown> => {
     const news: Readonly<Record<string, string>> = { RUNNING: 'REHEARSING', INIT: 'HATCHING' }
     const status = String(row['status'])
     return this.faults.strange ? { ...row, status: news[status] ?? status, mood: { good: true } } : row
@@ -377,15 +387,6 @@ export class SimSkyPilot {
   /** By hand: every request that the server works on goes one step further. */
   workOn(): void {
     this.#work.goOn()
-  }
-
-  #rowsFor(query: URLSearchParams): Request[] {
-    const ids = query.getAll('request_ids')
-    if (ids.length > 0) return ids.flatMap((id) => this.requests.get(id) ?? [])
-    const name = query.get('cluster_name')
-    const all = [...this.requests.values()].reverse()
-    const wanted = all.filter((request) => name === null || request.clusterName === name)
-    return query.get('all_status') === 'true' ? wanted : wanted.filter(isOpen)
   }
 
   #get(request: Request, response: ServerResponse): unknown {

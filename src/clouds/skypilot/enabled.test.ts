@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'vitest'
+import { describe, test } from 'vitest'
 import { process, server, startServers } from '../../../test/sky-server.ts'
 import { CloudRefuses } from '../cloud.ts'
+import { offersFrom } from './offers.ts'
 
 startServers()
 
@@ -53,6 +54,45 @@ test.each([
 ])('a server %s has refused nothing', async (_, faults) => {
   Object.assign(server.sky.faults, faults)
   await assert.rejects(process().offers(), (error: unknown) => !(error instanceof CloudRefuses))
+})
+
+describe('of Kubernetes', () => {
+  const offered = async () =>
+    (await process(undefined, 'kubernetes').offers()).map(({ id, available }) => [id, available])
+
+  test('each context offers its own GPUs, as many as are free there; where it cannot tell, nothing is said', async () => {
+    const kubernetes = {
+      east: [
+        ['L4', [1, 2], 8, 3],
+        ['H100', [8], 8, 0],
+      ],
+      west: [['L4', [1], 4, -1]],
+      idle: [],
+    } as const
+    Object.assign(server.sky.faults, { infra: ['kubernetes/east', 'kubernetes/west'], kubernetes })
+    assert.deepEqual(await offered(), [
+      ['kubernetes/east/L4x1', 3],
+      ['kubernetes/east/L4x2', 1],
+      ['kubernetes/west/L4x1', null],
+      ['kubernetes/east/H100x8', 0],
+    ])
+  })
+
+  test('clusters without any GPU offer nothing, which is no trouble of the server', async () => {
+    server.sky.faults.infra = ['kubernetes/east']
+    assert.deepEqual(await offered(), [])
+  })
+})
+
+test('what is no GPU is not offered as one', () => {
+  const row = (name: string) => ['AWS', 'x', name, 1, 4, 32, 16, 1, 1, 'us-east-1']
+  const names = ['Trainium', 'Trainium2', 'Inferentia2', 'Gaudi HL-205', 'tpu-v5p-8', 'L4']
+  const list = Object.fromEntries(names.map((name) => [name, [row(name)]]))
+  const terms = { cloud: 'aws', slurmCluster: null, regions: [], gpus: [], spot: false, free: new Map() }
+  assert.deepEqual(
+    offersFrom(list, terms).map(({ gpu }) => gpu),
+    ['L4'],
+  )
 })
 
 test('of a Slurm cluster only what is free is offered', async () => {

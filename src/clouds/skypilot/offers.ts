@@ -3,8 +3,8 @@ import { microUsdOf } from '../../core/money.ts'
 import type { Offer } from '../../core/offer.ts'
 import { fieldsOf, listOf, textOf } from './api-answers.ts'
 
-/** GPUs that are free now: for each Slurm cluster or Kubernetes context that says so, by their name. */
-export type FreeGpus = ReadonlyMap<string, ReadonlyMap<string, number>>
+/** GPUs that are free now: for each Slurm cluster or Kubernetes context that says so, by their name; null: it cannot tell. */
+export type FreeGpus = ReadonlyMap<string, ReadonlyMap<string, number | null>>
 
 export interface OfferTerms {
   /** As SkyPilot calls it; Slurm's clusters are called by name behind a slash. */
@@ -40,6 +40,9 @@ interface Row {
   readonly region: string
 }
 
+// SkyPilot lists them among its GPUs; no engine of ours runs on them.
+const notGpus = /^(Trainium|Inferentia|Gaudi|tpu)/i
+
 /** A tuple: cloud, machine, GPU, count, CPUs, GiB of a GPU, GiB of the machine, price, spot price, region. */
 function readRow(row: unknown): Row[] {
   const [, , gpu, count, , gpuMemory, , price, spotPrice, region] = listOf(row)
@@ -47,7 +50,7 @@ function readRow(row: unknown): Row[] {
   const place = textOf(region)
   const gpuCount = Number(count)
   // Parts of a GPU are sold as well; nothing here could place a model on one.
-  if (!name || !place || !Number.isInteger(gpuCount) || gpuCount < 1) return []
+  if (!name || notGpus.test(name) || !place || !Number.isInteger(gpuCount) || gpuCount < 1) return []
   const memoryGib = soldGibOf(name, Number(gpuMemory ?? 0))
   return [{ gpu: name, gpuCount, memoryGib, price: priceOf(price), spotPrice: priceOf(spotPrice), region: place }]
 }
@@ -85,7 +88,7 @@ function offerAt(
   const { gpu, gpuCount } = row
   const freeHere = free.get(slurmCluster ?? region)
   // A place that tells of some GPUs and not of these has none of them free.
-  const freeGpus = freeHere && (freeHere.get(gpu) ?? 0)
+  const freeGpus = freeHere && (freeHere.has(gpu) ? freeHere.get(gpu) : 0)
   return [
     {
       id: `${cloud}/${region}/${gpu.replaceAll(' ', '-')}x${gpuCount}${spot ? '/spot' : ''}`,
@@ -96,14 +99,14 @@ function offerAt(
       vramGib: row.memoryGib,
       spot,
       pricePerHourMicroUsd: microUsdOf(price),
-      available: freeGpus === undefined ? null : Math.floor(freeGpus / gpuCount),
+      available: typeof freeGpus === 'number' ? Math.floor(freeGpus / gpuCount) : null,
     },
   ]
 }
 
 /**
- * Free GPUs from `/slurm_gpu_availability`, and from `/realtime_kubernetes_gpu_availability`, whose answer has the same shape
- * by the source: of each place its name, its GPUs as `[name, counts, all, free]`, and what went wrong there, if anything.
+ * Free GPUs from `/slurm_gpu_availability` and `/realtime_kubernetes_gpu_availability`: of each place its name and its GPUs as
+ * `[name, counts, all, free]`, of Slurm also what went wrong there, if anything. Kubernetes by the source of 0.14.1.
  */
 export function freeGpusIn(availability: unknown): FreeGpus {
   return new Map(
@@ -115,10 +118,12 @@ export function freeGpusIn(availability: unknown): FreeGpus {
   )
 }
 
-const freeByName = (gpus: readonly unknown[]): ReadonlyMap<string, number> =>
+// Kubernetes says -1 where it may not see what runs on the nodes.
+const freeByName = (gpus: readonly unknown[]): ReadonlyMap<string, number | null> =>
   new Map(
     gpus.flatMap((gpu) => {
       const [name, , , free] = listOf(gpu)
-      return textOf(name) && Number.isInteger(free) ? [[String(name), Number(free)] as const] : []
+      if (!textOf(name) || !Number.isInteger(free)) return []
+      return [[String(name), Number(free) < 0 ? null : Number(free)] as const]
     }),
   )

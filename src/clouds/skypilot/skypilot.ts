@@ -77,7 +77,7 @@ export class SkyCloud implements Cloud {
   async #freeGpus(): Promise<FreeGpus> {
     const { api, cloud } = this.#options
     if (cloud === 'slurm') return freeGpusIn(await api.slurmFreeGpus())
-    return cloud === 'kubernetes' ? freeGpusIn(await api.kubernetesFreeGpus()) : new Map()
+    return cloud === 'kubernetes' ? freeGpusIn(await api.kubernetesFreeGpus().catch(noneAtAll)) : new Map()
   }
 
   /** Also of this install's machines in other clouds of the server: a row may not say yet, or wrongly, where it is. */
@@ -195,6 +195,12 @@ export class SkyCloud implements Cloud {
     this.#prices = { at: now, lists }
     return lists
   }
+}
+
+/** Clusters without any GPU are an error to the server. */
+function noneAtAll(error: unknown): readonly unknown[] {
+  if (error instanceof SkyError && /^No GPUs found/.test(error.failure?.message ?? '')) return []
+  throw error
 }
 
 interface PriceList {
