@@ -1,17 +1,18 @@
 /** What the server works on: by itself, at a share of the time that was recorded, or step by step when it is told to. */
 export class SkyWork {
-  readonly #pace: number
+  /** A share of the time that was recorded. */
+  pace: number
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #byHand: Map<string, () => void> | null
 
   constructor({ pace, byHand }: { readonly pace: number; readonly byHand: boolean }) {
-    this.#pace = pace
+    this.pace = pace
     this.#byHand = byHand ? new Map() : null
   }
 
   later(id: string, act: () => void, recordedMs: number): void {
     if (this.#byHand) this.#byHand.set(id, act)
-    else this.#timers.set(id, setTimeout(act, Math.max(1, recordedMs * this.#pace)))
+    else this.#timers.set(id, setTimeout(act, Math.max(1, recordedMs * this.pace)))
   }
 
   forget(id: string): void {

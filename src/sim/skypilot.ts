@@ -57,11 +57,11 @@ export class SimSkyPilot {
   /** Told of each line when it is written. */
   onLine: ((line: string, cluster: string) => void) | null = null
   readonly #server: Server
-  readonly #work: SkyWork
+  readonly work: SkyWork
 
   /** `pace` is a share of the time that was recorded. By hand: the server works on its requests only when it is told to. */
   constructor({ pace = 1 / 1_000, byHand = false }: { pace?: number; byHand?: boolean } = {}) {
-    this.#work = new SkyWork({ pace, byHand })
+    this.work = new SkyWork({ pace, byHand })
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy())
     })
@@ -73,14 +73,14 @@ export class SimSkyPilot {
   }
 
   async stop(): Promise<void> {
-    this.#work.forgetAll()
+    this.work.forgetAll()
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
   /** Killed and started again: requests are forgotten, what they had begun stays as it is. */
   restart(): void {
-    this.#work.forgetAll()
+    this.work.forgetAll()
     this.requests.clear()
   }
 
@@ -195,11 +195,11 @@ export class SimSkyPilot {
     return this.#finish(request, 'FAILED')
   }
 
-  #freeKubernetes(request: Request): void {
+  #freeKubernetes(request: Request): unknown {
     const free = kubernetesFree(this.faults.kubernetes)
     if (free.length > 0) return this.#done(request, free)
     request.error = noKubernetesGpus
-    this.#finish(request, 'FAILED')
+    return this.#finish(request, 'FAILED')
   }
 
   #valueOf(path: string, body: Readonly<Record<string, unknown>>): unknown {
@@ -260,17 +260,17 @@ export class SimSkyPilot {
     const go = (at: number): unknown => {
       const step = steps[at]
       if (request.status === 'CANCELLED' || !step) return
-      if (this.faults.stopBefore === step.name) return this.#work.later(request.id, () => go(at), 0)
+      if (this.faults.stopBefore === step.name) return this.work.later(request.id, () => go(at), 0)
       Object.assign(request, { status: 'RUNNING', waits: null })
       if (this.#failsAt(step, region, request, name)) {
         if (body['retry_until_up'] !== true || step.name !== 'machine') return this.#fail(request, name)
         this.#waitForRoom(request, name)
-        return this.#work.later(request.id, () => go(0), retryMs)
+        return this.work.later(request.id, () => go(0), retryMs)
       }
       this.#take(step, request, made)
-      return this.#work.later(request.id, () => go(at + 1), (steps[at + 1]?.atMs ?? 0) - step.atMs)
+      return this.work.later(request.id, () => go(at + 1), (steps[at + 1]?.atMs ?? 0) - step.atMs)
     }
-    this.#work.later(request.id, () => go(0), steps[0]?.atMs ?? 0)
+    this.work.later(request.id, () => go(0), steps[0]?.atMs ?? 0)
   }
 
   #failsAt({ name: step }: Launch, region: string, request: Request, name: string): boolean {
@@ -323,7 +323,7 @@ export class SimSkyPilot {
     const runs = () => {
       machine.jobs[place] = this.faults.jobState
     }
-    this.#work.later(`job ${place} of ${name}`, runs, jobStartMs)
+    this.work.later(`job ${place} of ${name}`, runs, jobStartMs)
   }
 
   /** Refused where there is no row yet, also while a launch is about to make one. */
@@ -343,7 +343,7 @@ export class SimSkyPilot {
       this.vanish(name, 'Cluster was terminated by user.')
       this.#done(request, null)
     }
-    return this.#work.later(request.id, ends, downMs)
+    return this.work.later(request.id, ends, downMs)
   }
 
   /** Ends the work on a request and cleans nothing up. */
@@ -381,12 +381,12 @@ export class SimSkyPilot {
   #finish(request: Request, status: Request['status']): void {
     request.status = status
     request.finishedAt = Date.now()
-    this.#work.forget(request.id)
+    this.work.forget(request.id)
   }
 
   /** By hand: every request that the server works on goes one step further. */
   workOn(): void {
-    this.#work.goOn()
+    this.work.goOn()
   }
 
   #get(request: Request, response: ServerResponse): unknown {
