@@ -19,6 +19,8 @@ export interface LaunchScene {
   readonly now: number
   /** Queued launches in the order of their admission, each with why it has to wait. */
   readonly queue: ReadonlyMap<string, string | null>
+  /** Why the server of a cloud takes no further launch now, or null. */
+  readonly fullOf: (cloud: string | null) => string | null
   readonly pastOf: (cloud: string | null, engine: string, model: string) => PhasePast
 }
 
@@ -41,7 +43,7 @@ export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
     deadlineAt: iso(row.deadlineAt),
     endedAt: maybeIso(row.endedAt),
     queuePlace: place < 0 ? null : place + 1,
-    waitsFor: place < 0 ? null : (scene.queue.get(row.id) ?? null),
+    waitsFor: waitsForOf(row, scene),
     phase,
     percent,
     etaMs,
@@ -50,6 +52,12 @@ export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
     costMicroUsd: costAt(row, scene.now),
     actions: stepOf(launchTable, state, 'unwanted') && row.unwantedAt === null ? ['cancel'] : [],
   }
+}
+
+/** In the queue, or between two attempts: there the server of the last one's cloud is told of. */
+function waitsForOf({ id, state, cloud, offers }: LaunchRow, { queue, fullOf }: LaunchScene): string | null {
+  if (state === 'backing_off') return fullOf(cloud ?? offers[0]?.cloud ?? null)
+  return state === 'queued' ? (queue.get(id) ?? null) : null
 }
 
 /** A launch that got live stands at its end for ever; one that ends before stands where it was stopped. */

@@ -108,6 +108,7 @@ const scene = (known: PhasePast) => ({
     ['la-0', null],
     ['la-1', 'SkyPilot is busy'],
   ]),
+  fullOf: (cloud: string | null) => (cloud === 'full' ? 'SkyPilot has no worker free' : null),
   pastOf: () => known,
 })
 const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000 }
@@ -126,6 +127,8 @@ test('a queued launch tells its place, and one that waits for a next try starts 
   expect(queued).toMatchObject({ phase: 'queued', queuePlace: 2, waitsFor: 'SkyPilot is busy' })
   const waiting = presentLaunch(launchRow({ state: 'backing_off', nodeState: 'gone', phase: 'booting' }), scene(past))
   expect(waiting).toMatchObject({ phase: 'queued', queuePlace: null, waitsFor: null })
+  const held = presentLaunch(launchRow({ state: 'backing_off', nodeState: 'gone', cloud: 'full' }), scene(past))
+  expect(held.waitsFor).toBe('SkyPilot has no worker free')
 })
 
 test('a launch that failed stands where it was stopped and promises nothing; one that was live stands at its end', () => {
@@ -239,7 +242,12 @@ function stepsOf(phases: AttemptRow['phases'], steps: AttemptRow['steps']) {
   const node = { nodeId: 'no-1', nodeName: 'fd-a-1', nodeState: 'booting' as const }
   const over = { closedAt: null, outcome: null, failure: null, closedMicroUsd: 0, open: [] }
   const attempt: AttemptRow = { id: 'at-1', ordinal: 1, offer, ...node, openedAt: 0, ...over, phases, steps }
-  const detail = presentLaunchDetail(launchRow({}), [attempt], { now, queue: new Map(), pastOf: () => new Map() })
+  const detail = presentLaunchDetail(launchRow({}), [attempt], {
+    now,
+    queue: new Map(),
+    fullOf: () => null,
+    pastOf: () => new Map(),
+  })
   return detail.steps.map(({ phase, text, startedAt, endedAt }) => [
     phase,
     text,

@@ -3,7 +3,7 @@ import type { Plan } from '../commands/launches.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
-import { holdsOf } from '../core/queue.ts'
+import { fullServerOf, holdsOf } from '../core/queue.ts'
 import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/launches.ts'
 import { readDeployments } from '../store/read-deployments.ts'
@@ -93,9 +93,14 @@ export function makeViews(deps: ViewDeps): Views {
 function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews {
   const past = makePast(db, clock)
   async function scene(rows: readonly LaunchRow[]): Promise<LaunchScene> {
-    const queued = rows.some(({ state }) => state === 'queued')
-    const [pastOf, queue] = await Promise.all([past(), queued ? lookAtQueue(db) : null])
-    return { now: clock.now(), queue: queue ? holdsOf(queue.order, queue, settings) : new Map(), pastOf }
+    const waits = rows.some(({ state }) => state === 'queued' || state === 'backing_off')
+    const [pastOf, queue] = await Promise.all([past(), waits ? lookAtQueue(db) : null])
+    return {
+      now: clock.now(),
+      queue: queue ? holdsOf(queue.order, queue, settings) : new Map(),
+      fullOf: (cloud) => (queue ? fullServerOf(cloud, queue, settings) : null),
+      pastOf,
+    }
   }
   return {
     async launches(tenantId, query) {

@@ -23,9 +23,9 @@ export interface ProgressFrame {
 export const phaseWords = (phase: Phase): string => phase.replaceAll('_', ' ')
 const phaseWidth = Math.max(...phases.map((phase) => phase.length))
 
-/** Its place in the queue and why it has to wait there; null where it waits in none. */
+/** Its place in the queue and why it has to wait there, or before its next attempt; null where nothing holds it up. */
 export function queueWords({ queuePlace, waitsFor }: LaunchDetail): string | null {
-  if (queuePlace === null) return null
+  if (queuePlace === null) return waitsFor && plainLine(waitsFor)
   return `place ${queuePlace}${waitsFor ? `: ${plainLine(waitsFor)}` : ''}`
 }
 
@@ -212,6 +212,8 @@ export function changeLines(before: LaunchDetail | null, launch: LaunchDetail, n
   if (launch.queuePlace !== null && String(waits) !== String([before?.queuePlace, before?.waitsFor])) {
     lines.push(`place ${launch.queuePlace} in the queue${launch.waitsFor ? `: ${plainLine(launch.waitsFor)}` : ''}`)
   }
+  if (launch.queuePlace === null && launch.waitsFor !== null && launch.waitsFor !== before?.waitsFor)
+    lines.push(`waits: ${plainLine(launch.waitsFor)}`)
   const quiet = launch.state === 'queued' || launch.state === 'attempting'
   if (!quiet && launch.state !== before?.state) lines.push(launch.state.replaceAll('_', ' '))
   return lines.map((line) => `${padStart(humanMs(msBetween(launch.createdAt, null, now)), 7)}  ${line}`)

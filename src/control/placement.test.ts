@@ -178,6 +178,27 @@ describe('a launch whose server works on as many as it should', () => {
     await other.ends()
   })
 
+  test('is not posted while one of ours waits behind what others launch there, and is told at which place that one is', async () => {
+    const several = { ...oneRound, launchServers: [{ name: 'SkyPilot', clouds: ['slurm'], atOnce: 9 }] }
+    await begin({ stopBefore: 'placing' }, { settings: several })
+    await world.cloud.postedByHand(['my-training', 'my-evaluation'])
+    const next = async () => {
+      const queue = await lookAtQueue(base.deps.store.db)
+      return holdsOf([{ launchId: 'la-next', cloud: 'slurm' }], queue, world.settings).get('la-next')
+    }
+    await world.until(() => world.cloud.sky.posted.length === 3)
+    assert.equal(await next(), null, 'a moment in the queue says nothing')
+    await world.until(async () => /waits at place 3 of its own queue/.test((await next()) ?? ''))
+    world.cloud.sky.faults.stopBefore = 'machine'
+    await world.until(async () => (await next()) === null)
+    world.cloud.sky.faults.stopBefore = null
+    assert.equal(await world.until((state) => state === 'live' || isOver(state)), 'live')
+    for (const name of ['my-training', 'my-evaluation']) world.cloud.sky.vanish(name)
+    await world.withdraw()
+    await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+  })
+
   test('is ranked anew when it begins: a price that fell meanwhile counts', async () => {
     const other = await busyServer()
     await begin({}, { settings })

@@ -68,10 +68,11 @@ const byId = (a: Queued, b: Queued): number => (a.launchId < b.launchId ? -1 : 1
 
 const limits = { attemptsInFlight: 4, launchServers: [{ name: 'SkyPilot', clouds: ['aws', 'gcp'], atOnce: 2 }] }
 const waiting = (...clouds: (string | null)[]) => clouds.map((cloud, i) => ({ launchId: `la-${i}`, cloud }))
-const holds = (clouds: (string | null)[], inFlight = 0, starting: [string, number][] = []) =>
-  [...holdsOf(waiting(...clouds), { inFlight, starting: new Map(starting) }, limits).values()].map(
-    (why) => why && (/^SkyPilot works on 2 launches/.test(why) ? 'server' : /^4 launches/.test(why) ? 'turn' : why),
-  )
+type Counts = [string, number][]
+const holds = (clouds: (string | null)[], inFlight = 0, starting: Counts = [], waits: Counts = []) =>
+  [
+    ...holdsOf(waiting(...clouds), { inFlight, starting: new Map(starting), waiting: new Map(waits) }, limits).values(),
+  ].map((why) => why && (/^SkyPilot works on 2 launches/.test(why) ? 'server' : /^4 launches/.test(why) ? 'turn' : why))
 
 test('a server is given as many launches as it has workers, over all its clouds; others pass those that wait for it', () => {
   assert.deepEqual(holds(['aws', 'gcp', 'aws', 'local', null]), [null, null, 'server', null, null])
@@ -79,13 +80,22 @@ test('a server is given as many launches as it has workers, over all its clouds;
   assert.deepEqual(holds(['aws'], 1, [['gcp', 1]]), [null])
 })
 
+test('a server that has not begun with one of ours has no worker free, whoever has them: it is given no more', () => {
+  const none = 'SkyPilot has no worker free: a launch that it was given waits at place 3 of its own queue'
+  const waits: Counts = [
+    ['aws', 7],
+    ['gcp', 3],
+  ]
+  assert.deepEqual(holds(['aws', 'gcp', 'local'], 1, [['gcp', 1]], waits), [none, none, null])
+})
+
 test('launches that try at the same time are bounded whatever they ask', () => {
   assert.deepEqual(holds(['local', 'local', 'aws'], 3), [null, 'turn', 'turn'])
 })
 
 test('only a server that works on as many as it should is full', () => {
-  const full = (starting: [string, number][], cloud: string | null = 'aws') =>
-    fullServerOf(cloud, { inFlight: 0, starting: new Map(starting) }, limits)?.name ?? null
+  const full = (starting: Counts, cloud: string | null = 'aws') =>
+    fullServerOf(cloud, { inFlight: 0, starting: new Map(starting), waiting: new Map() }, limits)?.split(' ')[0] ?? null
   assert.equal(
     full([
       ['aws', 1],

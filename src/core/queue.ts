@@ -40,6 +40,8 @@ export interface QueueLimits {
 export interface QueueLoad {
   readonly inFlight: number
   readonly starting: ReadonlyMap<string, number>
+  /** Clouds whose server has not begun with what it was given a while ago: our first place in its own queue. */
+  readonly waiting: ReadonlyMap<string, number>
 }
 
 /** A queued launch and the cloud of the offer that it would try first. */
@@ -51,11 +53,21 @@ export interface Waiting {
 const serverOf = ({ launchServers }: QueueLimits, cloud: string | null): LaunchServer | undefined =>
   launchServers.find(({ clouds }) => cloud !== null && clouds.includes(cloud))
 
-/** The server that takes no further launch for the cloud now, or null. */
-export function fullServerOf(cloud: string | null, { starting }: QueueLoad, limits: QueueLimits): LaunchServer | null {
+/**
+ * Why the cloud's server takes no further launch now, or null. Others launch there too, and how many workers it really
+ * has it does not say: but one of ours that waits for a worker says that there is none free.
+ */
+export function fullServerOf(cloud: string | null, load: QueueLoad, limits: QueueLimits): string | null {
   const server = serverOf(limits, cloud)
-  const busy = server?.clouds.reduce((sum, name) => sum + (starting.get(name) ?? 0), 0) ?? 0
-  return server && busy >= server.atOnce ? server : null
+  if (!server) return null
+  const { name, clouds, atOnce } = server
+  const places = clouds.flatMap((one) => load.waiting.get(one) ?? [])
+  if (places.length > 0)
+    return `${name} has no worker free: a launch that it was given waits at place ${Math.min(...places)} of its own queue`
+  const busy = clouds.reduce((sum, one) => sum + (load.starting.get(one) ?? 0), 0)
+  return busy >= atOnce
+    ? `${name} works on ${atOnce} launches, as many as it should at a time (skypilot.launchesAtOnce)`
+    : null
 }
 
 /**
@@ -72,8 +84,8 @@ export function holdsOf(
   return new Map(
     order.map(({ launchId, cloud }) => {
       if (inFlight >= limits.attemptsInFlight) return [launchId, turnHold(limits)]
-      const full = fullServerOf(cloud, { inFlight, starting }, limits)
-      if (full) return [launchId, serverHold(full)]
+      const full = fullServerOf(cloud, { ...load, starting }, limits)
+      if (full !== null) return [launchId, full]
       inFlight += 1
       if (cloud !== null) starting.set(cloud, (starting.get(cloud) ?? 0) + 1)
       return [launchId, null]
@@ -83,7 +95,3 @@ export function holdsOf(
 
 const turnHold = ({ attemptsInFlight }: QueueLimits): string =>
   `${attemptsInFlight} launches are being tried, as many as may be at a time (queue.attemptsInFlight)`
-
-/** Why a launch waits that would ask this server next. */
-export const serverHold = ({ name, atOnce }: LaunchServer): string =>
-  `${name} works on ${atOnce} launches, as many as it should at a time (skypilot.launchesAtOnce)`

@@ -171,7 +171,24 @@ export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
   )
   const clouds = new Map(queued.map(({ id, cloud }) => [id, cloud]))
   const order = ids.map((launchId) => ({ launchId, cloud: clouds.get(launchId) ?? null }))
-  return { order, inFlight: flying.length, starting: await startingByCloud(db) }
+  return { order, inFlight: flying.length, starting: await startingByCloud(db), waiting: await waitingByCloud(db) }
+}
+
+// A worker was seen to begin within a second; a look in between says nothing.
+const waitsMs = 5_000
+
+/** Our first place in the queue of each cloud's own server, where the last look found us waiting there still. */
+async function waitingByCloud(db: Db | Tx): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('nodes')
+    .innerJoin('sightings', 'sightings.name', 'nodes.name')
+    .select(['nodes.cloud', sql<number>`coalesce(min((sightings.detail->>'queuePlace')::int), 1)`.as('place')])
+    .where('nodes.state', '=', 'requesting')
+    .whereRef('nodes.queued_until', '>=', 'sightings.at')
+    .where(sql<boolean>`nodes.queued_until > nodes.asked_at + ${waitsMs} * interval '1 millisecond'`)
+    .groupBy('nodes.cloud')
+    .execute()
+  return new Map(rows.map(({ cloud, place }) => [cloud, place]))
 }
 
 /** Machines that a cloud's server still works on: its worker is free again about when the agent speaks. */

@@ -225,6 +225,7 @@ export class SkyLaunches {
       event: cluster?.lastEvent ?? null,
       ...(cluster?.hash ? { hash: cluster.hash } : {}),
       ...(step ? { step } : {}),
+      ...(queuePlace !== undefined && { queuePlace }),
       ...(direct ? { direct } : {}),
     }
     return [{ name, detail, ask: { open: isOpen, machine, refusal, ...(queuePlace !== undefined && { queuePlace }) } }]
