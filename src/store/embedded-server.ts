@@ -79,22 +79,25 @@ export async function query(socketDir: string, database: string, sql: string): P
 /** The pid of the server that was started here on this cluster and still runs. */
 export function livingPostmaster(cluster: string): number | undefined {
   const pid = recordedPid(cluster)
-  return pid !== undefined && judge(cluster, pid) === 'ours' ? pid : undefined
+  return pid !== undefined && startOf(pid) !== undefined && judge(cluster, pid) === 'ours' ? pid : undefined
 }
 
 /**
- * After a reset the pid in a stale postmaster.pid may belong to anything, and the server would refuse to start. Only what
- * is surely no server of this cluster is forgotten: two servers on one cluster destroy it.
+ * After a reset the pid in a stale postmaster.pid may belong to anything, after a crash to a dead server whose parent has
+ * not looked yet: either keeps the server from starting. Only what is surely no server of this cluster is forgotten, for two
+ * of them would destroy it. The children of a dead one still keep a new one out, by the memory that they share.
  */
 export function forgetForeignPid(cluster: string): void {
   const pid = recordedPid(cluster)
-  if (pid !== undefined && judge(cluster, pid) === 'foreign') rmSync(join(cluster, 'postmaster.pid'), { force: true })
+  if (pid === undefined) return
+  const gone = startOf(pid) === undefined || judge(cluster, pid) === 'foreign'
+  if (gone) rmSync(join(cluster, 'postmaster.pid'), { force: true })
 }
 
 function recordedPid(cluster: string): number | undefined {
   const text = unless(['ENOENT'], () => readFileSync(join(cluster, 'postmaster.pid'), 'utf8'))
   const pid = Number(text?.split('\n')[0])
-  return Number.isSafeInteger(pid) && pid > 1 && startOf(pid) !== undefined ? pid : undefined
+  return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined
 }
 
 /** Its command line carries our mark; unlike its working folder, root in a container may always read that. */
@@ -262,8 +265,12 @@ function logSince(file: string, start: number): string {
   return text.trim().slice(-2000) || '(nothing)'
 }
 
+/** What a new server says while processes of the last one on its cluster are still there. */
+export const lastOneStillEnds = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/
+
 function startFailed(message: string): EmbeddedError {
-  const remedy =
-    'Free disk space or memory if the message says so; else keep the data folder and name a server in DATABASE_URL.'
+  const remedy = lastOneStillEnds.test(message)
+    ? 'Wait until the processes of the last PostgreSQL on this data folder have ended, or end them; then start again.'
+    : 'Free disk space or memory if the message says so; else keep the data folder and name a server in DATABASE_URL.'
   return new EmbeddedError('start_failed', `The embedded PostgreSQL cannot be used: ${message}`, remedy)
 }

@@ -189,12 +189,35 @@ test('a server that dies is started again', async () => {
   expect(livingPostmaster(join(dataDir, 'postgres'))).not.toBe(pid)
 })
 
+/** What a server leaves that had no time to clean up. */
+function recordServer(pid: number): void {
+  const file = join(dataDir, 'postgres', 'postmaster.pid')
+  const { uid, gid } = statSync(dirname(file))
+  writeFileSync(file, `${pid}\n/proc/self/fd/3\n1\n5432\n\n\n`)
+  if (isRoot) chownSync(file, uid, gid)
+}
+
 test('after a reset, a pid that went to another process does not keep the server from starting', async () => {
   copyTemplate(dataDir)
-  const file = join(dataDir, 'postgres', 'postmaster.pid')
-  writeFileSync(file, `${process.pid}\n/proc/self/fd/3\n1\n5432\n\n\n`)
-  if (isRoot) chownSync(file, statSync(dirname(file)).uid, statSync(dirname(file)).gid)
+  recordServer(process.pid)
   expect((await start()).adopted).toBe(false)
+})
+
+test('a dead server whose parent has not looked yet does not keep the next one from starting', async () => {
+  copyTemplate(dataDir)
+  // As the server's own user: of anybody else's process it would not think that it is the last server.
+  const { uid, gid } = statSync(join(template, 'postgres'))
+  // What the shell becomes knows of no child, so the child stays in the table of processes as dead.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 300'], {
+    uid,
+    gid,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  owners.push(parent)
+  const pid = Number(String((await once(parent.stdout, 'data'))[0]))
+  await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '), { timeout: 10_000 })
+  recordServer(pid)
+  expect(await ask(await start(), 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
 test('an initdb that was killed half-way is begun anew', async () => {

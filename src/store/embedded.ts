@@ -18,6 +18,7 @@ import {
   type Cluster,
   createCluster,
   forgetForeignPid,
+  lastOneStillEnds,
   launch,
   livingPostmaster,
   type Postmaster,
@@ -101,16 +102,16 @@ async function adoptOrEnd(folders: Cluster['folders']): Promise<Postmaster | und
   return undefined
 }
 
-/** Children of a killed server hold its memory for a moment, and no new one starts before they are gone. */
+/** A killed server and its children take a moment to be gone, and no new one starts before. */
 async function launchPatiently(cluster: Cluster, log: EmbeddedOptions['log'], attempts = 20): Promise<Postmaster> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await launch(cluster)
     } catch (error) {
-      const passing = String(error).includes('pre-existing shared memory block')
-      if (!passing || attempt >= attempts) throw error
+      if (!lastOneStillEnds.test(String(error)) || attempt >= attempts) throw error
       log.warn({ attempt }, 'processes of the last PostgreSQL are still ending; trying again')
       await pause(250)
+      forgetForeignPid(cluster.folders.cluster)
     }
   }
 }

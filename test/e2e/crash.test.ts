@@ -196,6 +196,36 @@ test('kill -9 of control plane, gateway, agent and engine together: after a rest
   ledgerIsWhole(shown)
 }, 90_000)
 
+test('kill -9 of all there is, the database and the loops of the machines with it: a start at once finds all again, and replaces what is lost', async () => {
+  plane = await startPlane({ scripts: { quick: {} } })
+  const { key, node, launchId } = await liveNode()
+  const all = processesAbout(plane.dir)
+  const named = (text: string) => all.filter((pid) => commandOf(pid).includes(text)).length
+  // The server of the database and its children, the two processes of ours, and what a machine consists of.
+  expect(['postgres', 'cli.ts', 'gateway.ts', 'loop.sh', 'agent.cjs', 'scripted-engine'].map(named)).not.toContain(0)
+  // Stopped first, so that none sees another die and does something about it.
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of all) signalProcess(pid, signal)
+  await plane.signal('SIGKILL')
+  await plane.start()
+  expect((await launchIn(launchId)).attempts).toHaveLength(1)
+  await until(
+    async () => {
+      expect((await processes('scripted-engine')).length).toBeLessThanOrEqual(1)
+      return (await plane.chat('quick', key).catch(() => null))?.status === 200
+    },
+    60_000,
+    () => 'nothing serves in place of what was lost',
+  )
+  await oneEngine()
+  const lost = await plane.client.showNode({ params: { id: node.id } })
+  const next = (await plane.client.listNodes({})).items.find(({ state }) => state === 'ready')
+  const serving = await plane.client.showNode({ params: { id: next?.id ?? '' } })
+  expect([lost.state, serving.id === lost.id]).toEqual(['gone', false])
+  for (const one of [lost, serving]) ledgerIsWhole(one)
+  const [closedAt, openedAt] = [lost.ledger.at(-1)?.closedAt, serving.ledger[0]?.openedAt]
+  expect(Date.parse(openedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(closedAt ?? ''))
+}, 120_000)
+
 test('SIGSTOP of the engine: hung with its port open, it loses its traffic and is told apart from a dead one', async () => {
   plane = await startPlane({ scripts: { quick: {} } })
   const { key, node } = await liveNode()
