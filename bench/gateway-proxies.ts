@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { FakeControl } from '../src/gateway/fake-control.ts'
 import { apiKey, credentialOf, routed, tableOf } from '../src/gateway/fake-world.ts'
+import { programAt } from '../test/bare-path.ts'
+import { installFromDebian } from '../test/real/debian-packages.ts'
 
 export interface Subject {
   readonly name: string
@@ -39,7 +41,7 @@ export class Stage {
   }
 
   compile() {
-    if (!isThere('gcc')) aptInstall('gcc', 'libc6-dev')
+    if (programAt('gcc') === null) installFromDebian('gcc', 'libc6-dev')
     execFileSync('gcc', ['-O2', '-o', this.peers, join(import.meta.dirname, 'gateway-peers.c')], { stdio: 'inherit' })
   }
 
@@ -48,7 +50,8 @@ export class Stage {
   }
 
   async nginx(): Promise<Subject> {
-    const binary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find(existsSync) ?? aptInstall('nginx')
+    const binary = ['/usr/local/sbin/nginx'].find(existsSync) ?? '/usr/sbin/nginx'
+    if (!existsSync(binary)) installFromDebian('nginx')
     const port = await freePort()
     const dir = join(this.#dir, 'nginx')
     await mkdir(join(dir, 'temp'), { recursive: true })
@@ -136,23 +139,6 @@ http {
     }
   }
 }`
-
-const isThere = (command: string) => (process.env.PATH ?? '').split(':').some((dir) => existsSync(join(dir, command)))
-
-function aptInstall(...packages: string[]): string {
-  if (process.getuid?.() !== 0 || !isThere('apt-get'))
-    throw new Error(`Install ${packages.join(' and ')} first: the benchmark measures against it.`)
-  const options = { stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'] }
-  const install = () => execFileSync('apt-get', ['install', '-y', '-q', ...packages], options)
-  try {
-    install()
-  } catch {
-    // The lists of packages may never have been fetched on this machine.
-    execFileSync('apt-get', ['update', '-q'], options)
-    install()
-  }
-  return '/usr/sbin/nginx'
-}
 
 async function firstLine(child: ChildProcess): Promise<unknown> {
   if (!child.stdout) throw new Error('The process has no output to read.')

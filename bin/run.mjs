@@ -33,7 +33,10 @@ const tasks = {
   'test:real': {
     build: always,
     run: (args) =>
-      suite('real', [...['vllm', 'install', 'agent-executable'].map((one) => `test/real/${one}.test.ts`), ...args]),
+      suite('real', [
+        ...['vllm', 'install', 'agent-executable', 'set-up'].map((one) => `test/real/${one}.test.ts`),
+        ...args,
+      ]),
   },
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },

@@ -11,7 +11,7 @@ import { failureOfJob } from '../src/clouds/skypilot/job-watch.ts'
 import { type TaskParts, taskFile } from '../src/clouds/skypilot/task.ts'
 import type { FailureRecord } from '../src/core/failure.ts'
 import type { Artefact, ArtefactIndex } from '../src/wire/artefacts.ts'
-import { barePath, programAt } from './bare-path.ts'
+import { barePath, type PutProgram, programAt, putStandIn, type StandIn, standIns } from './bare-path.ts'
 
 export const version = '1.2.3'
 export const joinToken = 'fd_join_secret'
@@ -49,12 +49,15 @@ export interface Mirror {
   close(): Promise<void>
 }
 
-export async function startMirror(read: (path: string) => Buffer | null): Promise<Mirror> {
+/** The first `cuts` answers break off half way. */
+export async function startMirror(read: (path: string) => Buffer | null, cuts = 0): Promise<Mirror> {
   const asked: string[] = []
   const server: Server = createServer(({ url = '' }, response) => {
     asked.push(url.split('/').at(-1) ?? '')
-    const body = read(url)
-    response.writeHead(body ? 200 : 404, { 'content-length': body?.length ?? 0 }).end(body ?? '')
+    const body = read(url) ?? Buffer.alloc(0)
+    response.writeHead(body.length > 0 ? 200 : 404, { 'content-length': body.length })
+    if (asked.length > cuts) response.end(body)
+    else response.write(body.subarray(0, body.length / 2), () => response.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -79,6 +82,8 @@ export interface SetUp {
   readonly failure: FailureRecord | null
 }
 
+const isOfThisHost = (name: string): boolean => name !== 'node' && !standIns.includes(name as StandIn)
+
 /** A machine that has a shell and little else. */
 export class BareMachine {
   readonly home = mkdtempSync(join(tmpdir(), 'fd-machine-'))
@@ -86,12 +91,14 @@ export class BareMachine {
   readonly path: string
   #mounted = false
 
-  constructor(has: readonly string[]) {
-    this.path = barePath(this.#tools, [...always, ...has.filter((name) => name !== 'node' && name !== 'python3')])
+  /** `put` brings what this host need not have. */
+  constructor(has: readonly string[], put: PutProgram = putStandIn) {
+    const [apart, ofThisHost] = [standIns.filter((name) => has.includes(name)), has.filter(isOfThisHost)]
+    this.path = barePath(this.#tools, [...always, ...ofThisHost])
     // Nobody is waited for, unless that is wished.
     if (!has.includes('sleep')) symlinkSync(programAt('true') ?? '', join(this.path, 'sleep'))
     if (has.includes('node')) symlinkSync(process.execPath, join(this.path, 'node'))
-    if (has.includes('python3')) symlinkSync(realPython(), join(this.path, 'python3'))
+    for (const name of apart) put(this.path, name)
   }
 
   /** A program of the machine's own. */
@@ -146,7 +153,3 @@ export function mayLimitDisks(): boolean {
     machine.clean()
   }
 }
-
-/** Where one of that name is on the PATH, it may be a script that looks for the real one. */
-const realPython = (): string =>
-  execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim()

@@ -1,8 +1,12 @@
-import { existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** All that the agent's loop needs of a machine; flock is used where it is. */
 export const loopTools = ['sh', 'chmod', 'date', 'env', 'flock', 'grep', 'ln', 'mkdir', 'mv', 'rm', 'sleep']
+
+/** What a machine may have and this host need not. */
+export const standIns = ['curl', 'wget', 'python3', 'shasum', 'openssl'] as const
+export type StandIn = (typeof standIns)[number]
 
 /** Where a program really is; null where this machine has none. */
 export function programAt(name: string): string | null {
@@ -20,4 +24,14 @@ export function barePath(folder: string, names: readonly string[]): string {
     if (program !== null && !existsSync(join(bin, name))) symlinkSync(program, join(bin, name))
   }
   return bin
+}
+
+/** Puts a program of that name into a folder of programs. */
+export type PutProgram = (bin: string, name: StandIn) => void
+
+/** It does what the real one would, as far as we use it. */
+export const putStandIn: PutProgram = (bin, name) => {
+  const node = `"${process.execPath}" --disable-warning=ExperimentalWarning`
+  const script = `#!/bin/sh\nexec ${node} "${join(import.meta.dirname, 'stand-in.ts')}" "${name}" "$@"\n`
+  writeFileSync(join(bin, name), script, { mode: 0o755, flag: 'wx' })
 }

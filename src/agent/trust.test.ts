@@ -1,65 +1,48 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { sign, X509Certificate } from 'node:crypto'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, test } from 'vitest'
+import { AsnConvert } from '@peculiar/asn1-schema'
+import { Certificate, id_ce_authorityKeyIdentifier } from '@peculiar/asn1-x509'
+import { afterEach, test } from 'vitest'
+import { fingerprintOf, issue, type KeyPair, makeAuthority } from '../lib/certificate.ts'
+import { systemClock } from '../lib/clock.ts'
 import { ControlClient } from './control-client.ts'
 
-let dir: string
+const wanted = { hosts: ['127.0.0.1'], now: systemClock.now(), days: 2 }
+const good = makeAuthority('good', wanted)
+const evil = makeAuthority('evil', wanted)
+/** Without its authority behind it. */
+const alone = ({ cert }: KeyPair) => new X509Certificate(cert).toString()
+
 let server: Server | null = null
-
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' })
-const read = (file: string) => readFileSync(join(dir, file), 'utf8')
-const printOf = (file: string) => new X509Certificate(read(file)).fingerprint256.replaceAll(':', '').toLowerCase()
-
-/** An authority, and a certificate for 127.0.0.1 signed by it. */
-function makeAuthority(name: string): void {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    `${name}.ca.key`,
-    '-out',
-    `${name}.ca.pem`,
-    '-subj',
-    `/CN=${name}`,
-    '-days',
-    '2',
-  )
-  openssl('req', '-new', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', '/CN=control')
-  writeFileSync(join(dir, 'san.cnf'), 'subjectAltName=IP:127.0.0.1\n')
-  const signer = ['-CA', `${name}.ca.pem`, '-CAkey', `${name}.ca.key`, '-CAcreateserial', '-extfile', 'san.cnf']
-  openssl('x509', '-req', '-in', `${name}.csr`, ...signer, '-out', `${name}.pem`, '-days', '2')
-}
-
-beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'fd-trust-'))
-  makeAuthority('good')
-  makeAuthority('evil')
-})
-
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 afterEach(async () => {
   server?.closeAllConnections()
   await new Promise((resolve) => (server ? server.close(resolve) : resolve(null)))
 })
 
-async function serve(key: string, cert: string): Promise<{ url: string; seen: string[] }> {
+async function serve(pair: KeyPair): Promise<{ url: string; seen: string[] }> {
   const seen: string[] = []
-  const made = createServer({ key: read(key), cert }, (request, response) => {
+  const made = createServer({ ...pair }, (request, response) => {
     seen.push(String(request.headers.authorization))
     response.end('{}')
   })
   server = made
   await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve))
   return { url: `https://127.0.0.1:${(made.address() as AddressInfo).port}`, seen }
+}
+
+/** As operators make one by hand: its own issuer, and no authority anywhere. */
+function selfSigned(): KeyPair {
+  const { cert, key } = issue(good, wanted)
+  const made = AsnConvert.parse(new X509Certificate(cert).raw, Certificate)
+  const tbs = made.tbsCertificate
+  tbs.issuer = tbs.subject
+  for (const [i, { extnID }] of [...(tbs.extensions ?? [])].entries())
+    if (extnID === id_ce_authorityKeyIdentifier) tbs.extensions?.splice(i, 1)
+  made.signatureValue = new Uint8Array(sign('sha256', Buffer.from(AsnConvert.serialize(tbs)), key)).buffer
+  return { cert: new X509Certificate(Buffer.from(AsnConvert.serialize(made))).toString(), key }
 }
 
 async function call(url: string, fingerprint: string | null): Promise<number> {
@@ -72,39 +55,31 @@ async function call(url: string, fingerprint: string | null): Promise<number> {
 }
 
 test('a server whose authority was pinned is trusted', async () => {
-  const { url } = await serve('good.key', read('good.pem') + read('good.ca.pem'))
-  assert.equal(await call(url, printOf('good.ca.pem')), 200)
+  const { url } = await serve(issue(good, wanted))
+  assert.equal(await call(url, fingerprintOf(good.cert)), 200)
 })
 
 test('a self-signed certificate may be pinned itself', async () => {
-  const key = [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-addext',
-    'subjectAltName=IP:127.0.0.1',
-  ]
-  openssl('req', '-x509', ...key, '-keyout', 'self.key', '-out', 'self.pem', '-subj', '/CN=self', '-days', '2')
-  const { url } = await serve('self.key', read('self.pem'))
-  assert.equal(await call(url, printOf('self.pem')), 200)
+  const own = selfSigned()
+  const { url } = await serve(own)
+  assert.equal(await call(url, fingerprintOf(own.cert)), 200)
 })
 
 test('another authority gets no word and no token', async () => {
-  const { url, seen } = await serve('evil.key', read('evil.pem') + read('evil.ca.pem'))
-  await assert.rejects(call(url, printOf('good.ca.pem')), /pinned fingerprint/)
+  const { url, seen } = await serve(issue(evil, wanted))
+  await assert.rejects(call(url, fingerprintOf(good.cert)), /pinned fingerprint/)
   assert.deepEqual(seen, [])
 })
 
 test('showing the pinned certificate without its signature is not enough', async () => {
-  const { url, seen } = await serve('evil.key', read('evil.pem') + read('good.ca.pem'))
-  await assert.rejects(call(url, printOf('good.ca.pem')))
+  const pair = issue(evil, wanted)
+  const { url, seen } = await serve({ ...pair, cert: alone(pair) + good.cert })
+  await assert.rejects(call(url, fingerprintOf(good.cert)))
   assert.deepEqual(seen, [])
 })
 
 test('without a pin an authority that the machine does not know is refused', async () => {
-  const { url, seen } = await serve('good.key', read('good.pem') + read('good.ca.pem'))
+  const { url, seen } = await serve(issue(good, wanted))
   await assert.rejects(call(url, null), /certificate/)
   assert.deepEqual(seen, [])
 })

@@ -4,6 +4,7 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { SimSkyPilot } from '../../src/sim/skypilot.ts'
+import { putStandIn } from '../bare-path.ts'
 
 /** What a machine was started with, as the API server was told it. */
 export interface Rented {
@@ -30,6 +31,7 @@ export class RentedMachines {
     const smi = join(this.home, 'nvidia-smi')
     writeFileSync(smi, '#!/bin/sh\necho "0, GPU-0, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"\n')
     chmodSync(smi, 0o755)
+    putStandIn(this.home, 'curl')
     return this.sky.start()
   }
 
@@ -57,7 +59,7 @@ export class RentedMachines {
     const task = parse(text) as { name: string; run: string; envs: Record<string, string>; secrets: object }
     this.rented.push({ name: task.name, envs: task.envs })
     const { PATH = '' } = process.env
-    // Each finds the one H100 that was ordered.
+    // Each finds the one H100 that was ordered, and something to download with.
     const env = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...this.imageEnv, ...task.envs, ...task.secrets }
     const child = spawn('/bin/bash', ['-c', task.run], { detached: true, stdio: 'ignore', env })
     this.#running.set(task.name, child)

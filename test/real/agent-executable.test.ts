@@ -13,6 +13,7 @@ import { agentFilesOf } from '../../src/main/skypilot.ts'
 import { type Artefact, type ArtefactIndex, executablePlatforms } from '../../src/wire/artefacts.ts'
 import { BareMachine, startMirror } from '../bare-machine.ts'
 import { loopTools } from '../bare-path.ts'
+import { putRealOne } from './real-programs.ts'
 
 const said: string[] = []
 const say = (line: string) => said.push(line)
@@ -62,7 +63,7 @@ test('a machine without Node is brought it, and it is the whole agent: it joins,
   const control = new FakeControl(simEngine())
   await control.listen()
   const mirror = await startMirror((path) => readFileSync(join(folder, '..', path)))
-  const machine = new BareMachine([...loopTools, 'python3', 'sha256sum', 'gzip'])
+  const machine = new BareMachine([...loopTools, 'python3', 'sha256sum', 'gzip'], putRealOne)
   const index = JSON.parse(bytesOf('index.json').toString()) as ArtefactIndex
   const left = () => processesWith(['FLIGHTDECK_MACHINE=fd-x-1', `FLIGHTDECK_CONTROL_URL=${control.url}`])
   const parts = { controlUrl: control.url, joinToken, agent: agentFilesOf(index, [mirror.url]) }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { habitRules } from './habits.ts'
 import { at, found } from './virtual.ts'
 
-const { any, catches, core, notes, sql } = habitRules
+const { any, catches, core, notes, programs, sql } = habitRules
 
 test('any is found as a type, not as a word', () => {
   expect(found(any, { 'src/core/a.ts': 'let a: any\nconst b = c as any\nlet d: Promise<any[]>' })).toHaveLength(3)
@@ -81,4 +81,12 @@ test('a statement of SQL is found outside of store; a sentence that begins like 
     "'create a table'",
   ]
   for (const text of sentences) expect(found(sql, { 'src/api/a.ts': `say(${text})` }), text).toEqual([])
+})
+
+test('a program that a bare machine has not got is found where it is started by name, but not in test/real', () => {
+  const started =
+    "execFile('curl', [])\nspawnSync('/usr/bin/git')\nspawn('sh', ['-c', 'true'])\nspawn(process.execPath)"
+  for (const path of ['src/a/a.test.ts', 'src/a/world-for-tests.ts', 'test/e2e/a.test.ts', 'test/a.ts'])
+    expect(found(programs, { [path]: started })).toHaveLength(2)
+  for (const path of ['src/a/a.ts', 'test/real/a.test.ts']) expect(found(programs, { [path]: started })).toEqual([])
 })

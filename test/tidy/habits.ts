@@ -136,6 +136,20 @@ function sqlObjection({ node }: Visit): string | undefined {
   return text && statement.test(text) ? 'SQL outside of store' : undefined
 }
 
+/** What a Debian has that was given nothing but Node and npm, and `mount`, which only root of the machine itself may use. */
+const onEveryMachine = new Set(['sh', '/bin/sh', '/bin/bash', 'chmod', 'mkfifo', 'mount', 'sleep', 'umount'])
+const starters = new Set(['execFile', 'execFileSync', 'spawn', 'spawnSync'])
+
+function programObjection({ node }: Visit): string | undefined {
+  if (node.type !== 'CallExpression' || !starters.has(nameOf(node.callee) ?? '')) return undefined
+  const program = Array.isArray(node.arguments) ? textOf(node.arguments[0]) : undefined
+  if (program === undefined || onEveryMachine.has(program)) return undefined
+  return `${program} is not on every machine: bring it along, or test it in test/real`
+}
+
+const runsEverywhere = (file: Source): boolean =>
+  (isTest(file) || file.path.endsWith('-for-tests.ts')) && !file.path.startsWith('test/real/')
+
 const mayHoldSql = (file: Source): boolean => folderOf(file.path) === 'store' || isTest(file)
 
 export const habitRules = {
@@ -146,6 +160,10 @@ export const habitRules = {
   },
   core: { title: 'core has no clock, no chance, no process and waits for nothing', check: checkCore },
   notes: { title: 'nothing is left as a note to do it later', check: checkNotes },
+  programs: {
+    title: 'the suite that needs nothing but Node starts no other program by name',
+    check: (files) => inCode(files, runsEverywhere, programObjection),
+  },
   sql: {
     title: 'SQL stands only in store',
     check: (files) => inCode(files, (file) => !mayHoldSql(file), sqlObjection),

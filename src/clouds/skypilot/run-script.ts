@@ -8,7 +8,8 @@ export const setUpCodes = [
   'no_permission',
 ] as const
 
-const pythonGet = `import shutil, ssl, sys, urllib.request
+/** What Python is given to run where there is neither curl nor wget; `pythonSum` where nothing else computes a SHA-256. */
+export const pythonGet = `import shutil, ssl, sys, urllib.request
 url, path, trust = sys.argv[1:]
 context = None if trust else ssl._create_unverified_context()
 with urllib.request.urlopen(url, timeout=30, context=context) as reply, open(path, "wb") as file:
@@ -16,7 +17,7 @@ with urllib.request.urlopen(url, timeout=30, context=context) as reply, open(pat
     length = reply.headers["content-length"]
     if length and int(length) != file.tell(): sys.exit("the connection was cut")
 `
-const pythonSum = 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
+export const pythonSum = 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 
 /** Brings the agent and its loop with what the machine has. Leaves `dir`, `agent`, and `node`, empty where none is needed. */
 const setUp = `set -eu
