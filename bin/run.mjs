@@ -34,7 +34,9 @@ const tasks = {
     build: always,
     run: (args) =>
       suite('real', [
-        ...['vllm', 'install', 'agent-executable', 'set-up'].map((one) => `test/real/${one}.test.ts`),
+        ...['vllm', 'install', 'agent-executable', 'set-up', 'oldest-postgresql'].map(
+          (one) => `test/real/${one}.test.ts`,
+        ),
         ...args,
       ]),
   },

@@ -45,6 +45,7 @@ const databaseRemedies: readonly (readonly [RegExp, string])[] = [
   [/^28/, 'Correct user and password in DATABASE_URL, or let the server accept them in its pg_hba.conf'],
   [/^3D000$/, 'Create that database with `createdb`, or name another one in DATABASE_URL'],
   [/^42501$/, 'Make the user of DATABASE_URL the owner of that database, so that it may make tables there'],
+  [/^old_server$/, 'Renew that server, or name one of PostgreSQL 14 or newer in DATABASE_URL'],
   [/^53300$/, 'Raise max_connections of that server, or lower poolSize in the configuration'],
 ]
 

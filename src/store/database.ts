@@ -99,11 +99,29 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0012_audit_by_time': auditByTime,
     }),
   }
-  // None builds on another one but the first, and they land in the order in which they are done.
-  const { error } = await new Migrator({ db, provider, allowUnorderedMigrations: true })
-    .migrateToLatest()
-    .finally(() => db.destroy())
-  if (error) throw error
+  try {
+    await refuseOldServer(pool)
+    // None builds on another one but the first, and they land in the order in which they are done.
+    const { error } = await new Migrator({ db, provider, allowUnorderedMigrations: true }).migrateToLatest()
+    if (error) throw error
+  } finally {
+    await db.destroy()
+  }
+}
+
+/** What is promised, and what the tests of all that is kept pass on: test/real/oldest-postgresql.test.ts. */
+const oldestMajor = 14
+
+/** Before it is asked for anything that it does not know. */
+export class OldServerError extends Error {
+  readonly code = 'old_server'
+}
+
+async function refuseOldServer(pool: pg.Pool): Promise<void> {
+  const asked = `select current_setting('server_version_num') as number, current_setting('server_version') as version`
+  const { rows } = await pool.query<{ number: string; version: string }>(asked)
+  if (Number(rows[0]?.number) >= oldestMajor * 10_000) return
+  throw new OldServerError(`it is PostgreSQL ${rows[0]?.version}, and ${oldestMajor} is the oldest that works`)
 }
 
 function measure(pool: pg.Pool, size: number): { pool: PostgresPool; figures: Omit<PoolFigures, 'statements'> } {

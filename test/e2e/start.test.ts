@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import { freePort } from '../../src/main/ports.ts'
+import { OldPostgresql } from './old-postgresql.ts'
 import { processesAbout, until } from './plane.ts'
 import { startServer } from './server.ts'
 
@@ -244,4 +245,14 @@ test('a database that the server does not have is told by name', async () => {
   const start = up([], { DATABASE_URL: url })
   expect(await start.code).toBe(1)
   expect(start.err()).toMatch(/"fleet" does not exist[\s\S]*createdb/)
+})
+
+test('a server that is too old is refused with its version and a way out, before it is told to make anything', async () => {
+  const old = new OldPostgresql('130023', '13.23 (Debian 13.23-1)')
+  ended.push(() => old.stop())
+  const start = up([], { DATABASE_URL: await old.start() })
+  expect(await start.code).toBe(1)
+  expect(start.err()).toMatch(/it is PostgreSQL 13\.23 .*14 is the oldest[\s\S]*name one of PostgreSQL 14 or newer/)
+  expect(old.asked).toEqual([expect.stringMatching(/^select current_setting/)])
+  await nothingRuns()
 })
