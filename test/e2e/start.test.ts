@@ -104,7 +104,7 @@ test.each(['embedded', 'DATABASE_URL'])(
     expect(existsSync(join(data(), 'cli.json'))).toBe(false)
     await nothingRuns()
   },
-  60_000,
+  120_000,
 )
 
 const taken = async () => {
@@ -131,7 +131,7 @@ test.each(['--port', '--gateway-port'])(
     expect(await again.code).toBe(0)
     await nothingRuns()
   },
-  60_000,
+  120_000,
 )
 
 test('a secret key that is not the one of the data, and clouds that could not reach us: told, and nothing is left', async () => {
@@ -149,7 +149,7 @@ test('a secret key that is not the one of the data, and clouds that could not re
   expect(await refused.code).toBe(1)
   expect(refused.err()).toContain('FLIGHTDECK_PUBLIC_GATEWAY_URL')
   await nothingRuns()
-}, 60_000)
+}, 120_000)
 
 test('Ctrl-C while it starts ends what was started, exit code 0', async () => {
   const start = up()
@@ -162,7 +162,7 @@ test('Ctrl-C while it starts ends what was started, exit code 0', async () => {
   expect(await start.code).toBe(0)
   expect(start.out()).not.toContain('Ready.')
   await nothingRuns()
-}, 60_000)
+}, 120_000)
 
 test('it outlives whoever reads what it says, and a closed terminal stops it in order, however often it is told', async () => {
   const start = up([], { FLIGHTDECK_LOG_LEVEL: 'info' })
@@ -174,7 +174,7 @@ test('it outlives whoever reads what it says, and a closed terminal stops it in 
   expect(await start.code).toBe(0)
   expect(existsSync(join(data(), 'cli.json'))).toBe(false)
   await nothingRuns()
-}, 60_000)
+}, 120_000)
 
 test('killed and started again it adopts its database and its gateway, and Ctrl-C then ends all, exit code 0', async () => {
   const killed = up()
@@ -192,7 +192,7 @@ test('killed and started again it adopts its database and its gateway, and Ctrl-
   expect(await heir.code).toBe(0)
   expect(heir.err()).toBe('')
   await nothingRuns()
-}, 60_000)
+}, 120_000)
 
 test('with two control planes on this machine, each folder leads the command line to its own', async () => {
   const [one, two] = [up(), up(['--data', data('second')])]
@@ -207,7 +207,7 @@ test('with two control planes on this machine, each folder leads the command lin
   )
   expect(asked).toEqual([cliJson(), cliJson('second')].map((kept) => (kept as { install?: string }).install))
   expect(new Set(asked).size).toBe(2)
-}, 60_000)
+}, 120_000)
 
 test('a second control plane on one database says that the admins have their tokens elsewhere, and keeps no dud', async () => {
   const env = { DATABASE_URL: await database() }
@@ -223,7 +223,7 @@ test('a second control plane on one database says that the admins have their tok
   const token = readFileSync(join(data(), 'admin.token'), 'utf8')
   const given = run(['status', '--data', data('second'), '--token', token], {})
   expect(await given.code).toBe(0)
-}, 60_000)
+}, 120_000)
 
 const cases: [string, string, RegExp][] = [
   ['nobody listens', 'postgres://ann:hunter2@127.0.0.1:1/fleet', /Start that server or correct DATABASE_URL/],
