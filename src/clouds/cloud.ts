@@ -10,6 +10,8 @@ export interface MachineAsk {
   readonly offer: Offer
   /** The one secret that a machine is born with. */
   readonly joinToken: string
+  /** When this was asked already, of a cloud that is asked only once, and nobody knows what became of it. */
+  readonly askedAt?: number
 }
 
 /** A refusal is the cloud's answer; a lost or unclear answer is thrown, and resolved by looking the name up. */
@@ -63,6 +65,8 @@ export interface Cloud {
   /** The traits for an attempt at one of its offers, where a kind of machine takes its own time. */
   traitsFor?(offer: Offer): CloudTraits
   offers(): Promise<Offer[]>
+  /** A second ask would be a second launch: one whose outcome is not known is looked up, and never made again. */
+  readonly asksOnce?: true
   ensureMachine(ask: MachineAsk): Promise<AskAnswer>
   /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */
   ensureGone(name: string): Promise<void>

@@ -97,9 +97,12 @@ async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: 
   if (listed.some(({ name }) => name === node.name)) {
     await closeAsk(deps.db, node.id, null, deps.clock.now())
   } else {
-    if (!(await openAsk(deps.db, claim, node.id, deps.clock.now()))) return
+    const { askedAt } = node.view
+    const onlyLook = cloud.asksOnce === true && askedAt !== null
+    if (!onlyLook && !(await openAsk(deps.db, claim, node.id, deps.clock.now()))) return
     const joinToken = joinTokenFor(deps.vault, node.id)
-    const answer = await cloud.ensureMachine({ name: node.name, offer: node.offer, joinToken })
+    const ask = { name: node.name, offer: node.offer, joinToken }
+    const answer = await cloud.ensureMachine(onlyLook ? { ...ask, askedAt } : ask)
     await closeAsk(deps.db, node.id, answer.accepted ? null : answer.refusal, deps.clock.now())
   }
   await nudge(deps.db, 'sight', [cloud.name], deps.clock.now())

@@ -272,6 +272,68 @@ describe('a launch', () => {
   })
 })
 
+describe('an API server that is killed with the only word of a launch, before there is a row,', () => {
+  /** The answer to the first launch is lost, and with the server every trace of it. */
+  async function lostWorld(crash?: CrashPlan): Promise<SkyWorld> {
+    const world = await begin({ loseAnswers: 1, stopBefore: 'placing' }, crash)
+    const { sky } = world.cloud
+    sky.onCall = ({ method }) => {
+      if (method !== 'GET' || sky.posted.length === 0) return
+      sky.onCall = null
+      sky.restart()
+      sky.faults.stopBefore = null
+    }
+    return world
+  }
+
+  test('has the launch go on under another name', async () => {
+    const world = await lostWorld()
+    assert.equal(await live(world), 'live')
+    assert.deepEqual(await causesOf(world), ['cloud_unavailable', null])
+    assert.equal(world.cloud.made.size, 2)
+    await endsClean(world)
+  })
+
+  test('and that had begun all the same has its machine ended when it lists it late', async () => {
+    const world = await lostWorld()
+    await world.until(async () => (await world.nodes())[0]?.state === 'gone')
+    const [first] = await world.nodes()
+    const { sky } = world.cloud
+    const made = { name: first?.name ?? '', region: 'lab/main', madeAt: Date.now(), owner: 'f11e4dec', command: 'x' }
+    sky.clusters.set(made.name, { ...made, status: 'UP', lastEvent: 'All nodes up; SkyPilot runtime healthy.' })
+    sky.machines.set(made.name, { name: made.name, jobs: [] })
+    await world.until(async () => (await world.nodes())[0]?.state === 'releasing')
+    await world.until(() => !sky.machines.has(made.name))
+    assert.equal(await live(world), 'live')
+    await world.withdraw()
+    await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  // As below, not every call: each life is a story of its own.
+  test.each([
+    ['before', 4, 2],
+    ['after', 14, 3],
+  ] as const)(
+    'leaves nothing and has no name launched twice, wherever the control plane dies as well: %s a call, withdrawn after %i passes',
+    { timeout: 300_000 },
+    async (when, withdrawAfter, stride) => {
+      let lives = 0
+      for (let at = 1, reached = true; reached; at += stride, lives++) {
+        const world = await lostWorld({ at, when })
+        await world.passes(withdrawAfter)
+        await world.withdraw()
+        await world.untilOver()
+        assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
+        reached = world.crashes.fired
+        await world.cloud.stop()
+        worlds = []
+      }
+      assert.ok(lives > 5, `only ${lives} lives`)
+    },
+  )
+})
+
 describe('wherever the control plane dies between two calls of the API', () => {
   // The long story takes every third call only: the loops' own sweep takes every step of it, on a cloud without HTTP.
   test.each([

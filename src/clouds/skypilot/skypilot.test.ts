@@ -229,6 +229,24 @@ describe('a name is launched once', () => {
     assert.deepEqual(server.sky.machines.get(name)?.jobs.length, 1)
   })
 
+  test('when the answer was lost and the server forgot it: the name is given up, once nothing can come of it any more', async () => {
+    Object.assign(server.sky.faults, { loseAnswers: 1, stopBefore: 'placing' })
+    const cloud = process()
+    const name = newName()
+    const ask = { name, offer: await offerAt(cloud, 'lab/main'), joinToken: 'fd_join_x' }
+    await assert.rejects(cloud.ensureMachine(ask), (error: SkyError) => error.kind === 'unreachable')
+    server.sky.restart()
+    const askedAt = Date.now()
+    const again = (later = process()) => later.ensureMachine({ ...ask, askedAt })
+    await assert.rejects(again(cloud), /not known whether/)
+    server.later += cloud.traits.askLimitMs
+    for (const one of [cloud, process()]) {
+      const answer = await again(one)
+      assert.equal(answer.accepted ? '' : answer.refusal.code, 'cloud_unavailable')
+    }
+    assert.equal(launchesOf(name), 1)
+  })
+
   test('when the server was restarted and only the cluster is left', async () => {
     server.sky.faults.stopBefore = 'runtime'
     const name = await asked()

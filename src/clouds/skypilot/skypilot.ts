@@ -45,6 +45,7 @@ const rememberDownsMs = 3_600_000
 export class SkyCloud implements Cloud {
   readonly name: string
   readonly traits: CloudTraits
+  readonly asksOnce = true
   readonly #options: SkyCloudOptions
   readonly #busy = new Map<string, Promise<unknown>>()
   /** Ends that this process asked for; the server's clock may differ from ours, so times are our own. */
@@ -94,7 +95,7 @@ export class SkyCloud implements Cloud {
     this.#refuseForeign(ask.name)
     return this.#alone(ask.name, async () => {
       const known = await this.#knownAnswer(ask.name)
-      const answer = known ?? (await this.#launch(ask))
+      const answer = known ?? (ask.askedAt === undefined ? await this.#launch(ask) : this.#lost(ask.name, ask.askedAt))
       // Not before: a look in between would take a request that is not there yet for one that was forgotten.
       if (answer.accepted) this.#options.launches.follow(ask.name)
       return answer
@@ -147,6 +148,16 @@ export class SkyCloud implements Cloud {
     if (launches.some(({ state }) => state === 'open') || rows.some(({ foreign }) => foreign))
       return { accepted: false, refusal: nameTaken(name) }
     return rows.length > 0 ? { accepted: true } : null
+  }
+
+  /**
+   * It was posted, or was about to be, and the server knows nothing of it: it may have taken it, been killed, and have
+   * begun with a machine that it lists late. Another name is safe, and this one is looked for until it is gone.
+   */
+  #lost(name: string, askedAt: number): AskAnswer {
+    const cause = 'It is not known whether the SkyPilot API server took the launch, and it knows nothing of it now.'
+    if (this.#options.clock.now() < askedAt + this.traits.askLimitMs) throw new SkyError('unreachable', cause)
+    return { accepted: false, refusal: failureRecord('cloud_unavailable', cause, { evidence: name }) }
   }
 
   async #launch({ name, offer, joinToken }: MachineAsk): Promise<AskAnswer> {
