@@ -17,7 +17,7 @@ export async function demoRuns(words: readonly string[], phases: readonly string
 
   const [folder = ''] = /\/\S*flightdeck-demo-\w+/.exec(out) ?? []
   const [, install] = /install (\w+), up in/.exec(out) ?? []
-  const told = [...phases, 'verifying', 'live'].map((phase) => new RegExp(`^ *[\\d.]+s +${phase}`, 'm').test(out))
+  const told = [...phases, 'verifying', 'live'].map((phase) => new RegExp(`^ +\\d.*s {2}${phase}`, 'm').test(out))
   expect(told).not.toContain(false)
   expect(out).toMatch(/plain:\n {2}".+"\n {2}\d+ tokens read, \d+ written, .* in all\n/s)
   expect(out).toMatch(/streamed:\n {2}".+"\n {2}\d+ tokens read, \d+ written, first token after .* in all\n/s)
