@@ -1,6 +1,8 @@
 import { agentProtocol } from '../src/core/agent-protocol.ts'
 import { Failure, type FailureRecord } from '../src/core/failure.ts'
+import type { Announcement } from '../src/core/notice.ts'
 import { makeJoins } from '../src/intake/join.ts'
+import { makeNoticeIntake } from '../src/intake/notice.ts'
 import { makeProgressIntake } from '../src/intake/progress.ts'
 import { nudge } from '../src/store/claims.ts'
 import { saveDrained } from '../src/store/heard.ts'
@@ -17,6 +19,7 @@ interface Agent {
   readonly credential: string
   readonly joinedAt: number
   answered: boolean
+  told: Announcement | null
 }
 
 const hardware = { hostname: 'sim', cpus: 4, memoryMib: 16_384, gpus: [], instanceType: null }
@@ -30,6 +33,8 @@ export class SimAgents {
   silent = false
   /** What every engine fails with instead of answering. */
   failure: FailureRecord | null = null
+  /** What the cloud announces to every machine; each agent tells when it changes. */
+  notice: Announcement | null = null
   readonly #deps: TestDeps
   readonly #cloud: Machines
   readonly #agents = new Map<string, Agent>()
@@ -70,13 +75,17 @@ export class SimAgents {
     if (!agent) {
       const request = { protocol: agentProtocol, instance: 'instance-1', incarnation, agentVersion: '0', hardware }
       const { credential } = await makeJoins(this.#deps).join(joinToken, request, '10.0.0.9')
-      this.#agents.set(name, { credential, joinedAt: now, answered: false })
+      this.#agents.set(name, { credential, joinedAt: now, answered: false, told: null })
     } else if (!agent.answered && now >= agent.joinedAt + loadMs) {
       agent.answered = true
       const { failure } = this
       const answeredAgoMs = failure === null ? 0 : null
       const report = { ...who, phases: [], lines: [], answeredAgoMs, failure }
       await makeProgressIntake(this.#deps).take(agent.credential, report, '10.0.0.9')
+    } else if (agent.told !== this.notice) {
+      agent.told = this.notice
+      const word = { ...who, serviceAnswers: true, notice: this.notice }
+      await makeNoticeIntake(this.#deps).take(agent.credential, word, '10.0.0.9')
     } else if (agent.answered) {
       await this.#drain(nodeIdOfToken(joinToken) ?? '')
     }

@@ -115,14 +115,15 @@ signal_members() {
   return $found
 }
 
-# The agent goes first, or it would start again what is ended here. It leaves the engine alone when told to stop.
+# The agent goes first, or it would start again what is ended here. It leaves the engine alone when told to stop, and has
+# a second for it; where it says that requests are in flight, the time to finish them.
 end_agent() {
   [ -n "$agent" ] || return 0
   kill -TERM "$agent" 2>/dev/null
   tries=0
   while look_at "$agent" && [ "$state" != Z ]; do
     tries=$((tries + 1))
-    if [ "$tries" -ge 10 ]; then kill -KILL "$agent" 2>/dev/null; fi
+    if [ "$tries" -ge 220 ] || { [ "$tries" -ge 10 ] && [ ! -e "$dir/leaving" ]; }; then kill -KILL "$agent" 2>/dev/null; fi
     sleep 0.1
   done
   agent=
@@ -207,6 +208,7 @@ trap told_to_end TERM INT HUP
 wait_s=1
 while :; do
   began=$(date +%s)
+  rm -f "$dir/leaving"
   ${FLIGHTDECK_NODE_BIN:+"$FLIGHTDECK_NODE_BIN"} "$FLIGHTDECK_AGENT" run >>"$dir/agent.log" 2>&1 &
   agent=$!
   if look_at "$agent"; then echo "$agent $started" >"$dir/agent.pid"; fi

@@ -167,6 +167,21 @@ export class NodeDisk {
     return this.#readJson<LeaseRecord>('lease.json')
   }
 
+  /** The control plane was told of a signal that ends this machine; who starts after it takes that back. */
+  saveToldOfSignal(told: boolean): void {
+    if (told) this.#tryWrite('told-of-signal', 'yes', 'fast')
+    else rmSync(this.path('told-of-signal'), { force: true })
+  }
+
+  wasToldOfSignal(): boolean {
+    return this.readText('told-of-signal') !== null
+  }
+
+  /** Says to the loop that requests in flight are finished first. */
+  markLeaving(): void {
+    this.#tryWrite('leaving', 'yes', 'fast')
+  }
+
   saveLogMark(mark: LogMark): void {
     this.#tryWrite('log-mark.json', JSON.stringify(mark), 'fast')
   }

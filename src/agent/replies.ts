@@ -26,7 +26,7 @@ export function readAgentReply(body: unknown): AgentReply | null {
 
 export function readJoinReply(body: unknown): JoinReply | null {
   if (!isFields(body)) return null
-  const { nodeId, credential, engine, install, secrets, gateways, direct, heartbeatMs, leaseMs } = body
+  const { nodeId, credential, engine, install, secrets, gateways, direct, heartbeatMs, leaseMs, noticeService } = body
   const good =
     isText(nodeId) &&
     isText(credential) &&
@@ -36,7 +36,8 @@ export function readJoinReply(body: unknown): JoinReply | null {
     areGateways(gateways) &&
     (direct === undefined || direct === null || isDoor(direct)) &&
     isCount(heartbeatMs) &&
-    isCount(leaseMs)
+    isCount(leaseMs) &&
+    (noticeService === undefined || noticeService === null || isText(noticeService))
   return good ? (body as unknown as JoinReply) : null
 }
 

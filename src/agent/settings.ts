@@ -18,6 +18,8 @@ export interface Settings {
   readonly fingerprint: string | null
   /** Tests shorten the heartbeat; null leaves it to the control plane. */
   readonly heartbeatMs: number | null
+  /** Where the cloud's metadata service is; null: where that cloud has it. Tests have one of their own. */
+  readonly metadataUrl: string | null
 }
 
 export class SettingsError extends Error {}
@@ -37,6 +39,7 @@ export function readSettings(env: Environment): Settings {
     recipeDir: env['FLIGHTDECK_RECIPE_DIR'] || join(dir, 'recipe'),
     fingerprint: readPin(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
     heartbeatMs: readMs(env['FLIGHTDECK_HEARTBEAT_MS']),
+    metadataUrl: env['FLIGHTDECK_METADATA_URL'] || null,
   }
 }
 

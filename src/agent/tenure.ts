@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { agentProtocol } from '../core/agent-protocol.ts'
+import { noticeServiceOf } from '../core/notice.ts'
 import { version } from '../core/version.ts'
 import type { Clock } from '../lib/clock.ts'
 import { pause } from '../lib/clock.ts'
@@ -18,6 +19,7 @@ import { Lease } from './lease.ts'
 import { Load } from './load.ts'
 import { agentMetrics } from './metrics.ts'
 import type { Gateways, Joined, JsonFailure, NodeDisk } from './node-disk.ts'
+import { Notices } from './notices/notices.ts'
 import { readWord, type Word } from './orders.ts'
 import type { OwnLog } from './own-log.ts'
 import { type Delivery, Progress, type Report } from './progress.ts'
@@ -40,6 +42,13 @@ export interface TenureDeps {
 /** The loop takes this exit code as "never start me again", ends what is left of the engine and goes, too. */
 export const endedForGood = 86
 
+// The shortest time that a system leaves between SIGTERM and the end: Compute Engine's and Yandex's spot machines, and
+// Slurm's KillWait. Requests in flight may take all of it but what stopping the engine needs.
+const signalLeftMs = 30_000
+const finishMs = 20_000
+// The loop waits a second for an agent that has nothing in flight.
+const farewellMs = 700
+
 const gpuPollMs = 15_000
 const leaseSaveMs = 10_000
 
@@ -54,15 +63,19 @@ export class Tenure {
   readonly #server: Server
   readonly #heart: Heart
   readonly #hide: Hide
+  readonly #notices: Notices
   readonly #timers: NodeJS.Timeout[] = []
   #heartbeatMs: number
   #gpus: Gpu[]
   #heard = false
   #draining = false
+  #drainOrdered = false
   #drainTimer: NodeJS.Timeout | null = null
   #drainEndsAt = Number.POSITIVE_INFINITY
   #aside = false
   #ending = false
+  #leaving = false
+  #whenEmpty: () => void = () => undefined
   #finish: (code: number) => void = () => undefined
 
   constructor(deps: TenureDeps) {
@@ -108,6 +121,7 @@ export class Tenure {
       onEmpty: () => this.#drainedMaybe(),
     })
     this.#server = this.#makeServer()
+    this.#notices = this.#makeNotices()
   }
 
   tell(text: string): void {
@@ -124,8 +138,10 @@ export class Tenure {
     this.#every(leaseSaveMs, () => this.#lease.save())
     if (this.#gpus.length > 0) this.#every(gpuPollMs, () => void this.#lookAtGpus())
     this.#heart.nudge()
+    this.#notices.start()
     if (stop.aborted) void this.#leave()
     const code = await over
+    this.#notices.stop()
     for (const timer of this.#timers) clearInterval(timer)
     this.#deps.control.close()
     return code
@@ -207,6 +223,23 @@ export class Tenure {
     return kind === 'reply' ? 'taken' : 'later'
   }
 
+  #makeNotices(): Notices {
+    const { settings, disk, clock, log, joined } = this.#deps
+    return new Notices({
+      // What an older agent kept on its disk has none.
+      service: noticeServiceOf(joined.noticeService ?? ''),
+      metadataUrl: settings.metadataUrl,
+      clock,
+      disk,
+      say: (text) => log.say(text),
+      send: async (word) => {
+        const { kind } = await this.#ask(agentPaths.notice, { ...this.#who(), ...word })
+        return kind === 'reply' || kind === 'malformed' || kind === 'released'
+      },
+      onChange: () => this.#noticed(),
+    })
+  }
+
   #who(): Pick<Heartbeat, 'protocol' | 'incarnation' | 'previous'> {
     const { incarnation, previous } = this.#deps.identity
     return { protocol: agentProtocol, incarnation, previous }
@@ -247,8 +280,9 @@ export class Tenure {
     this.#lease.setLength(reply.leaseMs)
     this.#lease.renew()
     if (reply.order === 'end') return void this.#end('The control plane has ordered the end of this node.')
+    this.#drainOrdered = reply.order === 'drain'
     if (reply.order === 'drain') this.#drain(reply.drainDeadlineMs)
-    else this.#serve()
+    else this.#serveUnlessEnding()
     this.#noteGateways(reply.gateways)
     this.#fleet.follow(reply.gateways)
   }
@@ -272,6 +306,17 @@ export class Tenure {
     this.#fleet.reopen()
   }
 
+  #noticed(): void {
+    if (!this.#drainOrdered && !this.#aside) this.#serveUnlessEnding()
+    this.#drainedMaybe()
+  }
+
+  /** Requests leave before the control plane has heard why: of a notice every second counts. */
+  #serveUnlessEnding(): void {
+    if (this.#notices.ending) this.#drain(null)
+    else this.#serve()
+  }
+
   #drain(deadlineMs: number | null): void {
     if (!this.#draining) this.#deps.log.say(`Draining: ${this.#load.inFlight} requests in flight are finished.`)
     this.#draining = true
@@ -291,7 +336,10 @@ export class Tenure {
   }
 
   #drainedMaybe(): void {
-    if (this.#isDrained() && !this.#ending) this.#heart.nudge()
+    if (!this.#isDrained() || this.#ending) return
+    this.#notices.drained()
+    this.#whenEmpty()
+    this.#heart.nudge()
   }
 
   /** Somebody else speaks with our credential. The engine stays; which of us is right is an operator's question. */
@@ -321,16 +369,28 @@ export class Tenure {
     this.#finish(endedForGood)
   }
 
-  /** Only this process goes: a successor adopts the engine. */
+  /** Only this process goes: a successor adopts the engine. Whoever told us to stop may stop the machine, too. */
   async #leave(): Promise<void> {
+    if (this.#ending || this.#leaving) return
+    this.#leaving = true
+    this.#deps.log.say('The agent was told to stop.')
+    this.#supervisor.detach()
+    if (this.#load.inFlight > 0) this.#deps.disk.markLeaving()
+    const told = Promise.all([this.#notices.signalled(signalLeftMs), this.#progress.close()])
+    await Promise.race([told, pause(farewellMs)])
+    await this.#finished()
     if (this.#ending) return
     this.#ending = true
     this.#heart.stop()
-    this.#supervisor.detach()
     this.#lease.save()
-    this.#deps.log.say('The agent was told to stop.')
-    await Promise.race([this.#progress.close(), pause(500)])
     this.#fleet.destroy()
     this.#finish(0)
+  }
+
+  /** Resolves when no request is in flight any more, or when it has taken too long. */
+  async #finished(): Promise<void> {
+    const over = new AbortController()
+    this.#whenEmpty = () => over.abort()
+    if (this.#load.inFlight > 0) await pause(finishMs, over.signal)
   }
 }

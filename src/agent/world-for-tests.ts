@@ -15,6 +15,7 @@ import type {
   Installation,
   JoinReply,
   JoinRequest,
+  NoticeReport,
   ProgressReport,
 } from '../wire/agent.ts'
 import { agentPaths, reverse } from '../wire/paths.ts'
@@ -55,6 +56,7 @@ export class FakeControl {
   readonly joins: JoinRequest[] = []
   readonly heartbeats: Heartbeat[] = []
   readonly reports: (ProgressReport & { at: number })[] = []
+  readonly notices: NoticeReport[] = []
   readonly upgrades: string[] = []
   readonly spares: Socket[] = []
   readonly #agents = new WeakMap<Socket, Agent>()
@@ -68,6 +70,7 @@ export class FakeControl {
   incarnation: string | null = null
   engine: EngineSpec
   install: Installation | null = null
+  noticeService: JoinReply['noticeService'] = null
   url = ''
 
   constructor(engine: EngineSpec) {
@@ -137,6 +140,7 @@ export class FakeControl {
     if (authorization !== `Bearer ${credential}`) return send(response, 401, {})
     if (!this.#admits(body as ProgressReport)) return send(response, 409, {})
     if (incoming.url === agentPaths.heartbeat) this.heartbeats.push(body as Heartbeat)
+    else if (incoming.url === agentPaths.notice) this.notices.push(body as NoticeReport)
     else this.reports.push({ ...(body as ProgressReport), at: performance.now() })
     send(response, 200, this.reply)
   }
@@ -152,8 +156,8 @@ export class FakeControl {
     this.joins.push(body)
     this.incarnation = body.incarnation
     const { gateways, heartbeatMs, leaseMs } = this.reply
-    const { engine, install, secrets } = this
-    const terms = { engine, install, secrets, gateways, direct: null, heartbeatMs, leaseMs }
+    const { engine, install, secrets, noticeService } = this
+    const terms = { engine, install, secrets, gateways, direct: null, heartbeatMs, leaseMs, noticeService }
     const reply: JoinReply = { nodeId: 'n1', credential, ...terms }
     if (this.refuse.join) send(response, this.refuse.join, { error: { cause: 'no such join token' } })
     else if (bearer !== `Bearer ${joinToken}`) send(response, 401, {})
@@ -197,7 +201,7 @@ function send(response: ServerResponse, status: number, body: object): void {
 export class Machine {
   readonly name = `fd-test-${randomName(8)}`
   readonly dir = mkdtempSync(join(tmpdir(), 'fd-node-'))
-  readonly #loops: ChildProcess[] = []
+  readonly loops: ChildProcess[] = []
   readonly #control: FakeControl
   readonly #extra: Record<string, string>
 
@@ -223,7 +227,7 @@ export class Machine {
 
   startLoop(): ChildProcess {
     const loop = spawn('sh', [here('loop.sh')], { env: this.environment(), stdio: ['ignore', 'ignore', 'pipe'] })
-    this.#loops.push(loop)
+    this.loops.push(loop)
     loop.stderr?.resume()
     return loop
   }
@@ -255,7 +259,7 @@ export class Machine {
   }
 
   agentPid(): number | null {
-    const notAgent = new Set([...this.engines(), ...this.#loops.map(({ pid }) => pid)])
+    const notAgent = new Set([...this.engines(), ...this.loops.map(({ pid }) => pid)])
     const isAgent = (pid: number) => !notAgent.has(pid) && commandOf(pid).includes('agent.ts')
     return this.processes().find(isAgent) ?? null
   }
@@ -270,8 +274,8 @@ export class Machine {
 
   /** Ends what is left the way an operator would; returns pids that survived, and ends those. */
   async clean(): Promise<number[]> {
-    for (const loop of this.#loops) if (loop.exitCode === null) loop.kill('SIGTERM')
-    await until('every loop has ended', () => this.#loops.every((loop) => hasEnded(loop)), 20_000)
+    for (const loop of this.loops) if (loop.exitCode === null) loop.kill('SIGTERM')
+    await until('every loop has ended', () => this.loops.every((loop) => hasEnded(loop)), 20_000)
     const left = this.processes()
     for (const pid of left) process.kill(pid, 'SIGKILL')
     rmSync(this.dir, { recursive: true, force: true })

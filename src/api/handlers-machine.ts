@@ -5,6 +5,7 @@ import type { IntakeDeps } from '../intake/context.ts'
 import { makeGatewayIntake } from '../intake/gateway.ts'
 import { makeHeartbeats } from '../intake/heartbeat.ts'
 import { makeJoins } from '../intake/join.ts'
+import { makeNoticeIntake } from '../intake/notice.ts'
 import { makeProgressIntake } from '../intake/progress.ts'
 import type { RouteTables } from '../intake/routes.ts'
 import { installInReach } from '../store/read-status.ts'
@@ -15,15 +16,17 @@ import type { ApiMetrics } from './metrics.ts'
 export function machineHandlers(
   deps: CommandDeps & Pick<IntakeDeps, 'direct'>,
   tables: RouteTables,
-): Handlers<'join' | 'heartbeat' | 'progress' | 'gatewayTable' | 'gatewayReport'> {
+): Handlers<'join' | 'heartbeat' | 'notice' | 'progress' | 'gatewayTable' | 'gatewayReport'> {
   const alarm = makeAlarm(deps)
   const joins = makeJoins(deps, alarm)
   const heartbeats = makeHeartbeats(deps, alarm)
+  const notices = makeNoticeIntake(deps, alarm)
   const progress = makeProgressIntake(deps, alarm)
   const gateways = makeGatewayIntake(deps, alarm)
   return {
     join: ({ token, body, address }) => joins.join(token, body, address),
     heartbeat: ({ token, body, address }) => heartbeats.take(token, body, address),
+    notice: ({ token, body, address }) => notices.take(token, body, address),
     progress: ({ token, body, address }) => progress.take(token, body, address),
     async gatewayTable({ query: { after, waitMs }, gone }) {
       const table = await tables.waitAfter(after, waitMs, gone())

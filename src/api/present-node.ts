@@ -4,6 +4,7 @@ import { healthScore, type SignalAges, signalsOf } from '../core/health.ts'
 import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
 import { nodeTable } from '../core/node-table.ts'
+import { drainUntil, endsMachine, releaseNotBefore } from '../core/notice.ts'
 import type { IntervalRow, NodeRow } from '../store/read-nodes.ts'
 import type { EventRow } from '../store/read-told.ts'
 import type { EventView, NodeDetail, NodeView } from '../wire/views.ts'
@@ -29,7 +30,7 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     verdictRow,
     verdictSince: maybeIso(row.verdictSince),
     healthScore: healthScore(verdict),
-    statusMessage: statusMessage(row).slice(0, 500),
+    statusMessage: statusMessage(row, scene.now).slice(0, 500),
     launchId,
     deploymentId,
     deployment,
@@ -50,6 +51,9 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     readyAt: maybeIso(row.readyAt),
     goneAt: maybeIso(row.goneAt),
     leaseUntil: living ? maybeIso((row.heardAt ?? 0) + scene.leaseMs) : null,
+    notice: presentNotice(row),
+    noticeServiceAnswers: state === 'gone' ? null : row.noticeServiceAnswers,
+    drainUntil: state === 'draining' ? maybeIso(drainUntil(row)) : null,
     failure: row.failure,
     costMicroUsd: costAt(row, scene.now),
     actions: actionsOf(row),
@@ -62,6 +66,12 @@ function standingOf({ agentVersion, agentProtocol }: NodeRow): NodeView['agentSt
     : agentStanding({ agentVersion, protocol: agentProtocol })
 }
 
+function presentNotice({ notice }: NodeRow): NodeView['notice'] {
+  if (!notice) return null
+  const { source, kind, action, toldAt, takenAt } = notice
+  return { source, kind, action, toldAt: iso(toldAt), takenAt: maybeIso(takenAt) }
+}
+
 function actionsOf({ state, drainAskedAt, unwantedAt }: NodeRow): NodeView['actions'] {
   const drains = stepOf(nodeTable, state, 'drain_asked') !== undefined && drainAskedAt === null && unwantedAt === null
   const ends = state !== 'releasing' && state !== 'gone'
@@ -69,17 +79,26 @@ function actionsOf({ state, drainAskedAt, unwantedAt }: NodeRow): NodeView['acti
 }
 
 /** What the node does now, in words that need no table beside them. */
-function statusMessage(row: NodeRow): string {
-  const { state, inFlight, failure, verdict } = row
+function statusMessage(row: NodeRow, now: number): string {
+  const { state, inFlight, failure, verdict, notice } = row
   if (state === 'intended') return 'not asked for yet'
   if (state === 'requesting') return row.askedAt === null ? 'about to be asked for' : 'asked for, not seen yet'
   if (state === 'booting') return 'booting, its agent has not joined yet'
   if (state === 'loading') return failure ? failure.cause : phaseInWords(row)
-  if (state === 'draining') return inFlight === 0 ? 'draining, nothing in flight' : `draining, ${inFlight} left`
+  if (state === 'draining') return drainInWords(row, now)
   if (state === 'releasing') return because('being released', failure)
   if (state === 'gone') return because('gone', failure)
+  if (endsMachine(notice)) return `gets no requests: the machine is taken (${notice.action})`
   const serving = inFlight === 0 ? 'serving, idle' : `serving, ${inFlight} in flight`
   return verdict === 'suspect' || verdict === 'dead' ? `gets no requests: ${verdict}` : serving
+}
+
+function drainInWords({ inFlight, notice, spot, firstSeenAt, unwantedAt, drainedAt }: NodeRow, now: number): string {
+  const why = endsMachine(notice) ? ` for a notice (${notice.action})` : ''
+  const freeUntil = notice && unwantedAt === null ? releaseNotBefore(notice, spot, firstSeenAt) : null
+  if (drainedAt !== null && freeUntil !== null && now < freeUntil)
+    return `drained${why}; left to its cloud to end, which makes its first hour free`
+  return `draining${why}, ${inFlight === 0 ? 'nothing in flight' : `${inFlight} left`}`
 }
 
 function phaseInWords({ phase, phasePercent }: NodeRow): string {

@@ -12,7 +12,7 @@ export function presentDeployment(
 ): DeploymentView {
   const { id, name, model, engine, wanted, paused, failuresInARow, ready, starting } = row
   const { stopped } = decideDeployment(
-    { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [] },
+    { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [] },
     now,
   )
   const why = `${failuresInARow} launches in a row failed. Mend the cause, then resume with \`flightdeck deployment resume ${name}\`.`

@@ -1,6 +1,6 @@
 import { type Duty, duties } from '../core/ledger.ts'
 import type { SpendRow } from '../store/read-spend.ts'
-import type { SpendView } from '../wire/views.ts'
+import type { SpendView } from '../wire/spend-view.ts'
 import { iso } from './present-time.ts'
 
 export interface SpendScene {

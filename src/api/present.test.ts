@@ -80,6 +80,10 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     goneAt: null,
     unwantedAt: null,
     drainAskedAt: null,
+    drainDeadlineAt: null,
+    drainedAt: null,
+    notice: null,
+    noticeServiceAnswers: null,
     failure: null,
     heardAt: null,
     heartbeat: null,
@@ -178,6 +182,20 @@ test('a node says in plain words what it does, and why it ended', () => {
   expect(message({ state: 'draining', inFlight: 2 })).toBe('draining, 2 left')
   const failure = failureRecord('engine_failed', 'Out of memory.')
   expect(message({ state: 'releasing', failure })).toBe('being released: Out of memory.')
+})
+
+test('a notice is shown with its time and the end of the drain, and a machine that is left to its cloud says why', () => {
+  const notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: now, takenAt: now + 120_000 } as const
+  const row = { notice, noticeServiceAnswers: true, spot: true, firstSeenAt: now - 60_000 }
+  const shown = presentNode(nodeRow({ ...row, state: 'draining', inFlight: 1 }), nodeScene)
+  expect(shown.notice).toMatchObject({ source: 'aws', takenAt: new Date(now + 120_000).toISOString() })
+  expect(shown.drainUntil).toBe(new Date(now + 110_000).toISOString())
+  expect(shown.statusMessage).toBe('draining for a notice (terminate), 1 left')
+  expect(message({ ...row })).toBe('gets no requests: the machine is taken (terminate)')
+  const drained = { ...row, state: 'draining' as const, drainedAt: now }
+  expect(message(drained)).toMatch(/left to its cloud to end, which makes its first hour free/)
+  expect(message({ ...drained, spot: false })).toBe('draining for a notice (terminate), nothing in flight')
+  expect(message({ notice: { ...notice, kind: 'rebalance' } })).toBe('serving, idle')
 })
 
 test('a GPU that an agent of before told of has no UUID, and is shown all the same', () => {

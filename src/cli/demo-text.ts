@@ -1,5 +1,6 @@
 import { formatUsd } from '../core/money.ts'
-import type { NodeDetail, SpendView } from '../wire/views.ts'
+import type { SpendView } from '../wire/spend-view.ts'
+import type { NodeDetail } from '../wire/views.ts'
 import { humanMs, msBetween } from './human-time.ts'
 import { plainBlock } from './plain-text.ts'
 import { table } from './table.ts'

@@ -1,4 +1,5 @@
 import { formatUsd } from '../core/money.ts'
+import type { SpendView } from '../wire/spend-view.ts'
 import type {
   AuditView,
   DeploymentView,
@@ -7,7 +8,6 @@ import type {
   OfferNowView,
   OffersView,
   OperatorView,
-  SpendView,
   StatusView,
   UnknownFailureView,
 } from '../wire/views.ts'

@@ -57,6 +57,7 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
       ['state', `${paint.bold(node.state)} for ${ageOf(node.stateSince, now)}`],
       ['says', plainLine(node.statusMessage)],
       ['verdict', `${verdict}${node.verdictRow ? ` by the row ${node.verdictRow}` : ''}`],
+      ['notice', noticeWords(node, now)],
       ['heartbeat', signal('heartbeat')],
       ['probe', signal('probe')],
       ['sighting', signal('sighting')],
@@ -86,6 +87,18 @@ const standingWords: Readonly<Record<AgentStanding, string>> = {
 function agentWords({ agentVersion, agentProtocol, agentStanding }: NodeDetail): string | null {
   if (agentVersion === null || agentStanding === null) return null
   return plainLine(`${agentVersion}, protocol ${agentProtocol}${standingWords[agentStanding]}`)
+}
+
+/** Who announced what, and until when; a service that does not answer would announce nothing. */
+function noticeWords({ notice, noticeServiceAnswers, drainUntil }: NodeDetail, now: number): string | null {
+  const silent = noticeServiceAnswers === false ? 'its cloud cannot be asked for notices' : null
+  if (notice === null) return silent
+  const { source, kind, action, takenAt } = notice
+  if (kind === 'rebalance') return plainLine(`${source}: at a higher risk of being taken`)
+  const within = (at: string) => `${humanMs(Math.max(0, Date.parse(at) - now))}`
+  const taken = takenAt === null ? '' : `, taken in ${within(takenAt)}`
+  const drained = drainUntil === null ? '' : `; requests have ${within(drainUntil)}`
+  return plainLine(`${source}: ${action}${taken}${drained}${silent === null ? '' : `; ${silent}`}`)
 }
 
 function leaseWords({ leaseUntil, state }: NodeDetail, now: number): string | null {

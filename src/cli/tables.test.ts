@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { NodeView } from '../wire/views.ts'
 import { failureText } from './exit.ts'
 import { unknownText } from './fleet-text.ts'
 import { launchesText, launchText } from './launch-text.ts'
@@ -150,6 +151,17 @@ test('one node shows who witnessed what, what was paid for, and what happened', 
   expect(text).toContain('heartbeat   good 3s')
   expect(text).toContain('serving   1m30s   $2.4900  $0.0600  running')
   expect(text).toContain('1m30s ago  The node is ready.')
+})
+
+test('a node shows what was announced of its end, or that nobody would announce it', () => {
+  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const line = (over: Partial<NodeView>) =>
+    /^notice +(.*)$/m.exec(nodeText({ ...node(over), ...rest }, now(100), ascii(100)))?.[1]
+  const notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: at(90), takenAt: at(210) } as const
+  expect(line({ notice, drainUntil: at(200) })).toBe('aws: terminate, taken in 1m50s; requests have 1m40s')
+  expect(line({ notice: { ...notice, kind: 'rebalance' } })).toBe('aws: at a higher risk of being taken')
+  expect(line({ noticeServiceAnswers: false })).toBe('its cloud cannot be asked for notices')
+  expect(line({})).toBeUndefined()
 })
 
 test('an error says cause, remedy, code and request', () => {

@@ -3,11 +3,17 @@ import { test } from 'vitest'
 import { type DeploymentView, decideDeployment } from './decide-deployment.ts'
 
 const now = 1_000_000
-const holder = (launchId: string, live = true, unwanted = false) => ({ launchId, live, unwanted })
+const holder = (launchId: string, live = true, unwanted = false) => ({
+  launchId,
+  slotId: `slot of ${launchId}`,
+  live,
+  unwanted,
+  seen: live,
+})
 
 function decide(over: Partial<DeploymentView>, at = now) {
-  const calm = { wanted: 2, paused: false, failuresInARow: 0, stopAfterFailures: 3, lastFailureAt: null, holders: [] }
-  return decideDeployment({ ...calm, ...over }, at)
+  const calm = { wanted: 2, paused: false, failuresInARow: 0, stopAfterFailures: 3, lastFailureAt: null }
+  return decideDeployment({ ...calm, holders: [], returned: [], ...over }, at)
 }
 
 test('slots that nothing holds are filled, and a full deployment is left alone', () => {
@@ -51,4 +57,14 @@ test('after failures in a row it waits twice as long each time, and stops by its
 
 test('a deployment that has stopped is still emptied', () => {
   assert.deepEqual(decide({ failuresInARow: 3, lastFailureAt: now, wanted: 0, holders: [holder('a')] }).withdraw, ['a'])
+})
+
+test('a replacement that is not needed any more is withdrawn while it has cost nothing, and nothing fills its slot', () => {
+  const returned = [{ launchId: 'back', slotId: 'slot of b' }]
+  const replacement = holder('b', false)
+  const decided = (over: object) => decide({ holders: [holder('a'), { ...replacement, ...over }], returned })
+  assert.deepEqual(decided({}), { fill: 0, withdraw: ['b'], stopped: false })
+  for (const over of [{ seen: true }, { live: true }, { unwanted: true }])
+    assert.deepEqual(decided(over), { fill: 0, withdraw: [], stopped: false })
+  assert.equal(decide({ wanted: 1, returned }).fill, 0)
 })

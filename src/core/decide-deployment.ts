@@ -6,7 +6,18 @@ export interface DeploymentView {
   readonly failuresInARow: number
   readonly stopAfterFailures: number
   readonly lastFailureAt: number | null
-  readonly holders: readonly { readonly launchId: string; readonly live: boolean; readonly unwanted: boolean }[]
+  readonly holders: readonly SlotHolder[]
+  /** Launches that gave up their slot for a notice which was withdrawn: they serve, and are about to take it back. */
+  readonly returned: readonly { readonly launchId: string; readonly slotId: string }[]
+}
+
+export interface SlotHolder {
+  readonly launchId: string
+  readonly slotId: string
+  readonly live: boolean
+  readonly unwanted: boolean
+  /** A machine of it is there, so that money runs. */
+  readonly seen: boolean
 }
 
 export interface DeploymentDecision {
@@ -19,21 +30,28 @@ export interface DeploymentDecision {
 // A guess: long enough that a broken deployment does not burn money in a loop, short enough for a lost machine.
 const refillBackOffMs = 5_000
 
-/** Fills slots that nothing holds and withdraws what is too many: first what does not serve yet, newest first. */
+/**
+ * Fills slots that nothing holds and withdraws what is too many: first a replacement that is not needed any more and has
+ * cost nothing yet, then what does not serve yet, newest first.
+ */
 export function decideDeployment(view: DeploymentView, now: number): DeploymentDecision {
   const stopped = view.failuresInARow >= view.stopAfterFailures
   if (view.paused) return { fill: 0, withdraw: [], stopped }
-  const kept = view.holders.filter((holder) => !holder.unwanted)
+  const back = new Set(view.returned.map(({ slotId }) => slotId))
+  const needless = view.holders.filter(
+    ({ slotId, live, seen, unwanted }) => back.has(slotId) && !live && !seen && !unwanted,
+  )
+  const kept = view.holders.filter((holder) => !holder.unwanted && !needless.includes(holder))
   const surplus = Math.max(0, kept.length - view.wanted)
   const leastUseful = [...kept].reverse().sort((a, b) => Number(a.live) - Number(b.live))
   const waits =
     view.lastFailureAt !== null &&
     view.failuresInARow > 0 &&
     now < view.lastFailureAt + refillBackOffMs * 2 ** (view.failuresInARow - 1)
-  const missing = Math.max(0, view.wanted - view.holders.length)
+  const missing = Math.max(0, view.wanted - view.holders.length - view.returned.length)
   return {
     fill: stopped || waits ? 0 : missing,
-    withdraw: leastUseful.slice(0, surplus).map(({ launchId }) => launchId),
+    withdraw: [...needless, ...leastUseful.slice(0, surplus)].map(({ launchId }) => launchId),
     stopped,
   }
 }

@@ -34,6 +34,7 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
     fullClouds: new Set(),
     attempts: state === 'queued' ? [] : [attempt(state === 'live' ? 'ready' : 'loading')],
     admitted: false,
+    slot: 'ours',
     failure: null,
     ...over,
   }
@@ -180,6 +181,20 @@ describe('the slot', () => {
     assert.equal(holds('live', attempt('ready', served)), true)
     for (const state of ['draining', 'releasing', 'gone'] as const)
       assert.equal(holds('live', attempt(state, served)), false)
+  })
+
+  test('is taken back by a launch whose node is back from a notice, unless another one holds it', () => {
+    const back = (slot: LaunchView['slot']) =>
+      decide(launch('live', { attempts: [attempt('ready', { nodeReadyAt: 1 })], slot }))
+    assert.deepEqual([back('free').holdsSlot, back('free').fact], [true, null])
+    assert.deepEqual([back('taken').holdsSlot, back('taken').fact], [false, null])
+    assert.deepEqual([back('served').holdsSlot, back('served').state], [false, 'ending'])
+  })
+
+  test('of a node that drains is free, and its launch is not over: the drain may be withdrawn', () => {
+    assert.equal(factOf(launch('live', { attempts: [attempt('draining', { nodeReadyAt: 1 })] })), null)
+    assert.equal(factOf(launch('attempting', { attempts: [attempt('draining', { nodeReadyAt: 1 })] })), null)
+    assert.equal(factOf(launch('live', { attempts: [attempt('releasing', { nodeReadyAt: 1 })] })), 'node_lost')
   })
 
   test('is held by a node that never served until it is gone: its engine may still run', () => {

@@ -28,6 +28,8 @@ export interface LaunchView {
   readonly fullClouds: ReadonlySet<string>
   readonly attempts: readonly AttemptView[]
   readonly admitted: boolean
+  /** Who holds the launch's slot: itself, nobody, or another launch, which may serve already. */
+  readonly slot: 'ours' | 'free' | 'taken' | 'served'
   readonly failure: FailureRecord | null
   /** Where its time went; asked for only when the limit has run out. */
   readonly spent?: TimeSpent
@@ -66,7 +68,7 @@ export function decideLaunch(view: LaunchView, policy: RetryPolicy, now: number)
     openAttemptAt: opens ? nextOffer(tried, view.offerClouds, policy) : null,
     closeAttempt: current !== undefined && current.closedAt === null && attemptIsOver(state, current),
     withdrawNodes: state === 'ending' && view.attempts.some((attempt) => !leaving.includes(attempt.nodeState)),
-    holdsSlot: holdsSlot(state, current),
+    holdsSlot: holdsSlot(state, current) && (view.slot === 'ours' || view.slot === 'free'),
   }
 }
 
@@ -78,7 +80,7 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
     return clear && view.outcome ? `cleared_${view.outcome}` : null
   }
   if (view.unwantedAt !== null) return 'unwanted'
-  if (view.state === 'live') return current && givenUp(current.nodeState) ? 'node_lost' : null
+  if (view.state === 'live') return factOfLive(view, current)
   if (now >= view.deadlineAt) return 'expired'
   const tried = view.attempts.map(({ failure }) => failure)
   const next = nextOffer(tried, view.offerClouds, policy)
@@ -87,13 +89,20 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   if (!current) return null
   if (view.state === 'attempting') {
     if (current.nodeState === 'ready') return 'node_ready'
-    if (!givenUp(current.nodeState)) return null
+    if (!leaving.includes(current.nodeState)) return null
     return exhausted ? 'exhausted' : 'attempt_failed'
   }
   // A node may tell why it failed after its attempt was given up: then there may be nothing left to try.
   if (exhausted) return 'exhausted'
   if (next !== null && view.fullClouds.has(view.offerClouds[next] ?? '')) return null
   return retryDue(view, current, policy, now) ? 'retry_due' : null
+}
+
+/** A drain may be withdrawn, so only a node that leaves is lost. One whose replacement serves is not needed any more. */
+function factOfLive({ slot }: LaunchView, current: AttemptView | undefined): LaunchFact | null {
+  if (!current) return null
+  if (leaving.includes(current.nodeState)) return 'node_lost'
+  return current.nodeState === 'ready' && slot === 'served' ? 'unwanted' : null
 }
 
 const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.includes(state)

@@ -3,6 +3,7 @@ import { describe, test } from 'vitest'
 import { type CloudTraits, decideNode, type NodeView, stateLimitAt } from './decide-node.ts'
 import { failureRecord } from './failure.ts'
 import { type NodeFact, type NodeState, nodeStates, nodeTable } from './node-table.ts'
+import type { Notice } from './notice.ts'
 
 const traits: CloudTraits = {
   confirmGoneMs: 100,
@@ -38,6 +39,8 @@ function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     drainDeadlineAt: null,
     drainedAt: null,
     failure: null,
+    spot: true,
+    notice: null,
     verdict: 'unknown',
     mayRelease: true,
     ...over,
@@ -118,6 +121,57 @@ describe('the order of the rules', () => {
 
   test('a refusal weighs more than a machine that is seen: set-up may have failed on a machine that runs', () => {
     assert.equal(factOf(node('requesting', { ...present, refusal })), 'refused')
+  })
+})
+
+describe('a notice', () => {
+  const notice: Notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: now, takenAt: now + 120_000 }
+  const noticed = (state: NodeState, over: Partial<NodeView> = {}) =>
+    node(state, { drainAskedAt: null, firstSeenAt: 0, notice, ...over })
+
+  test('drains a node that serves, and a risk alone does not', () => {
+    assert.equal(factOf(noticed('ready')), 'drain_asked')
+    assert.equal(factOf(noticed('ready', { notice: { ...notice, kind: 'rebalance' } })), null)
+  })
+
+  test('fails a node that does not serve yet, for another place to be tried', () => {
+    for (const state of ['booting', 'loading'] as const) {
+      const { fact, failure } = decideNode(noticed(state), traits, now)
+      assert.deepEqual([fact, failure?.code], ['failed', 'reclaimed'])
+      assert.equal(factOf(noticed(state, { notice: { ...notice, source: 'signal' } })), null)
+    }
+  })
+
+  test('ends the drain before the machine is taken, and says why the node ended', () => {
+    const draining = noticed('draining', {
+      stateSince: now,
+      notice: { ...notice, source: 'gcp', takenAt: now + 30_000 },
+    })
+    assert.equal(stateLimitAt(draining, traits), now + 20_000)
+    assert.equal(stateLimitAt({ ...draining, drainDeadlineAt: now + 5_000 }, traits), now + 5_000)
+    assert.equal(factOf(draining, now + 19_999), null)
+    const { fact, failure } = decideNode(draining, traits, now + 20_000)
+    assert.deepEqual([fact, failure?.code], ['expired', 'reclaimed'])
+    assert.equal(decideNode({ ...draining, ...absent(now - 100) }, traits, now).failure?.code, 'reclaimed')
+  })
+
+  test('that is withdrawn brings the node back, but not one that was drained or released by hand', () => {
+    const withdrawn = noticed('draining', { notice: null })
+    assert.equal(factOf(withdrawn), 'notice_withdrawn')
+    assert.equal(factOf({ ...withdrawn, drainAskedAt: now }), null)
+    assert.equal(factOf({ ...withdrawn, unwantedAt: now }), null)
+  })
+
+  test('of a young spot machine of EC2 leaves its end to EC2, unless it goes by itself or is released by hand', () => {
+    const young = noticed('draining', { firstSeenAt: now - 1_000, drainedAt: now })
+    for (const over of [{}, { drainedAt: null, stateSince: now - 50_000 }]) {
+      assert.equal(factOf({ ...young, ...over }, now + 239_999), null)
+      assert.notEqual(factOf({ ...young, ...over }, now + 240_000), null)
+    }
+    assert.equal(factOf({ ...young, ...absent(now - 100) }), 'vanished')
+    assert.equal(factOf({ ...young, unwantedAt: now }), 'drained')
+    for (const other of [{ spot: false }, { firstSeenAt: now - 3_600_000 }])
+      assert.equal(factOf({ ...young, ...other }), 'drained')
   })
 })
 

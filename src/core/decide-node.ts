@@ -1,6 +1,7 @@
 import { type FailureRecord, failureRecord } from './failure.ts'
 import { stepOf } from './machine-table.ts'
 import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
+import { drainUntil, endsMachine, type Notice, reclaimed, releaseNotBefore } from './notice.ts'
 import { type TimeSpent, whereTimeWent } from './time-limit.ts'
 import type { Verdict } from './verdict-table.ts'
 
@@ -52,6 +53,9 @@ export interface NodeView {
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
   readonly failure: FailureRecord | null
+  readonly spot: boolean
+  /** What was announced of the machine's end. */
+  readonly notice: Notice | null
   readonly verdict: Verdict
   /** Since when somebody has been watching without a gap: time in which nobody could have helped runs no limit out. */
   readonly watchedSince: number
@@ -74,11 +78,11 @@ const rules: readonly Rule[] = [
   ['vanished', vanished],
   ['unwanted', (view) => view.unwantedAt !== null],
   ['refused', (view) => view.refusal !== null],
-  ['failed', (view) => view.failure !== null],
+  ['failed', (view) => view.failure !== null || isTakenEarly(view)],
   ['dead', (view) => view.verdict === 'dead' && view.mayRelease],
   ['drained', (view) => view.drainedAt !== null],
-  ['drain_asked', (view) => view.drainAskedAt !== null],
-  ['notice_withdrawn', (view) => view.drainAskedAt === null && view.unwantedAt === null],
+  ['drain_asked', (view) => mustDrain(view)],
+  ['notice_withdrawn', (view) => !mustDrain(view) && view.unwantedAt === null],
   ['answered', (view) => view.answeredAt !== null],
   ['joined', (view) => view.joinedAt !== null],
   ['sighted', sighted],
@@ -90,11 +94,28 @@ const rules: readonly Rule[] = [
 export function decideNode(view: NodeView, traits: CloudTraits, now: number): NodeDecision {
   for (const [fact, holds] of rules) {
     const next = stepOf(nodeTable, view.state, fact)
-    if (next === undefined || !holds(view, traits, now)) continue
+    if (next === undefined || !holds(view, traits, now) || isLeftToCloud(view, next, now)) continue
     return { fact, state: next, failure: failureOf(fact, view) }
   }
   return { fact: null, state: view.state, failure: view.failure }
 }
+
+const mustDrain = ({ drainAskedAt, notice }: NodeView): boolean => drainAskedAt !== null || endsMachine(notice)
+
+/**
+ * It would be taken before it serves, or soon after: another place does better. A signal alone is no reason: an agent that
+ * is restarted while its engine loads had one, too, and of a machine that stopped nobody hears any more.
+ */
+const isTakenEarly = ({ state, notice }: NodeView): boolean =>
+  (state === 'booting' || state === 'loading') && endsMachine(notice) && notice.source !== 'signal'
+
+/** Who releases a node by hand is obeyed at once, whatever its cloud would have done. */
+const isLeftToCloud = ({ state, unwantedAt, notice, spot, firstSeenAt }: NodeView, next: NodeState, now: number) =>
+  state === 'draining' &&
+  next === 'releasing' &&
+  unwantedAt === null &&
+  notice !== null &&
+  now < (releaseNotBefore(notice, spot, firstSeenAt) ?? now)
 
 /** The cloud said "not there" twice, with time between, while no ask was open and the node itself was silent. */
 function vanished(view: NodeView, traits: CloudTraits): boolean {
@@ -144,15 +165,19 @@ export function stateLimitAt(view: TimedView, traits: CloudTraits): number | nul
   return from === undefined || limitMs === undefined ? null : from + limitMs
 }
 
-type TimedView = Pick<NodeView, 'state' | 'stateSince' | 'askedAt' | 'queuedUntil' | 'drainDeadlineAt' | 'watchedSince'>
+type TimedView = Pick<
+  NodeView,
+  'state' | 'stateSince' | 'askedAt' | 'queuedUntil' | 'drainDeadlineAt' | 'notice' | 'watchedSince'
+>
 
 /** From when the time of the node's state counts, and how much of it there is. */
 export function stateLimit(view: TimedView, traits: CloudTraits): { from: number; limitMs: number } | null {
   const limit = limits[view.state]
   if (limit === undefined) return null
-  if (view.state === 'draining' && view.drainDeadlineAt !== null)
-    return { from: view.stateSince, limitMs: view.drainDeadlineAt - view.stateSince }
-  if (view.state === 'draining') return { from: view.stateSince, limitMs: traits[limit] }
+  if (view.state === 'draining') {
+    const deadlineAt = drainUntil(view)
+    return { from: view.stateSince, limitMs: deadlineAt === null ? traits[limit] : deadlineAt - view.stateSince }
+  }
   const from = view.state === 'requesting' ? view.askedAt : view.stateSince
   if (from === null) return null
   const begunAt = view.state === 'requesting' ? Math.max(from, view.queuedUntil ?? from) : from
@@ -167,6 +192,7 @@ function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
 function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
   if (view.failure) return view.failure
   if (fact === 'refused') return view.refusal
+  if (isTaken(fact, view) && view.notice) return reclaimed(view.notice)
   if (fact === 'dead') return failureRecord('node_dead', 'All three witnesses called the node dead.')
   if (fact === 'vanished' && view.state !== 'releasing') {
     const who = view.sighting?.ended ? `: ${view.sighting.ended}` : '.'
@@ -175,6 +201,14 @@ function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
   if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view)
   return null
 }
+
+/** The node ends for its notice, and not because somebody wanted that. */
+const isTaken = (fact: NodeFact, { state, notice, unwantedAt }: NodeView): boolean =>
+  endsMachine(notice) &&
+  unwantedAt === null &&
+  (fact === 'failed' ||
+    (fact === 'vanished' && state !== 'releasing') ||
+    (state === 'draining' && fact !== 'notice_withdrawn'))
 
 function expiryFailure({ state, spent }: NodeView): FailureRecord {
   const where = spent ? whereTimeWent(spent) : null

@@ -116,6 +116,7 @@ export const failures = {
     502,
     'Upgrade the older of the two: the SkyPilot API server to 0.14.1, or Flightdeck; docs/skypilot.md names the versions that work.',
   ),
+  reclaimed: entry('cloud', 'elsewhere', 502, 'Nothing need be done: another machine is asked for.'),
   cloud_unavailable: entry('cloud', 'same', 503, 'Nothing need be done: it is tried again within bounds.'),
   node_setup_failed: entry(
     'node',

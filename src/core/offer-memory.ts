@@ -47,6 +47,7 @@ const reaches: Readonly<Partial<Record<FailureCode, 'place' | 'cloud'>>> = {
   // The machine never showed up, or was taken away again.
   boot_timeout: 'place',
   node_vanished: 'place',
+  reclaimed: 'place',
   cloud_refused: 'place',
   cloud_credentials: 'cloud',
   cloud_version: 'cloud',

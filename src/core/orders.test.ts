@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
 import { nodeStates } from './node-table.ts'
+import type { Notice } from './notice.ts'
 import { orderOf } from './orders.ts'
 
 const flags = [true, false]
 const every = nodeStates.flatMap((state) =>
-  flags.flatMap((unwanted) => flags.map((drainAsked) => ({ state, unwanted, drainAsked, drainDeadlineAt: 500 }))),
+  flags.flatMap((unwanted) =>
+    flags.map((drainAsked) => ({ state, unwanted, drainAsked, drainDeadlineAt: 500, notice: null })),
+  ),
 )
 
 test('only a node that nobody wants or that is on its way out is told to end', () => {
@@ -16,10 +19,19 @@ test('only a node that nobody wants or that is on its way out is told to end', (
 })
 
 test('a node that serves and is to go drains, with the time that is left and never less than none', () => {
-  const ready = { state: 'ready' as const, unwanted: false, drainAsked: true, drainDeadlineAt: 500 }
+  const ready = { state: 'ready' as const, unwanted: false, drainAsked: true, drainDeadlineAt: 500, notice: null }
   expect(orderOf(ready, 200)).toEqual({ order: 'drain', drainDeadlineMs: 300 })
   expect(orderOf(ready, 900)).toEqual({ order: 'drain', drainDeadlineMs: 0 })
   expect(orderOf({ ...ready, drainDeadlineAt: null }, 0)).toEqual({ order: 'drain', drainDeadlineMs: null })
   expect(orderOf({ ...ready, drainAsked: false }, 0)).toEqual({ order: 'run', drainDeadlineMs: null })
-  expect(orderOf({ ...ready, state: 'draining', drainAsked: false }, 0).order).toBe('drain')
+  expect(orderOf({ ...ready, state: 'draining', drainAsked: false }, 0).order).toBe('run')
+  expect(orderOf({ ...ready, state: 'draining', drainAsked: false, unwanted: true }, 0).order).toBe('drain')
+})
+
+test('a notice drains at once, within the earlier of its own time and that of a drain by hand; a risk alone does not', () => {
+  const notice: Notice = { source: 'gcp', kind: 'reclaim', action: 'preempted', toldAt: 0, takenAt: 30_000 }
+  const node = { state: 'ready' as const, unwanted: false, drainAsked: false, drainDeadlineAt: null, notice }
+  expect(orderOf(node, 5_000)).toEqual({ order: 'drain', drainDeadlineMs: 15_000 })
+  expect(orderOf({ ...node, drainAsked: true, drainDeadlineAt: 9_000 }, 5_000).drainDeadlineMs).toBe(4_000)
+  expect(orderOf({ ...node, notice: { ...notice, kind: 'rebalance' } }, 0).order).toBe('run')
 })

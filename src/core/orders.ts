@@ -1,10 +1,12 @@
 import type { NodeState } from './node-table.ts'
+import { drainUntil, endsMachine, type Notice } from './notice.ts'
 
 export interface OrderedNode {
   readonly state: NodeState
   readonly unwanted: boolean
   readonly drainAsked: boolean
   readonly drainDeadlineAt: number | null
+  readonly notice: Notice | null
 }
 
 export interface Order {
@@ -19,7 +21,9 @@ export function orderOf(node: OrderedNode, now: number): Order {
   if (node.state === 'releasing' || node.state === 'gone') return ends
   const serves = node.state === 'ready' || node.state === 'draining'
   if (!serves) return node.unwanted ? ends : { order: 'run', drainDeadlineMs: null }
-  if (node.state === 'ready' && !node.unwanted && !node.drainAsked) return { order: 'run', drainDeadlineMs: null }
-  const { drainDeadlineAt } = node
+  const { unwanted, drainAsked, notice } = node
+  // One that drains for no reason any more is brought back by its loop.
+  if (!unwanted && !drainAsked && !endsMachine(notice)) return { order: 'run', drainDeadlineMs: null }
+  const drainDeadlineAt = drainUntil(node)
   return { order: 'drain', drainDeadlineMs: drainDeadlineAt === null ? null : Math.max(0, drainDeadlineAt - now) }
 }

@@ -42,6 +42,14 @@ export async function takesOver(db: Db | Tx, node: KnownNode, { incarnation }: S
   return (await knownNodes(db, [node.id])).get(node.id)?.incarnation === incarnation
 }
 
+/** Why a word is not taken, or null; where it is, whoever was restarted has taken over. */
+export async function whyNotTaken(tx: Tx, node: KnownNode | undefined, speaker: Speaker): Promise<Failure | null> {
+  const admission = admit(node, speaker)
+  if (admission.kind === 'refused') return admission.failure
+  if (admission.kind === 'same' || !node || (await takesOver(tx, node, speaker))) return null
+  return secondHolder(node.id)
+}
+
 export const secondHolder = (nodeId: string): Failure =>
   new Failure('second_holder', `Another agent speaks for the node ${nodeId}.`)
 

@@ -120,6 +120,7 @@ test('two copies of one disk that restart at once: one takes over, the other is 
 test('the order follows the state: drain with the time that is left, end, and gone at once', async () => {
   const { credential, nodeId } = await joined({ state: 'draining' })
   const set = (values: object) => db().updateTable('nodes').set(values).where('id', '=', nodeId).execute()
+  await set({ drain_asked_at: new Date() })
   expect(await beat(credential)).toMatchObject({ order: 'drain', drainDeadlineMs: null })
   await set({ drain_deadline_at: new Date(world.deps.clock.now() + 5_000) })
   expect(await beat(credential)).toMatchObject({ order: 'drain', drainDeadlineMs: 5_000 })

@@ -1,5 +1,6 @@
 import { Failure, type FailureRecord } from '../core/failure.ts'
 import { hardwareMismatch } from '../core/hardware.ts'
+import { noticeServiceOf } from '../core/notice.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { storable } from '../lib/canonical.ts'
 import { sameDigest, sha256 } from '../lib/chance.ts'
@@ -79,6 +80,7 @@ async function joinNode(
     }),
     heartbeatMs: deps.settings.heartbeatMs,
     leaseMs: deps.settings.leaseMs,
+    noticeService: noticeServiceOf(outcome.node.offer.cloud),
   }
 }
 

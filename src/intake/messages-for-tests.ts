@@ -1,5 +1,5 @@
 import { agentProtocol } from '../core/agent-protocol.ts'
-import type { Heartbeat, JoinRequest, ProgressReport } from '../wire/agent.ts'
+import type { Heartbeat, JoinRequest, NoticeReport, ProgressReport } from '../wire/agent.ts'
 import type { GatewayReport } from '../wire/gateway.ts'
 
 /** Messages as a well-behaved machine sends them; a test changes what it is about. */
@@ -43,6 +43,15 @@ export const progress = (over: Partial<ProgressReport> = {}): ProgressReport => 
   lines: [],
   answeredAgoMs: null,
   failure: null,
+  ...over,
+})
+
+export const noticeReport = (over: Partial<NoticeReport> = {}): NoticeReport => ({
+  protocol: agentProtocol,
+  incarnation: 'incarnation-1',
+  previous: null,
+  serviceAnswers: true,
+  notice: null,
   ...over,
 })
 

@@ -1,4 +1,5 @@
 import { enginePresets } from '../core/engine-presets.ts'
+import { endsMachine } from '../core/notice.ts'
 import { orderOf } from '../core/orders.ts'
 import { isRoutable } from '../core/verdict-table.ts'
 import { canonicalJson } from '../lib/canonical.ts'
@@ -30,7 +31,7 @@ function routedNode(node: RoutableNode, way: Way): RoutedNode {
     incarnation: node.incarnation,
     servedName: node.model,
     healthPath: enginePresets[node.engine].healthPath,
-    routable: node.state === 'ready' && isRoutable(node.verdict),
+    routable: node.state === 'ready' && isRoutable(node.verdict) && !endsMachine(node.notice),
     // The deadline is not in the table, so the moment that it is looked at does not matter.
     order: orderOf(node, 0).order,
     direct: directlyTo(node, way),

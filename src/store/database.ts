@@ -11,6 +11,7 @@ import { steps } from './migrations/0009_steps.ts'
 import { offerReads } from './migrations/0010_offer_reads.ts'
 import { waits } from './migrations/0011_waits.ts'
 import { auditByTime } from './migrations/0012_audit_by_time.ts'
+import { notices } from './migrations/0014_notices.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -97,6 +98,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0010_offer_reads': offerReads,
       '0011_waits': waits,
       '0012_audit_by_time': auditByTime,
+      '0014_notices': notices,
     }),
   }
   try {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
+import type { LaunchState } from '../core/launch-table.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
@@ -18,7 +19,16 @@ export interface DeploymentForLoop {
   readonly view: DeploymentView
 }
 
-/** A deployment with the launches that hold its slots, oldest first. */
+interface SlotRow {
+  readonly launchId: string
+  readonly slotId: string
+  readonly state: LaunchState
+  readonly holds: boolean
+  readonly unwanted: boolean
+  readonly seen: boolean
+}
+
+/** A deployment with the launches that hold its slots, oldest first, and those that are back from a notice. */
 export async function loadDeployment(
   db: Db | Tx,
   id: string,
@@ -26,13 +36,13 @@ export async function loadDeployment(
 ): Promise<DeploymentForLoop | null> {
   const row = await db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()
   if (!row) return null
-  const holders = await db
-    .selectFrom('launches')
-    .select(['id', 'state', 'unwanted_at'])
-    .where('deployment_id', '=', id)
-    .where('holds_slot', '=', true)
-    .orderBy('created_at')
-    .execute()
+  const { rows: launches } = await sql<SlotRow>`
+    select l.id as "launchId", l.slot_id as "slotId", l.state, l.holds_slot as holds, l.unwanted_at is not null as unwanted,
+      exists (select from nodes n where n.launch_id = l.id and n.first_seen_at is not null
+        and n.state <> 'gone') as seen
+    from launches l where l.deployment_id = ${id} and (l.holds_slot or (l.state = 'live' and l.unwanted_at is null
+      and exists (select from nodes n where n.launch_id = l.id and n.state = 'ready')))
+    order by l.created_at`.execute(db)
   return {
     id: row.id,
     tenantId: row.tenant_id,
@@ -46,12 +56,17 @@ export async function loadDeployment(
       failuresInARow: row.failures_in_a_row,
       lastFailureAt: row.last_failure_at,
       stopAfterFailures,
-      holders: holders.map(({ id: launchId, state, unwanted_at }) => ({
-        launchId,
-        live: state === 'live',
-        // One that ends by itself is on its way out as well: nothing else is to be withdrawn in its stead.
-        unwanted: unwanted_at !== null || state === 'ending',
-      })),
+      holders: launches
+        .filter(({ holds: holdsSlot }) => holdsSlot)
+        .map(({ launchId, slotId, state, unwanted, seen }) => ({
+          launchId,
+          slotId,
+          live: state === 'live',
+          // One that ends by itself is on its way out as well: nothing else is to be withdrawn in its stead.
+          unwanted: unwanted || state === 'ending',
+          seen,
+        })),
+      returned: launches.filter((launch) => !launch.holds),
     },
   }
 }
@@ -113,7 +128,7 @@ async function withdrawLaunches(
   for (const launchId of launchIds) {
     await tellEvent(tx, now, {
       kind: 'launch.withdrawn',
-      text: 'The deployment wants fewer replicas.',
+      text: 'The deployment needs fewer replicas.',
       launchId,
       deploymentId: deployment.id,
     })

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
 import type { NodeState } from '../core/node-table.ts'
+import type { Notice } from '../core/notice.ts'
 import type { Offer } from '../core/offer.ts'
 import { at, type Db, json, type Tx, tell } from './database.ts'
 import type { DeliveredGpu } from './tables.ts'
@@ -16,6 +17,7 @@ export interface KnownNode {
   readonly drainAsked: boolean
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
+  readonly notice: Notice | null
   readonly answeredAt: number | null
   readonly failed: boolean
   readonly offer: Offer
@@ -39,6 +41,7 @@ export async function knownNodes(db: Db | Tx, ids: readonly string[]): Promise<M
       'n.incarnation',
       'n.drain_deadline_at as drainDeadlineAt',
       'n.drained_at as drainedAt',
+      'n.notice',
       'n.answered_at as answeredAt',
       'n.offer',
       'n.gpus',
@@ -119,12 +122,12 @@ export async function saveFindings(db: Db | Tx, nodeId: string, found: Findings)
     .execute()
 }
 
-/** The first time that each of these is told counts; false when it had been told before. */
+/** The first time that each of these is told counts; false when it had been told before. Of a notice agents drain at once. */
 export const saveDrained = (db: Db | Tx, nodeId: string, now: number): Promise<boolean> =>
   firstTime(
     db,
     sql`update nodes set drained_at = ${at(now)} where id = ${nodeId} and drained_at is null
-    and state = 'draining' returning id`,
+    and (state = 'draining' or notice is not null) returning id`,
   )
 
 export const saveAnswered = (tx: Tx, nodeId: string, answeredAt: number): Promise<boolean> =>

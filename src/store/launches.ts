@@ -9,6 +9,7 @@ import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { openAttempt } from './nodes.ts'
+import { freeSlot, isStillFree, othersOfSlot, standingOfSlot } from './slots.ts'
 import { transact } from './transact.ts'
 
 export interface NewLaunch {
@@ -61,20 +62,6 @@ export async function openLaunch(tx: Tx, launch: NewLaunch, now: number): Promis
   return id
 }
 
-async function freeSlot(tx: Tx, deploymentId: string): Promise<string> {
-  const { rows } = await sql<{ id: string }>`
-    select id from slots s where deployment_id = ${deploymentId}
-      and not exists (select 1 from launches l where l.slot_id = s.id and l.holds_slot)
-    order by ordinal limit 1`.execute(tx)
-  if (rows[0]) return rows[0].id
-  const id = `sl-${randomName(10)}`
-  await sql`insert into slots (id, deployment_id, ordinal)
-    select ${id}, ${deploymentId}, coalesce(max(ordinal), 0) + 1 from slots where deployment_id = ${deploymentId}`.execute(
-    tx,
-  )
-  return id
-}
-
 export interface LaunchForLoop {
   readonly id: string
   readonly tenantId: string
@@ -85,6 +72,7 @@ export interface LaunchForLoop {
   readonly deadlineAt: number
   readonly wasLive: boolean
   readonly holdsSlot: boolean
+  readonly slotId: string
   readonly model: string
   readonly engineArgs: EngineArguments
   readonly wish: Wish
@@ -127,6 +115,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
       failure: attempt.failure,
     })),
     admitted: false,
+    slot: row.holds_slot ? 'ours' : await standingOfSlot(db, row.slot_id, launchId),
     failure: row.failure,
   }
   return {
@@ -139,6 +128,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     deadlineAt: row.deadline_at,
     wasLive: row.live_at !== null,
     holdsSlot: row.holds_slot,
+    slotId: row.slot_id,
     model: row.model,
     engineArgs: row.engine_args,
     wish: row.wish,
@@ -229,17 +219,18 @@ export async function saveLaunchDecision(
 ): Promise<boolean> {
   const wakes = await transact(db, async (tx): Promise<Wakes | null> => {
     if (decision.openAttemptAt !== null && !(await stillAdmits(tx, launch, decision, terms.limits))) return null
-    if (!(await holds(tx, claim))) return null
+    if (!(await holds(tx, claim)) || !(await mayHold(tx, launch, decision))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
     if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
     const withdrawn = decision.withdrawNodes ? await withdrawNodes(tx, launch.id, now) : []
     const moved = decision.state !== launch.view.state
     if (moved || decision.holdsSlot !== launch.holdsSlot) await writeStep(tx, launch, decision, now)
     const queue = moved ? await tellOfStep(tx, launch, decision, now) : []
+    const changed = moved || decision.holdsSlot !== launch.holdsSlot
     const changesSlot = decision.holdsSlot !== launch.holdsSlot || (moved && !isFlying(decision.state))
     return [
       ['node', withdrawn],
-      ['launch', queue],
+      ['launch', changed ? [...queue, ...(await othersOfSlot(tx, launch))] : queue],
       ['deployment', changesSlot ? [launch.deploymentId] : []],
     ]
   })
@@ -247,6 +238,10 @@ export async function saveLaunchDecision(
   for (const [loop, rowIds] of wakes ?? []) await nudge(db, loop, rowIds, now)
   return wakes !== null
 }
+
+/** A slot that was given up for a notice is taken back only where nobody holds it by now. */
+const mayHold = async (tx: Tx, launch: LaunchForLoop, { holdsSlot }: LaunchDecision): Promise<boolean> =>
+  launch.holdsSlot || !holdsSlot || isStillFree(tx, launch)
 
 const isFlying = (state: LaunchState): boolean => state === 'attempting' || state === 'backing_off'
 

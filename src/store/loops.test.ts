@@ -7,10 +7,11 @@ import { at, type Db } from './database.ts'
 import { loadDeployment } from './deployments.ts'
 import { saveFailure } from './heard.ts'
 import { lockJoining, saveJoin } from './joins.ts'
+import { loadLaunch } from './launches.ts'
 import { ledgerFaults } from './ledger.ts'
 import { loadNode, type NodeForLoop, saveNodeDecision } from './nodes.ts'
 import { saveLook } from './sightings.ts'
-import { addNode, cheapOffer, type TestWorld, testWorld } from './world-for-tests.ts'
+import { addNode, cheapOffer, setNodeState, type TestWorld, testWorld } from './world-for-tests.ts'
 
 const traits: CloudTraits = {
   confirmGoneMs: 300,
@@ -169,5 +170,20 @@ test('a launch that ends by itself is counted as leaving, so that no other is wi
   const { launchId, deploymentId } = await addNode(world, { state: 'releasing' })
   await db.updateTable('launches').set({ state: 'ending' }).where('id', '=', launchId).execute()
   const deployment = await loadDeployment(db, deploymentId, 3)
-  assert.deepEqual(deployment?.view.holders, [{ launchId, live: false, unwanted: true }])
+  const [holder] = deployment?.view.holders ?? []
+  assert.deepEqual([holder?.launchId, holder?.live, holder?.unwanted], [launchId, false, true])
+})
+
+test('a launch that is back from a withdrawn notice is told apart, and takes its slot back only while nobody holds it', async () => {
+  const { launchId, deploymentId } = await addNode(world, { state: 'ready' })
+  await db.updateTable('launches').set({ holds_slot: false }).where('id', '=', launchId).execute()
+  const view = async () => (await loadDeployment(db, deploymentId, 3))?.view
+  assert.deepEqual([(await view())?.holders.length, (await view())?.returned[0]?.launchId], [0, launchId])
+  assert.equal((await loadLaunch(db, launchId))?.view.slot, 'free')
+  const replacement = await addNode(world, { state: 'loading' })
+  assert.equal((await view())?.holders[0]?.launchId, replacement.launchId)
+  assert.equal((await loadLaunch(db, launchId))?.view.slot, 'taken')
+  await db.updateTable('launches').set({ state: 'live' }).where('id', '=', replacement.launchId).execute()
+  await setNodeState(world.deps.store, replacement.nodeId, 'ready')
+  assert.equal((await loadLaunch(db, launchId))?.view.slot, 'served')
 })

@@ -17,6 +17,7 @@ export interface NodeForLoop {
   readonly name: string
   readonly cloud: string
   readonly launchId: string
+  readonly deploymentId: string
   readonly offer: Offer
   readonly view: NodeView
 }
@@ -55,12 +56,15 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     answeredAt: row.answered_at,
     heardAt: row.heard_at,
     failure: row.failure,
+    spot: row.spot,
+    notice: row.notice,
     verdict: row.verdict,
     watchedSince,
     // Asked only where it can matter: it is two more statements for every pass over every node.
     mayRelease: row.verdict !== 'dead' || (await mayRelease(db, nodeId)),
   }
-  return { id: row.id, name: row.name, cloud: row.cloud, launchId: row.launch_id, offer: row.offer, view }
+  const { id, name, cloud, launch_id: launchId, deployment_id: deploymentId, offer } = row
+  return { id, name, cloud, launchId, deploymentId, offer, view }
 }
 
 // Any number that no other advisory lock of ours uses: under the guard the dead are released one at a time.
@@ -130,6 +134,8 @@ export async function saveNodeDecision(
   // After the commit: other transactions hold these rows while they wait for ours, and a lost nudge costs time only.
   await nudge(db, 'launch', [node.launchId], now)
   await nudge(db, 'sight', [node.cloud], now)
+  // Its replacement may not be needed any more, and every second of it may cost.
+  if (decision.fact === 'notice_withdrawn') await nudge(db, 'deployment', [node.deploymentId], now)
   return true
 }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
+import { endsMachine, type Notice } from '../core/notice.ts'
 import type { Offer, OfferRead } from '../core/offer.ts'
 import {
   type CapacityPolicy,
@@ -67,7 +68,7 @@ async function loadCapacityWords(db: Db, policy: CapacityPolicy, now: number): P
   const since = at(now - rememberedMs(policy))
   const { rows } = await sql<AttemptWord>`
     select a.offer, n.first_seen_at as "cameAt", coalesce(a.failure, n.failure) as failure,
-      coalesce(a.closed_at, n.state_since) as "failedAt"
+      coalesce(a.closed_at, n.state_since) as "failedAt", n.notice
     from attempts a join nodes n on n.id = a.node_id
     where a.opened_at > ${since} or a.closed_at > ${since}
     order by a.opened_at desc limit ${mostAttempts}`.execute(db)
@@ -79,14 +80,17 @@ interface AttemptWord {
   readonly cameAt: number | null
   readonly failure: FailureRecord | null
   readonly failedAt: number
+  /** A node that is about to be taken has not failed yet, and its replacement is asked for now. */
+  readonly notice: Notice | null
 }
 
 /** An attempt may say both: the machine came, and was taken away again. */
-function wordsOf({ offer, cameAt, failure, failedAt }: AttemptWord): CapacityWord[] {
+function wordsOf({ offer, cameAt, failure, failedAt, notice }: AttemptWord): CapacityWord[] {
   const { cloud, region, gpu, gpuCount, spot } = offer
   const place = { cloud, region, gpu, gpuCount, spot }
   const came = cameAt === null ? [] : [{ ...place, at: cameAt, refusedFor: null }]
-  return failure && isRefusal(failure) ? [...came, { ...place, at: failedAt, refusedFor: failure.code }] : came
+  if (failure && isRefusal(failure)) return [...came, { ...place, at: failedAt, refusedFor: failure.code }]
+  return !failure && endsMachine(notice) ? [...came, { ...place, at: notice.toldAt, refusedFor: 'reclaimed' }] : came
 }
 
 /** How each offer stands by what clouds said of it lately. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { EngineName } from '../core/engine-presets.ts'
 import type { NodeState } from '../core/node-table.ts'
+import type { Notice } from '../core/notice.ts'
 import type { Verdict } from '../core/verdict-table.ts'
 import type { Db } from './database.ts'
 
@@ -12,6 +13,7 @@ export interface RoutableNode {
   readonly unwanted: boolean
   readonly drainAsked: boolean
   readonly drainDeadlineAt: number | null
+  readonly notice: Notice | null
   readonly credentialHash: string
   readonly incarnation: string | null
   readonly model: string
@@ -40,7 +42,7 @@ export function loadRoutes(db: Db): Promise<RoutingRows> {
       const install = await tx.selectFrom('install').select('id').executeTakeFirst()
       const { rows: nodes } = await sql<RoutableNode>`
         select n.id, n.name, n.state, n.verdict, n.unwanted_at is not null as unwanted,
-          n.drain_asked_at is not null as "drainAsked", n.drain_deadline_at as "drainDeadlineAt",
+          n.drain_asked_at is not null as "drainAsked", n.drain_deadline_at as "drainDeadlineAt", n.notice,
           n.credential_hash as "credentialHash", n.incarnation, d.model, d.engine,
           n.cloud, n.join_instance as "joinInstance", s.detail->>'direct' as "directAddress"
         from nodes n join deployments d on d.id = n.deployment_id left join sightings s on s.name = n.name

@@ -4,6 +4,7 @@ import type { FailureRecord } from '../core/failure.ts'
 import type { LaunchOutcome, LaunchState } from '../core/launch-table.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
+import type { Notice } from '../core/notice.ts'
 import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Role } from '../core/tokens.ts'
 import type { Verdict } from '../core/verdict-table.ts'
@@ -259,6 +260,8 @@ interface NodesTable {
   drain_deadline_at: MaybeTime
   drained_at: MaybeTime
   failure: MaybeJson<FailureRecord>
+  notice: MaybeJson<Notice>
+  notice_service_answers: Maybe<boolean>
   verdict: Generated<Verdict>
   verdict_row: Maybe<string>
   verdict_since: MaybeTime

@@ -2,6 +2,7 @@
 // Deliberately absent: database rows, and any decision about what a message means.
 import { z } from 'zod'
 import { unsaidAgentProtocol } from '../core/agent-protocol.ts'
+import { noticeKinds, noticeServices, noticeSources } from '../core/notice.ts'
 import { type Stage, stageNames } from '../core/stage.ts'
 
 const text = (max: number) => z.string().max(max)
@@ -114,6 +115,8 @@ export const joinReply = z.object({
   direct: directDoor.nullable().default(null),
   heartbeatMs: count,
   leaseMs: count,
+  /** The cloud's own service on the machine that tells of its end beforehand; null where there is none. */
+  noticeService: z.enum(noticeServices).nullable().default(null),
 })
 export type JoinReply = z.infer<typeof joinReply>
 
@@ -145,9 +148,22 @@ export const heartbeat = z.object({
 })
 export type Heartbeat = z.infer<typeof heartbeat>
 
+/** `POST /agent/notice`: as soon as the machine's end is announced, or that is taken back. */
+export const noticeReport = z.object({
+  protocol,
+  incarnation: text(64).min(8),
+  previous: text(64).nullable(),
+  /** False while the cloud's service does not answer: nobody would know of a notice. Null: it has none. */
+  serviceAnswers: z.boolean().nullable(),
+  notice: z
+    .object({ source: z.enum(noticeSources), kind: z.enum(noticeKinds), action: text(64), leftMs: count.nullable() })
+    .nullable(),
+})
+export type NoticeReport = z.infer<typeof noticeReport>
+
 export const orders = ['run', 'drain', 'end'] as const
 
-/** The reply to heartbeat and progress. 410 instead of it means: released, end yourself. */
+/** The reply to heartbeat, notice and progress. 410 instead of it means: released, end yourself. */
 export const agentReply = z.object({
   order: z.enum(orders),
   drainDeadlineMs: count.nullable(),

@@ -6,6 +6,7 @@ import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
 import { morePaths } from './openapi-more.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
+import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
 
 type Json = Record<string, unknown>
@@ -18,6 +19,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     DeploymentRequest: deploymentRequest,
     JoinRequest: agent.joinRequest,
     Heartbeat: agent.heartbeat,
+    NoticeReport: agent.noticeReport,
     ProgressReport: agent.progress,
     GatewayReport: gateway.gatewayReport,
     LiveRequest: liveRequest,
@@ -41,7 +43,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     Operator: view.operatorView,
     Loop: view.loopView,
     Status: view.statusView,
-    Spend: view.spendView,
+    Spend: spendView,
     AuditRow: view.auditView,
     Failure: agent.failureSchema,
     Gpu: agent.gpuSchema,

@@ -4,6 +4,7 @@ export const agentPaths = {
   join: '/agent/join',
   heartbeat: '/agent/heartbeat',
   progress: '/agent/progress',
+  notice: '/agent/notice',
 } as const
 
 /** What a machine downloads before it can say who it is; nothing in it is secret. */

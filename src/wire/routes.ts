@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Role } from '../core/tokens.ts'
-import { agentReply, heartbeat, joinReply, joinRequest, progress } from './agent.ts'
+import { agentReply, heartbeat, joinReply, joinRequest, noticeReport, progress } from './agent.ts'
 import { catalogModelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
+import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
 
 /** Who may call a route. A person's role includes the roles below it; machines are their own kind. */
@@ -232,7 +233,7 @@ export const routes = {
 
   spend: route('GET', '/api/spend', 'viewer', 'Where the money went', {
     query: z.strictObject({ from: since, to: since }),
-    reply: view.spendView,
+    reply: spendView,
   }),
   audit: route('GET', '/api/audit', 'admin', 'Who changed what', {
     query: z.strictObject({
@@ -250,6 +251,10 @@ export const routes = {
     reply: joinReply,
   }),
   heartbeat: route('POST', agentPaths.heartbeat, 'node', 'An agent speaks', { body: heartbeat, reply: agentReply }),
+  notice: route('POST', agentPaths.notice, 'node', "An agent tells that its machine's end is announced", {
+    body: noticeReport,
+    reply: agentReply,
+  }),
   progress: route('POST', agentPaths.progress, 'node', 'An agent tells what its engine does', {
     body: progress,
     reply: agentReply,

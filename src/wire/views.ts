@@ -3,6 +3,7 @@ import { agentStandings } from '../core/agent-protocol.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
 import { nodeStates } from '../core/node-table.ts'
+import { noticeKinds, noticeSources } from '../core/notice.ts'
 import { spotRules } from '../core/offer.ts'
 import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
@@ -158,6 +159,15 @@ export type LaunchDetail = z.infer<typeof launchDetail>
 
 export const signalView = z.object({ value: z.enum(signalValues), at: time.nullable(), detail: text(500).nullable() })
 
+/** What was announced of a machine's end. `takenAt` null: the cloud names no time. */
+const noticeView = z.object({
+  source: z.enum(noticeSources),
+  kind: z.enum(noticeKinds),
+  action: text(64),
+  toldAt: time,
+  takenAt: time.nullable(),
+})
+
 export const nodeView = z.object({
   id,
   name: text(64),
@@ -189,6 +199,11 @@ export const nodeView = z.object({
   readyAt: time.nullable(),
   goneAt: time.nullable(),
   leaseUntil: time.nullable(),
+  notice: noticeView.nullable(),
+  /** Whether the machine's cloud can be asked for notices; null: it has no such service, or was not heard of yet. */
+  noticeServiceAnswers: z.boolean().nullable(),
+  /** Until when requests in flight may take; null while nothing says so. */
+  drainUntil: time.nullable(),
   failure: failureSchema.nullable(),
   costMicroUsd: microUsd,
   actions: z.array(z.enum(['drain', 'release'])),
@@ -345,25 +360,6 @@ export const planView = z.object({
   warnings: z.array(text(1_024)).default([]),
 })
 export type PlanView = z.infer<typeof planView>
-
-export const spendView = z.object({
-  from: time,
-  to: time,
-  totalMicroUsd: microUsd,
-  burnPerHourMicroUsd: microUsd,
-  byDuty: z.record(z.enum(duties), microUsd),
-  /** Of the total: attempts that never served. */
-  failedMicroUsd: microUsd,
-  /** Of the serving money: time without a request in flight. */
-  idleMicroUsd: microUsd,
-  promptTokens: count,
-  completionTokens: count,
-  /** Money over million tokens; null without tokens. */
-  perMillionTokensMicroUsd: microUsd.nullable(),
-  perMillionTokensBusyMicroUsd: microUsd.nullable(),
-  byDeployment: z.array(z.object({ deployment: text(64), totalMicroUsd: microUsd })),
-})
-export type SpendView = z.infer<typeof spendView>
 
 export const auditView = z.object({
   id: count,

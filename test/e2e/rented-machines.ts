@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import type { FakeMetadata } from '../../src/sim/metadata.ts'
 import { SimSkyPilot } from '../../src/sim/skypilot.ts'
 import { putStandIn } from '../bare-path.ts'
 
@@ -24,6 +25,8 @@ export class RentedMachines {
   readonly home = mkdtempSync(join(tmpdir(), 'fd-rented-'))
   /** What the image of these machines has set, besides where programs are. */
   imageEnv: Readonly<Record<string, string>> = {}
+  /** The metadata services of the machines to come, in their order; a machine beyond them finds none. */
+  readonly metadata: FakeMetadata[] = []
   readonly #running = new Map<string, ChildProcess>()
   readonly #timer = setInterval(() => this.#look(), lookMs)
 
@@ -59,8 +62,11 @@ export class RentedMachines {
     const task = parse(text) as { name: string; run: string; envs: Record<string, string>; secrets: object }
     this.rented.push({ name: task.name, envs: task.envs })
     const { PATH = '' } = process.env
+    // No machine of a test may ask the address that clouds have it at: port 9 of this host has nobody.
+    const metadata = { FLIGHTDECK_METADATA_URL: this.metadata.shift()?.url ?? 'http://127.0.0.1:9' }
     // Each finds the one H100 that was ordered, and something to download with.
-    const env = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...this.imageEnv, ...task.envs, ...task.secrets }
+    const image = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...metadata, ...this.imageEnv }
+    const env = { ...image, ...task.envs, ...task.secrets }
     const child = spawn('/bin/bash', ['-c', task.run], { detached: true, stdio: 'ignore', env })
     this.#running.set(task.name, child)
   }

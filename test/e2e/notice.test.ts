@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { FakeAwsMetadata, FakeAzureMetadata, type FakeMetadata } from '../../src/sim/metadata.ts'
+import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
+import { type Plane, startPlane, until } from './plane.ts'
+import { RentedMachines } from './rented-machines.ts'
+
+let machines: RentedMachines
+let plane: Plane
+let services: FakeMetadata[] = []
+
+beforeEach(() => {
+  machines = new RentedMachines()
+})
+afterEach(async () => {
+  await plane?.end()
+  await machines.stop()
+  for (const service of services.splice(0)) await service.close()
+})
+
+/** A control plane that rents spot machines at one cloud; each of them has a metadata service of its own. */
+async function started<Service extends FakeMetadata>(cloud: string, each: readonly Service[]): Promise<void> {
+  services = [...each]
+  for (const service of each) machines.metadata.push(await service.listen())
+  const url = await machines.start()
+  machines.sky.faults.infra = [cloud]
+  const rented = { nodeBin: process.execPath, onThisHost: true }
+  plane = await startPlane({
+    scripts: { rented: { tokensPerS: 10 } },
+    config: { skypilot: { url, clouds: { [cloud]: rented } } },
+  })
+}
+
+const launched = async (cloud: string): Promise<LaunchDetail> => {
+  const { id } = await plane.launched('rented', {
+    wish: { clouds: [cloud], gpus: ['H100'], gpuCount: 1, spot: 'only' },
+  })
+  return plane.reaches(id, ['live'], 60_000)
+}
+const shown = (id: string): Promise<NodeDetail> => plane.client.showNode({ params: { id } })
+const becomes = async (id: string, what: string, holds: (node: NodeDetail) => boolean, withinMs = 30_000) => {
+  let last: NodeDetail | null = null
+  const look = async () => {
+    last = await shown(id)
+    return holds(last)
+  }
+  await until(
+    look,
+    withinMs,
+    () => `${what}: ${last?.state}, ${JSON.stringify(last?.timeline.map(({ text }) => text))}`,
+  )
+}
+const kinds = async (id: string) => (await shown(id)).timeline.map(({ kind }) => kind)
+const launches = async () => (await plane.client.listLaunches({ query: {} })).items
+const endsAsked = () => [...machines.sky.requests.values()].filter(({ verb }) => verb === 'sky.down').length
+/** The gateway learns of a node a moment after it is ready. */
+const answers = (key: string, otherwise: string) =>
+  until(
+    async () => (await plane.chat('rented', key)).status === 200,
+    60_000,
+    () => otherwise,
+  )
+const stream = async (key: string) => plane.chat('rented', key, { stream: true, max_tokens: 60 })
+
+test('a reclaimed machine finishes its stream, is replaced, and is left to EC2 in its free first hour', async () => {
+  const [aws, other] = [new FakeAwsMetadata(), new FakeAwsMetadata()]
+  await started('aws', [aws, other])
+  const node = await plane.node(await launched('aws'))
+  const key = await plane.key()
+  const inFlight = await stream(key)
+  aws.action = { action: 'terminate', time: new Date(Date.now() + 120_000).toISOString() }
+  await becomes(node.id, 'it drains', ({ state }) => state === 'draining')
+  const text = await inFlight.text()
+  expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true)
+  await until(
+    async () => (await launches()).length === 2,
+    20_000,
+    () => 'no replacement is asked for',
+  )
+  await becomes(node.id, 'the drain is done', ({ timeline }) => timeline.some(({ kind }) => kind === 'node.drained'))
+  await answers(key, 'the replacement never serves')
+  // It has drained for long by now, and nobody but EC2 has ended it.
+  expect([(await shown(node.id)).state, endsAsked()]).toEqual(['draining', 0])
+  for (const pid of (await plane.machines()).get(node.name) ?? []) process.kill(pid, 'SIGKILL')
+  machines.sky.vanish(node.name)
+  await becomes(node.id, 'it is gone', ({ state }) => state === 'gone', 60_000)
+  expect((await shown(node.id)).failure?.code).toBe('reclaimed')
+}, 180_000)
+
+test("another machine's event is nothing; one of its own drains it, is acknowledged, and ends it inside the notice", async () => {
+  const azure = new FakeAzureMetadata()
+  await started('azure', [azure])
+  const node = await plane.node(await launched('azure'))
+  const event = (EventId: string, name: string) => ({
+    EventId,
+    EventType: 'Preempt' as const,
+    Resources: [name],
+    EventStatus: 'Scheduled' as const,
+    NotBefore: new Date(Date.now() + 30_000).toUTCString(),
+  })
+  azure.set(event('theirs', 'vm-1'))
+  const asked = azure.asked.length
+  await until(
+    () => azure.asked.length > asked + 2,
+    20_000,
+    () => 'nobody asks',
+  )
+  expect((await shown(node.id)).state).toBe('ready')
+  azure.set(event('theirs', 'vm-1'), event('ours', 'vm-0'))
+  await becomes(node.id, 'it ends', ({ state }) => state === 'releasing' || state === 'gone', 40_000)
+  expect(azure.acknowledged).toEqual(['ours'])
+  expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)
+}, 120_000)
+
+test('a withdrawn notice brings the node back, also when the control plane was killed in between; one machine is left', async () => {
+  const [aws, other] = [new FakeAwsMetadata(), new FakeAwsMetadata()]
+  await started('aws', [aws, other])
+  const node = await plane.node(await launched('aws'))
+  aws.slides = true
+  aws.action = { action: 'terminate', time: '' }
+  await becomes(node.id, 'it drains', ({ state }) => state === 'draining')
+  await plane.signal('SIGKILL')
+  aws.action = null
+  await plane.start()
+  await becomes(node.id, 'the notice is withdrawn', ({ timeline }) =>
+    timeline.some(({ kind }) => kind === 'node.notice_withdrawn'),
+  )
+  expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)
+  const alone = async () => {
+    const { items } = await plane.client.listNodes({ query: {} })
+    return items.length === 1 && items[0]?.state === 'ready' && (await plane.machines()).size === 1
+  }
+  await until(alone, 90_000, () => 'not one machine is left, which serves')
+  await answers(await plane.key(), 'the node does not serve')
+}, 180_000)
