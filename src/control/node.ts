@@ -24,6 +24,11 @@ const restMs: Readonly<Record<NodeState, number | null>> = {
   gone: null,
 }
 
+// An ask that was taken is the cloud's to work on: looks, words of the agent and the time limit wake the node.
+const answeredRestMs = 10_000
+
+const isAnswered = ({ view }: NodeForLoop): boolean => view.askedAt !== null && !view.askOpen
+
 /** The only writer of node state. */
 export function nodeLoop(deps: ControlDeps): Loop {
   return {
@@ -68,7 +73,7 @@ function dueAt(
   const now = deps.clock.now()
   // The next step may be due already: what wakes us need not come twice.
   if (moved && state !== 'gone') return now
-  const rest = restMs[state]
+  const rest = state === 'requesting' && isAnswered(node) ? answeredRestMs : restMs[state]
   if (rest === null) return null
   const limitAt = stateLimitAt({ ...node.view, state }, traits)
   return limitAt === null || limitAt <= now ? now + rest : Math.min(now + rest, limitAt)
@@ -90,8 +95,7 @@ async function fulfil(
 
 /** Asks for the machine once. An ask whose answer was lost is resolved by looking the name up, never by a new name. */
 async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: NodeForLoop): Promise<void> {
-  const answered = node.view.askedAt !== null && !node.view.askOpen
-  if (answered) return
+  if (isAnswered(node)) return
   const listed = await listUnlessRefused(deps, cloud, node)
   if (listed === null) return
   if (listed.some(({ name }) => name === node.name)) {

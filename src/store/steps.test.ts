@@ -43,6 +43,24 @@ test('a step without a place follows the known ones, and is news only when it sa
   assert.deepEqual(await told(), ['Job submitted', 'The job runs', 'unpacking'])
 })
 
+test('what is told at once is kept as if it was told step by step, of several machines, too', async () => {
+  const [one, other] = [await starting(), await starting()]
+  const at = world.deps.clock.now()
+  const step = (machine: string, n: number | null, text: string) => ({ machine, n, text, at })
+  await saveSteps(world.deps.store.db, [
+    step(one.name, 1, 'Optimizing'),
+    step(other.name, 1, 'Optimizing'),
+    step(one.name, 1, 'Optimizing'),
+    step(one.name, 2, 'Launching'),
+    step(one.name, null, 'The job runs'),
+    step(one.name, null, 'The job runs'),
+    step(other.name, 2, 'Launching'),
+    step(one.name, null, 'unpacking'),
+  ])
+  assert.deepEqual(await one.told(), ['Optimizing', 'Launching', 'The job runs', 'unpacking'])
+  assert.deepEqual(await other.told(), ['Optimizing', 'Launching'])
+})
+
 test('a machine that is gone or that nobody knows has no more steps', async () => {
   const { tell, told } = await starting('gone')
   await tell(1, 'Launching')

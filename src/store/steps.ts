@@ -19,11 +19,11 @@ const unplacedFrom = 1_000_000
 
 /** Writes steps of machines that are still to come. One that is told again, by whichever server, adds nothing. */
 export async function saveSteps(db: Db, told: readonly ToldStep[]): Promise<void> {
-  for (const step of told) {
-    const row = { ...step, text: step.text.slice(0, longestText) }
+  for (const steps of together(told)) {
+    const rows = steps.map((step) => ({ ...step, text: step.text.slice(0, longestText) }))
     await sql`insert into steps (attempt_id, n, at, text)
       select a.id, coalesce(t.n, known.next), to_timestamp(t.at / 1000.0), t.text
-      from jsonb_to_record(${json(row)}::jsonb) as t (machine text, n integer, at float8, text text)
+      from jsonb_to_recordset(${json(rows)}::jsonb) as t (machine text, n integer, at float8, text text)
       join nodes on nodes.name = t.machine and nodes.state in ('requesting', 'booting', 'loading')
       join attempts a on a.node_id = nodes.id
       cross join lateral (
@@ -33,4 +33,15 @@ export async function saveSteps(db: Db, told: readonly ToldStep[]): Promise<void
       where known.count < ${mostSteps} and (t.n is not null or known.text is distinct from t.text)
       on conflict do nothing`.execute(db)
   }
+}
+
+/** Steps with a place go in one statement, in their order; one without a place looks at what is there before it. */
+function together(told: readonly ToldStep[]): ToldStep[][] {
+  const runs: ToldStep[][] = []
+  for (const step of told) {
+    const last = runs.at(-1)
+    if (step.n !== null && last && last[0]?.n !== null) last.push(step)
+    else runs.push([step])
+  }
+  return runs
 }
