@@ -53,7 +53,8 @@ const suites = [
 ]
 
 test('all that is kept is kept on PostgreSQL 14 as well: the migrations and the suites of all that writes rows pass there', async () => {
-  const countsFile = join(mkdtempSync(join(tmpdir(), 'fd-counts-')), 'counts.json')
+  const countsFile = join(projectRoot, 'dist', `test-counts.oldest.${process.pid}.json`)
+  onTestFinished(() => rmSync(countsFile, { force: true }))
   const outer = Object.entries(process.env).filter(([name]) => !/^(VITEST|FLIGHTDECK_TEST_DATABASE$)/.test(name))
   const own = { DATABASE_URL: await serverOf(versions.oldest), FLIGHTDECK_COUNTS: countsFile }
   const vitest = [join(projectRoot, 'node_modules/vitest/vitest.mjs'), 'run', '--configLoader', 'native']
