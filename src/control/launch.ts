@@ -37,7 +37,7 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   const found = await loadLaunch(db, claim.rowId)
   if (!found) return { moved: false, nextDueAt: null }
   const now = clock.now()
-  const launch = await placed(deps, found, now)
+  const launch = await placed(deps, withGrace(deps, found), now)
   const next = await decide(deps, launch, now)
   const terms = {
     install: deps.install,
@@ -51,6 +51,13 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (moved) return { moved, nextDueAt: now }
   const rest = now + (restMs[next.state] ?? 30_000)
   return { moved, nextDueAt: next.state === 'live' ? rest : Math.min(rest, Math.max(now + 50, launch.deadlineAt)) }
+}
+
+/** A limit that ran out while nobody watched ends nothing yet: what came up meanwhile has yet to say so. */
+function withGrace({ continuity, settings }: ControlDeps, launch: LaunchForLoop): LaunchForLoop {
+  if (launch.createdAt >= continuity.since) return launch
+  const deadlineAt = Math.max(launch.deadlineAt, continuity.since + settings.graceMs)
+  return { ...launch, deadlineAt, view: { ...launch.view, deadlineAt } }
 }
 
 /** Where the time went is asked only when it has run out. */

@@ -1,5 +1,6 @@
 import { type Cloud, CloudRefuses, type ListedMachine } from '../clouds/cloud.ts'
 import { type CloudTraits, decideNode, type NodeDecision, stateLimit, stateLimitAt } from '../core/decide-node.ts'
+import { inGrace } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Claim } from '../store/claims.ts'
 import { nudge } from '../store/claims.ts'
@@ -56,11 +57,14 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
 }
 
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */
-async function decide({ db }: ControlDeps, node: NodeForLoop, traits: CloudTraits, now: number): Promise<NodeDecision> {
-  const next = decideNode(node.view, traits, now)
-  const limit = next.fact === 'expired' ? stateLimit(node.view, traits) : null
+async function decide(deps: ControlDeps, node: NodeForLoop, traits: CloudTraits, now: number): Promise<NodeDecision> {
+  const { db, continuity, settings } = deps
+  const mayRelease = node.view.mayRelease && !inGrace(continuity.since, now, settings.graceMs)
+  const view = { ...node.view, mayRelease }
+  const next = decideNode(view, traits, now)
+  const limit = next.fact === 'expired' ? stateLimit(view, traits) : null
   if (!limit) return next
-  return decideNode({ ...node.view, spent: await timeOfNode(db, node.id, { ...limit, now }) }, traits, now)
+  return decideNode({ ...view, spent: await timeOfNode(db, node.id, { ...limit, now }) }, traits, now)
 }
 
 function dueAt(

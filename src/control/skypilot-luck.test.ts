@@ -218,7 +218,7 @@ describe('the bill of a rented machine', () => {
   })
 })
 
-test('machines with our tag that no row knows are ended by the sweep, and those of anybody else are never touched', async () => {
+test('machines with our tag that no row knows are ended by the sweep, once it has watched for the grace, and those of anybody else are never touched', async () => {
   await begin()
   await live()
   const { sky } = world.cloud
@@ -226,9 +226,9 @@ test('machines with our tag that no row knows are ended by the sweep, and those 
   const taken = `fd-${base.install}-of-another-user`
   const others = ['fd-other-abc', `fd-${base.install}2-abc`, taken, 'my-training', 'sky-serve-controller']
   const process = world.process()
-  const loop = sweepLoop(process.deps)
-  const sweep = async () => {
-    for (const claim of await process.claim(loop)) await process.pass(loop, claim)
+  const sweep = async (by = process) => {
+    const loop = sweepLoop(by.deps)
+    for (const claim of await by.claim(loop)) await by.pass(loop, claim)
     sky.workOn()
     base.deps.clock.pass(30_000)
   }
@@ -238,6 +238,9 @@ test('machines with our tag that no row knows are ended by the sweep, and those 
   await world.cloud.postedByHand([ours], 'f11e4dec')
   await world.cloud.postedByHand(others)
   for (let i = 0; i < 10; i++) sky.workOn()
+  assert.equal(sky.machines.size, others.length + 2)
+  const justStarted = world.process()
+  for (let i = 0; i < 2; i++) await sweep(justStarted)
   assert.equal(sky.machines.size, others.length + 2)
   for (let i = 0; i < 6; i++) await sweep()
   const [node] = await world.nodes()

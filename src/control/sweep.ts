@@ -1,4 +1,5 @@
 import { maybeThere } from '../clouds/cloud.ts'
+import { inGrace } from '../core/health.ts'
 import type { Claim } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
 import { loadInstall } from '../store/install.ts'
@@ -24,7 +25,7 @@ export function sweepLoop(deps: ControlDeps): Loop {
 }
 
 async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
-  const { db, clouds, clock } = deps
+  const { db, clouds, clock, continuity, settings } = deps
   const cloud = clouds.get(claim.rowId)
   if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
   const startedAt = clock.now()
@@ -33,8 +34,8 @@ async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const { sweepArmed, guard } = await loadInstall(db)
   // A data set that was just made or restored may have forgotten living machines: until a clean look it only reports.
   if (!sweepArmed && orphans.length === 0) await armSweep(db)
-  const due =
-    sweepArmed && guard === null ? orphans.filter(({ firstSeenAt }) => startedAt - firstSeenAt >= quarantineMs) : []
+  const maySweep = sweepArmed && guard === null && !inGrace(continuity.since, startedAt, settings.graceMs)
+  const due = maySweep ? orphans.filter(({ firstSeenAt }) => startedAt - firstSeenAt >= quarantineMs) : []
   for (const { name } of due) {
     await tellEvent(db, clock.now(), {
       kind: 'orphan.release',

@@ -80,9 +80,12 @@ export interface GuardView {
 // A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
 export const graceMs = 60_000
 
-/** Why nothing may be released now, or null. One replacement at a time is allowed whatever the guard says. */
+/** Watching since too short a time to release anything: whoever is alive has yet to be heard. */
+export const inGrace = (watchingSince: number, now: number, grace = graceMs): boolean => now < watchingSince + grace
+
+/** Why nothing may be released now, or null. Past the grace one release at a time is allowed whatever the guard says. */
 export function guardReason(view: GuardView, now: number, grace = graceMs): string | null {
-  if (now < view.watchingSince + grace)
+  if (inGrace(view.watchingSince, now, grace))
     return 'The control plane has just started, or was away: heartbeats of that time are unknown.'
   if (view.suspect > Math.max(3, view.pool / 5))
     return `${view.suspect} of ${view.pool} nodes are suspect: it may be us who are cut off.`

@@ -50,11 +50,11 @@ export function onDatabase(admin: Connection, database: string): Connection {
 }
 
 /** One statement on a connection of its own: `create database` must not run in a pool's transaction. */
-export async function query(connection: Connection, sql: string): Promise<void> {
+export async function query(connection: Connection, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client('url' in connection ? { connectionString: connection.url } : connection)
   await client.connect()
   try {
-    await client.query(sql)
+    return (await client.query(sql)).rows
   } finally {
     await client.end()
   }

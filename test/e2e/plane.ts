@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { vi } from 'vitest'
+import { expect, vi } from 'vitest'
 import { machineProcesses, signalProcess } from '../../src/clouds/local/processes.ts'
 import { isOver, type LaunchState } from '../../src/core/launch-table.ts'
 import { freePort } from '../../src/main/ports.ts'
@@ -23,6 +23,8 @@ export interface PlaneOptions {
   /** Shares data set, machines and secrets with another plane on the same database. */
   readonly beside?: Plane
   readonly gateway?: boolean
+  /** For its own process alone, not for its gateway or its machines. */
+  readonly nodeArgs?: readonly string[]
   /** A folder that comes first in PATH: programs of the test's own. */
   readonly path?: string
 }
@@ -67,7 +69,12 @@ export class Plane {
     if (this.options.gateway === false) args.push('--no-gateway')
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(root, 'src/main/cli.ts'), ...args],
+      [
+        '--disable-warning=ExperimentalWarning',
+        ...(this.options.nodeArgs ?? []),
+        join(root, 'src/main/cli.ts'),
+        ...args,
+      ],
       {
         env: {
           ...process.env,
@@ -192,6 +199,15 @@ export class Plane {
     await until(known, 5_000, () => 'the gateway does not learn of a new key')
     return key
   }
+}
+
+/** The bill begins with the first sight of the machine, ends when it is gone, and has no gap and no overlap between. */
+export function ledgerIsWhole({ ledger, firstSeenAt, goneAt }: NodeDetail): void {
+  const opened = ledger.map(({ openedAt }) => openedAt)
+  const closed = ledger.map(({ closedAt }) => closedAt)
+  const ends = firstSeenAt === null ? [] : [firstSeenAt, goneAt]
+  expect([...opened.slice(0, 1), ...closed.slice(-1)]).toEqual(ends)
+  expect(opened.slice(1)).toEqual(closed.slice(0, -1))
 }
 
 export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {

@@ -5,12 +5,14 @@ import { makeLog } from '../../src/lib/log.ts'
 import { type Embedded, startEmbedded } from '../../src/store/embedded.ts'
 
 /** A PostgreSQL server of the test's own, which it can stop and start while control planes are connected. */
-export async function startServer(): Promise<{
-  url: string
+export interface TestServer {
+  readonly url: string
   start(): Promise<void>
   stop(): Promise<void>
   end(): Promise<void>
-}> {
+}
+
+export async function startServer(): Promise<TestServer> {
   const dataDir = mkdtempSync(join(tmpdir(), 'fd-server-'))
   const log = makeLog('server', 'silent')
   let running: Embedded | null = await startEmbedded({ dataDir, log })

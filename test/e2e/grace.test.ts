@@ -1,0 +1,82 @@
+import { afterEach, expect, test } from 'vitest'
+import { signalProcess } from '../../src/clouds/local/processes.ts'
+import { pause } from '../../src/lib/clock.ts'
+import { query } from '../../src/store/test-database.ts'
+import type { NodeDetail } from '../../src/wire/views.ts'
+import { ledgerIsWhole, type Plane, type PlaneOptions, startPlane, until } from './plane.ts'
+import { startServer, type TestServer } from './server.ts'
+
+let plane: Plane
+let server: TestServer
+afterEach(async () => {
+  await plane?.end()
+  await server?.end()
+})
+
+const graceS = 12
+const looksMs = 50
+
+async function planeWith(options: PlaneOptions): Promise<void> {
+  server = await startServer()
+  plane = await startPlane({ ...options, databaseUrl: server.url, config: { graceS } })
+}
+
+/** When the timeline tells of it first; NaN while it does not. */
+const toldAt = ({ timeline }: NodeDetail, text: RegExp): number =>
+  Date.parse(timeline.find((event) => text.test(event.text))?.at ?? '')
+
+const dies = /-> dead \(row/
+const isReleased = /^ready -> releasing/
+
+test('a node that counts as dead when the control plane starts is not released before the grace is over, and is after it', async () => {
+  await planeWith({ scripts: { quick: {} } })
+  const launch = await plane.launched('quick')
+  const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
+  const shown = () => plane.client.showNode({ params: { id } })
+  for (const pid of (await plane.running('scripted-engine')).get(name) ?? []) signalProcess(pid, 'SIGSTOP')
+  await until(
+    async () => (await shown()).verdict === 'suspect',
+    90_000,
+    () => 'nobody notices that the engine hangs',
+  )
+  await plane.signal('SIGKILL')
+  // As if it had been suspect for the half hour after which it is called dead.
+  await query({ url: server.url }, `update nodes set verdict_since = verdict_since - interval '31 minutes'`)
+  const startedAt = Date.now()
+  await plane.start()
+
+  await until(
+    async () => Number.isFinite(toldAt(await shown(), isReleased)),
+    90_000,
+    () => 'it is never released',
+  )
+  const node = await shown()
+  expect(toldAt(node, dies) - startedAt).toBeLessThan(graceS * 1_000)
+  expect(toldAt(node, isReleased) - startedAt).toBeGreaterThanOrEqual(graceS * 1_000)
+}, 240_000)
+
+test('the database stopped for 30 s in the middle of a launch: it goes on where it was, also past its limit, and nothing is released', async () => {
+  await planeWith({ scripts: { slow: { phasesMs: { weights_load: 12_000 } } } })
+  const limitS = 20
+  const launch = await plane.launched('slow', { timeLimitS: limitS })
+  const state = async () => (await plane.client.showLaunch({ params: { id: launch.id } })).attempts[0]?.nodeState
+  await until(
+    async () => (await state()) === 'loading' && (await plane.running('scripted-engine')).size === 1,
+    limitS * 1_000,
+    () => 'the engine is not started within the limit',
+  )
+  const machines = await plane.machines()
+
+  await server.stop()
+  for (const end = Date.now() + 30_000; Date.now() < end; await pause(looksMs))
+    expect([...(await plane.machines()).keys()]).toEqual([...machines.keys()])
+  await server.start()
+
+  const live = await plane.reaches(launch.id, ['live'], 60_000)
+  expect(Date.now()).toBeGreaterThan(Date.parse(live.deadlineAt))
+  expect(live.attempts).toHaveLength(1)
+  expect(await plane.machines()).toEqual(machines)
+  const node = await plane.node(live)
+  expect(toldAt(node, /-> (draining|releasing)/)).toBeNaN()
+  ledgerIsWhole(node)
+}, 180_000)
