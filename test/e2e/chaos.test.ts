@@ -1,13 +1,18 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { pause } from '../../src/lib/clock.ts'
-import { type Plane, startPlane, until } from './plane.ts'
-import { startServer } from './server.ts'
+import { query } from '../../src/store/test-database.ts'
+import { EngineWatch, slotsOf } from './engine-watch.ts'
+import { Hold } from './hold.ts'
+import { ledgerIsWhole, type Plane, startPlane, until } from './plane.ts'
+import { startServer, type TestServer } from './server.ts'
 
 const requestsPerS = 2
 const ended: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const end of ended.splice(0).reverse()) await end()
-})
+}, 60_000)
 
 /** A small seeded generator, so that a run that fails can be run again as it was. */
 function chances(seed: number): () => number {
@@ -18,7 +23,9 @@ function chances(seed: number): () => number {
   }
 }
 
-async function twoPlanes(config: Record<string, unknown> = {}): Promise<[Plane, Plane]> {
+async function twoPlanes(
+  config: Record<string, unknown>,
+): Promise<{ first: Plane; second: Plane; server: TestServer }> {
   const server = await startServer()
   ended.push(server.end)
   const scripts = { quick: { startupMs: 400 } }
@@ -27,61 +34,132 @@ async function twoPlanes(config: Record<string, unknown> = {}): Promise<[Plane, 
   ended.push(() => first.end())
   const second = await startPlane({ scripts, databaseUrl: server.url, config, local, beside: first, gateway: false })
   ended.push(() => second.end())
-  return [first, second]
+  return { first, second, server }
 }
 
 test('two control planes, killed and restarted at random during 20 launches: never two engines for one slot', async () => {
   const seed = Number(process.env.FLIGHTDECK_SEED ?? Date.now() % 100_000)
   console.info(`seed ${seed} (FLIGHTDECK_SEED=${seed} runs it again)`)
   const random = chances(seed)
-  const planes = await twoPlanes({ queue: { attemptsInFlight: 6 }, claimHoldS: 3 })
-  const [first] = planes
+  const { first, second } = await twoPlanes({ queue: { attemptsInFlight: 6 }, claimHoldS: 3 })
   const ids: string[] = []
   for (let i = 0; i < 20; i++) ids.push((await first.launched('quick', { deployment: `one-${i}` })).id)
 
-  let mostMachines = 0
-  let working = true
-  const watching = (async () => {
-    while (working) mostMachines = Math.max(mostMachines, (await first.machines()).size)
-  })()
-  const killing = (async () => {
-    for (let kill = 0; kill < 8; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
-      const victim = planes[random() < 0.5 ? 0 : 1]
-      await victim.signal('SIGKILL')
-      await new Promise((resolve) => setTimeout(resolve, random() * 500))
-      await victim.start()
-    }
-  })()
-  await killing
+  const watch = new EngineWatch(first)
+  for (let kill = 0; kill < 8; kill++) {
+    await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
+    const victim = random() < 0.5 ? first : second
+    await victim.signal('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, random() * 500))
+    await victim.start()
+  }
   for (const id of ids) await first.reaches(id, ['live'], 120_000)
-  working = false
-  await watching
 
-  const machines = await first.machines()
-  expect(machines.size, `seed ${seed}`).toBe(20)
-  expect(mostMachines, `seed ${seed}: more machines than slots at some moment`).toBe(20)
-  const engines = [...(await first.running('scripted-engine')).values()].map((pids) => pids.length)
-  expect(engines, `seed ${seed}: engines of each machine`).toEqual(Array(20).fill(1))
-  for (const id of ids) expect((await first.client.showLaunch({ params: { id } })).attempts.length).toBe(1)
-}, 300_000)
+  const slots = await slotsOf(first, ids)
+  expect(await watch.faults(slots), `seed ${seed}, ${watch.looks} looks`).toEqual([])
+  expect(new Set(slots.values()).size).toBe(20)
+  const launches = await Promise.all(ids.map((id) => first.client.showLaunch({ params: { id } })))
+  // On a busy machine a limit may run out; the one machine is given back before the next is asked for.
+  const before = launches.flatMap(({ attempts }) => attempts.slice(0, -1))
+  expect(before.filter(({ nodeState, failure }) => nodeState !== 'gone' || failure === null)).toEqual([])
+  const engines = [...(await first.running('scripted-engine'))].map(([name, pids]) => [name, pids.length])
+  const wanted = launches.map(({ attempts }) => [attempts.at(-1)?.nodeName, 1])
+  expect(engines.sort(), `seed ${seed}: engines of each machine`).toEqual(wanted.sort())
+  expect([...(await first.machines()).keys()].sort()).toEqual(wanted.map(([name]) => name))
+  if (before.length > 0) console.info(`tried again: ${JSON.stringify(before.map(({ failure }) => failure?.cause))}`)
+}, 480_000)
 
-test('a control plane stopped past its claims while another works: it wakes up and changes nothing', async () => {
-  const [first, second] = await twoPlanes({ claimHoldS: 2 })
-  const launch = await first.launched('quick')
-  await first.signal('SIGSTOP')
-  const live = await second.reaches(launch.id, ['live'], 60_000)
+interface HeldClaim {
+  readonly holder: string
+  readonly token: number | null
+  /** Epoch ms. */
+  readonly until: number | null
+}
+
+/** Keeps every pass over a node from reading on, until a door is open. */
+const readsWait = `do $$ begin
+  lock table sightings in access exclusive mode;
+  while not exists (select from doors) loop perform pg_sleep(0.01); end loop;
+end $$`
+const locked = `select from pg_locks where relation = 'sightings'::regclass and mode = 'AccessExclusiveLock' and granted`
+// Of all who read what clouds say of machines, only a pass over one node asks who ended it.
+const waitingRead = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%->> ''ended''%'`
+const nodeClaims = `select holder, token, until from claims where loop = 'node'`
+
+/** Stops a control plane that has claimed a node and read it as `intended`, before it hears what it has read. */
+async function stoppedInPass(victim: Plane, url: string): Promise<string> {
+  const ask = (sql: string) => query({ url }, sql)
+  const hold = await Hold.on(url)
+  ended.push(() => hold.close())
+  await hold.at(['nodes', 'intended'])
+  const launch = await victim.launched('quick')
+  await hold.holds()
+  await hold.lift()
+  await ask('create table doors (open boolean)')
+  const held = ask(readsWait)
+  await until(
+    async () => (await ask(locked)).length > 0,
+    20_000,
+    () => 'the reads are not held',
+  )
+  await victim.client.pause({ body: { paused: false } })
+  await until(
+    async () => (await ask(waitingRead)).length > 0,
+    30_000,
+    () => 'nobody reads the node',
+  )
+  await victim.signal('SIGSTOP')
+  await ask('insert into doors values (true)')
+  await held
+  return launch.id
+}
+
+test('a control plane stopped in the middle of a pass, past its claim, while another works: what it then writes is refused', async () => {
+  const { first, second, server } = await twoPlanes({ claimHoldS: 2 })
+  const ask = (sql: string) => query({ url: server.url }, sql)
+  const claim = async () => (await ask(nodeClaims))[0] as HeldClaim | undefined
+  const nameOf = ({ dir }: Plane) => readFileSync(join(dir, 'server-name'), 'utf8').trim()
+  await second.signal('SIGSTOP')
+  const id = await stoppedInPass(first, server.url)
+  const before = await claim()
+  expect(before).toEqual({ holder: nameOf(first), token: expect.any(Number), until: expect.any(Number) })
+
+  await second.signal('SIGCONT')
+  const live = await second.reaches(id, ['live'], 60_000)
+  expect(Date.now()).toBeGreaterThan(before?.until ?? Number.POSITIVE_INFINITY)
+  const after = await claim()
+  expect(after?.holder).toBe(nameOf(second))
+  expect(after?.token).not.toBe(before?.token)
+
+  const node = () => second.node(live)
+  const steps = async () => (await node()).timeline.filter(({ text }) => text.includes(' -> ')).map(({ text }) => text)
+  const taken = await steps()
+  const engines = await second.running('scripted-engine')
+  const wokenAt = Date.now()
   await first.signal('SIGCONT')
-  await first.reaches(launch.id, ['live'])
-  // Alone now: what it goes on with is its own work, and what it held before is not done again.
+  const pass = async () => {
+    const { loops } = await second.client.status()
+    return loops.find(({ loop, server: name }) => loop === 'node' && name === nameOf(first))
+  }
+  await until(
+    async () => Date.parse((await pass())?.lastPassAt ?? '') >= wokenAt,
+    30_000,
+    () => 'the one that was stopped does not end its pass',
+  )
+  expect(await pass()).toMatchObject({ moved: 0, error: null })
+  expect(await steps()).toEqual(taken)
+  expect(await second.running('scripted-engine')).toEqual(engines)
+  expect((await node()).state).toBe('ready')
+  ledgerIsWhole(await node())
+
+  // Alone now, it goes on with its own work.
   await second.signal('SIGKILL')
   const another = await first.launched('quick', { deployment: 'another' })
   await first.reaches(another.id, ['live'], 60_000)
-  const engines = [...(await first.running('scripted-engine')).values()].map((pids) => pids.length)
-  expect(engines).toEqual([1, 1])
-  for (const { id } of [live, another])
-    expect((await first.client.showLaunch({ params: { id } })).attempts.length).toBe(1)
-}, 120_000)
+  expect([...(await first.running('scripted-engine')).values()].map((pids) => pids.length)).toEqual([1, 1])
+  for (const one of [live, another])
+    expect((await first.client.showLaunch({ params: { id: one.id } })).attempts.length).toBe(1)
+}, 180_000)
 
 test('the database stopped for 30 s: requests keep being routed, nothing is released, work resumes', async () => {
   const server = await startServer()

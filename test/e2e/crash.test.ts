@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
-import type { NodeState } from '../../src/core/node-table.ts'
 import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
-import { commandOf, type Plane, processesAbout, scriptedEngine, startPlane, until } from './plane.ts'
+import { commandOf, ledgerIsWhole, type Plane, processesAbout, scriptedEngine, startPlane, until } from './plane.ts'
 
 let plane: Plane
 afterEach(() => plane?.end())
@@ -18,37 +17,6 @@ async function oneEngine(): Promise<void> {
 async function processes(match: string): Promise<number[]> {
   return [...(await plane.running(match)).values()].flat()
 }
-
-function ledgerIsWhole(node: NodeDetail): void {
-  for (const [i, interval] of node.ledger.entries()) {
-    if (i > 0) expect(interval.openedAt).toBe(node.ledger[i - 1]?.closedAt)
-    if (i < node.ledger.length - 1) expect(interval.closedAt).not.toBeNull()
-  }
-}
-
-test('kill -9 of the control plane at any moment of a launch: it goes on where it was, with exactly one engine', async () => {
-  plane = await startPlane({ scripts: { slow: { startupMs: 900 } } })
-  // Moments after the request, in ms: before anything was asked, while it is asked, while the engine starts, when live.
-  for (const [i, moment] of [0, 30, 60, 100, 160, 250, 400, 700, 1_100, 1_800].entries()) {
-    const launch = await plane.launched('slow', { deployment: `round-${i}` })
-    await new Promise((resolve) => setTimeout(resolve, moment))
-    await plane.signal('SIGKILL')
-    await plane.start()
-    const live = await plane.reaches(launch.id, ['live'], 30_000)
-    await oneEngine()
-    expect(live.attempts.length).toBe(1)
-    await plane.client.cancelLaunch({ params: { id: launch.id } })
-    // And once more while it ends.
-    await plane.signal('SIGKILL')
-    await plane.start()
-    const over = await plane.reaches(launch.id, ['cancelled'], 30_000)
-    expect(await plane.machines()).toEqual(new Map())
-    const node = await plane.node(over)
-    expect(node.state).toBe('gone')
-    ledgerIsWhole(node)
-    expect(node.ledger.at(-1)?.closedAt).not.toBeNull()
-  }
-}, 240_000)
 
 const launchIn = async (id: string) => plane.client.showLaunch({ params: { id } })
 
@@ -65,26 +33,6 @@ async function cancelled(id: string): Promise<LaunchDetail> {
   }
   return over
 }
-
-const cancelIn: NodeState[] = ['requesting', 'booting', 'loading', 'ready']
-
-test('cancel in every state of a node leaves no process, and `cancelled` is not shown before that', async () => {
-  plane = await startPlane({ scripts: { slow: { startupMs: 2_000 } } })
-  for (const state of cancelIn) {
-    const launch = await plane.launched('slow', { deployment: `cancel-${state}` })
-    const order: NodeState[] = ['intended', 'requesting', 'booting', 'loading', 'ready']
-    await until(
-      async () => {
-        const { attempts } = await launchIn(launch.id)
-        return order.indexOf(attempts.at(-1)?.nodeState ?? 'intended') >= order.indexOf(state)
-      },
-      20_000,
-      () => `the node never came to ${state}`,
-    )
-    expect((await cancelled(launch.id)).attempts).toHaveLength(1)
-    expect(await plane.machines()).toEqual(new Map())
-  }
-}, 120_000)
 
 test('killed and cancelled in the queue and while backing off: nothing is started any more, and what others have stays', async () => {
   plane = await startPlane({
