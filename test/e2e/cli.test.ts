@@ -144,6 +144,19 @@ test('a list is cut where it was asked to be, says so, and goes on from there', 
   expect([wrong.code, wrong.err]).toEqual([exitCodes.usage, expect.stringContaining('cursor')])
 }, 120_000)
 
+test('a node that is not ours is refused with what to do, by its id and by a name, whatever is asked of it', async () => {
+  for (const words of ['nodes NODE', 'drain NODE', 'release NODE --wait', 'logs NODE', 'logs NODE -f']) {
+    const [byId, byName] = await Promise.all([
+      run(...words.replace('NODE', 'no-0000000000').split(' ')),
+      run(...words.replace('NODE', 'nobody').split(' ')),
+    ])
+    expect([words, byId.code, byId.out]).toEqual([words, exitCodes.usage, ''])
+    expect(byId.err).toMatch(/^error: There is no node no-0000000000\.\nwhat to do: .*list.*\n\(code not_found/)
+    expect([words, byName.code, byName.out]).toEqual([words, exitCodes.usage, ''])
+    expect(byName.err).toMatch(/^error: There is no node "nobody"\.\nwhat to do: .*flightdeck nodes --all/)
+  }
+}, 120_000)
+
 test('a log is followed line by line, until Ctrl-C or until its node is gone', async () => {
   const launch = await plane.launched('chatty')
   const { id } = await plane.node(await plane.reaches(launch.id, ['attempting']))

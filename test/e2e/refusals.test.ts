@@ -1,10 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { makeVault } from '../../src/lib/vault.ts'
 import { joinTokenFor } from '../../src/store/join-token.ts'
+import { query } from '../../src/store/test-database.ts'
 import { CallFailure, makeClient } from '../../src/wire/client.ts'
-import { type Plane, startPlane } from './plane.ts'
+import { Hold } from './hold.ts'
+import { ledgerIsWhole, type Plane, startPlane } from './plane.ts'
+import { startServer } from './server.ts'
 
 let plane: Plane
 
@@ -60,10 +63,15 @@ test.for(cases)('%s is refused with a remedy, and nothing is half made', async (
   await nothingWasMade()
 })
 
-test('an id that is not ours is refused', async () => {
-  const failure = await refused(plane.client.showNode({ params: { id: 'no-0000000000' } }))
-  expect(failure).toMatchObject({ status: 404, error: { code: 'not_found' } })
-})
+test.for(['showNode', 'drainNode', 'releaseNode', 'nodeLogs'] as const)(
+  'a node id that is not ours is refused with a remedy by %s',
+  async (call) => {
+    const failure = await refused(plane.client[call]({ params: { id: 'no-0000000000' } }))
+    expect(failure).toMatchObject({ status: 404, error: { code: 'not_found' } })
+    expect(failure.error.cause).toBe('There is no node no-0000000000.')
+    expect(failure.error.remedy).toMatch(/list/i)
+  },
+)
 
 test('a key for another model may not use this one, and an unknown key nothing', async () => {
   const launch = await plane.launched('quick')
@@ -93,3 +101,37 @@ test('a join token that was used is refused, so is a forged one, and the node is
   expect(hostname).not.toBe('stranger')
   expect(timeline.some(({ kind }) => kind.includes('join'))).toBe(true)
 })
+
+test('an agent whose join token ran out is told so and ends; nothing of it is half made', async () => {
+  const server = await startServer()
+  const late = await startPlane({
+    scripts: { quick: {} },
+    databaseUrl: server.url,
+    gateway: false,
+    config: { launch: { rounds: 1, triesPerOffer: 1 } },
+  })
+  const hold = await Hold.on(server.url)
+  onTestFinished(async () => {
+    await hold.close()
+    await late.end()
+    await server.end()
+  })
+  await hold.at(['nodes', 'booting'])
+  const launch = await late.launched('quick')
+  await hold.holds()
+  await query({ url: server.url }, `update nodes set join_token_until = now() - interval '1 second'`)
+  await hold.lift()
+  await late.client.pause({ body: { paused: false } })
+
+  const failed = await late.reaches(launch.id, ['failed'], 60_000)
+  const node = await late.node(failed)
+  expect(node).toMatchObject({ state: 'gone', hostname: null, agentVersion: null, gpus: [], addresses: [] })
+  expect(node.timeline.map(({ text }) => text)).toContain('A join was refused: the token has expired.')
+  ledgerIsWhole(node)
+  expect(await late.machines()).toEqual(new Map())
+  const folder = join(late.dir, 'local/machines', node.name)
+  expect(readFileSync(join(folder, 'agent.log'), 'utf8')).toMatch(
+    /token was refused .*has expired.* launch again.* ends/,
+  )
+  expect(readdirSync(folder)).not.toContain('credential.json')
+}, 120_000)
