@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import { measureFirstRequests } from './launch-first.ts'
+import { measureLive } from './launch-live.ts'
 import { type Figures, nowMs, type Told } from './launch-plane.ts'
 import { measureRouted } from './launch-routed.ts'
 import { measureSkypilot } from './launch-skypilot.ts'
@@ -196,6 +197,12 @@ const lines: Readonly<Record<string, string>> = {
   answeredToRoutableP99Ms: 'engine answers -> in the routing table, p99 (ms)',
   healthToFirstRequestP50Ms: 'engine healthy -> first request answered by it, p50 (ms)',
   healthToFirstRequestMaxMs: 'engine healthy -> first request answered by it, longest (ms)',
+  liveLaunchP50Ms: 'change of a launch -> WebSocket, p50 (ms)',
+  liveLaunchMaxMs: 'change of a launch -> WebSocket, longest (ms)',
+  liveFleetP50Ms: 'change of a node -> WebSocket, p50 (ms)',
+  liveFleetMaxMs: 'change of a node -> WebSocket, longest (ms)',
+  liveLogP50Ms: 'line of an engine -> WebSocket, p50 (ms)',
+  liveLogMaxMs: 'line of an engine -> WebSocket, longest (ms)',
   allLiveMs: `all live, ${bootMs} ms of it booting (ms)`,
   cpuSecondsPerLaunch: 'CPU of the control plane, for each launch (s)',
   statementsPerLaunch: 'statements, for each launch',
@@ -219,6 +226,9 @@ const lines: Readonly<Record<string, string>> = {
 /** What is asked of it at most. Missed by a single one, the benchmark fails. */
 const targets = {
   healthToFirstRequestMaxMs: 500,
+  liveLaunchMaxMs: 1_000,
+  liveFleetMaxMs: 1_000,
+  liveLogMaxMs: 1_000,
   skyPostedP50Ms: 150,
   skyPostedBusyP50Ms: 150,
   skyLineMaxMs: 1_000,
@@ -232,6 +242,7 @@ try {
   const result = {
     ...(await measure(plane)),
     ...(await measureFirstRequests()),
+    ...(await measureLive()),
     ...(await measureSkypilot()),
     ...(await measureRouted()),
   }

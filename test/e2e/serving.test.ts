@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { WebSocket } from 'ws'
-import { type LiveMessage, livePath } from '../../src/wire/live.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
+import { follow } from './follow.ts'
 import { commandOf, type Plane, startPlane, until } from './plane.ts'
 
 let plane: Plane
@@ -12,7 +11,6 @@ let key: string
 const canaries = { HF_TOKEN: 'canary-one-5f2b8c1d9e', AWS_SECRET_ACCESS_KEY: 'canary-two-77ab\ncanary-three-90cd' }
 const canaryTexts = Object.values(canaries).flatMap((value) => value.split('\n'))
 const leaks = 'echo "error: the token $HF_TOKEN is not valid" >&2; echo "key: $AWS_SECRET_ACCESS_KEY" >&2; exit 3'
-const clock = 'while :; do date +%s%3N; sleep 0.2; done'
 
 beforeAll(async () => {
   plane = await startPlane({
@@ -20,11 +18,10 @@ beforeAll(async () => {
       pair: { tokensPerS: 10 },
       slow: { tokensPerS: 2 },
       leaky: { engine: 'llama-server' },
-      ticking: { engine: 'sglang' },
     },
     config: { launch: { rounds: 1, triesPerOffer: 1 } },
     local: {
-      engines: { 'llama-server': { command: ['/bin/sh', '-c', leaks] }, sglang: { command: ['/bin/sh', '-c', clock] } },
+      engines: { 'llama-server': { command: ['/bin/sh', '-c', leaks] } },
     },
   })
   key = await plane.key()
@@ -102,59 +99,10 @@ test('control plane, gateway and agent tell figures, each name in one place, and
   expect(all.filter((name) => !explained.includes(`\`${name}\``))).toEqual([])
 }, 60_000)
 
-/** Everything that a follower is told, with the time of each message. */
-function follow(...topics: object[]): { heard: { at: number; message: LiveMessage }[]; close(): void } {
-  const socket = new WebSocket(plane.url.replace('http', 'ws') + livePath)
-  const heard: { at: number; message: LiveMessage }[] = []
-  socket.on('open', () => {
-    for (const said of [{ do: 'hello', token: plane.token }, ...topics.map((topic) => ({ do: 'follow', ...topic }))])
-      socket.send(JSON.stringify(said))
-  })
-  socket.on('message', (data) => heard.push({ at: Date.now(), message: JSON.parse(String(data)) }))
-  return { heard, close: () => socket.terminate() }
-}
-
-test('a line of an engine is at its reader within a second, and so is what becomes of its node', async () => {
-  const launch = await plane.launched('ticking')
-  const loading = async () => (await plane.client.showLaunch({ params: { id: launch.id } })).phase === 'engine_start'
-  await until(loading, 20_000, () => 'the engine is not started')
-  const { id: nodeId } = await plane.node(await plane.client.showLaunch({ params: { id: launch.id } }))
-  const { heard, close } = follow({ topic: 'log', id: nodeId }, { topic: 'fleet' })
-  const delays = () => {
-    const told = heard.flatMap(({ at, message }) => (message.topic === 'log' ? [{ at, lines: message.lines }] : []))
-    // The first message is what was said before.
-    return told
-      .slice(1)
-      .flatMap(({ at, lines }) => lines.flatMap(({ text }) => (/^\d{13}$/.test(text) ? [at - Number(text)] : [])))
-  }
-  await until(
-    () => delays().length >= 20,
-    20_000,
-    () => 'no lines come',
-  )
-  const sorted = delays().sort((a, b) => a - b)
-  expect(sorted[sorted.length >> 1]).toBeLessThan(1_000)
-  await plane.client.cancelLaunch({ params: { id: launch.id } })
-  const cancelledAt = Date.now()
-  const leaves = () =>
-    heard.find(
-      ({ message }) =>
-        message.topic === 'fleet' &&
-        message.nodes.some(({ id, actions }) => id === nodeId && !actions.includes('release')),
-    )
-  await until(
-    () => leaves() !== undefined,
-    10_000,
-    () => 'the fleet says nothing of it',
-  )
-  expect((leaves()?.at ?? Number.NaN) - cancelledAt).toBeLessThan(1_000)
-  close()
-}, 60_000)
-
 test('a secret that a failing engine prints is in no answer, event, transcript, live message, log, argument or other file', async () => {
   for (const [id, value] of Object.entries(canaries)) await plane.client.putSecret({ params: { id }, body: { value } })
   const launch = await plane.launched('leaky')
-  const { heard, close } = follow({ topic: 'launch', id: launch.id }, { topic: 'fleet' })
+  const { heard, close } = follow(plane, { topic: 'launch', id: launch.id }, { topic: 'fleet' })
   const failed = await plane.reaches(launch.id, ['failed'])
   const node = await plane.node(failed)
   const id = { params: { id: launch.id } }
