@@ -13,7 +13,8 @@ import type { Loop, PassResult } from './driver.ts'
 
 const restMs: Readonly<Partial<Record<LaunchState, number>>> = {
   queued: 5_000,
-  attempting: 5_000,
+  // Each step of its node wakes it.
+  attempting: 10_000,
   backing_off: 500,
   live: 30_000,
   ending: 2_000,

@@ -17,7 +17,7 @@ const effectShare = 0.25
 const restMs: Readonly<Record<NodeState, number | null>> = {
   intended: 0,
   requesting: 2_000,
-  booting: 5_000,
+  booting: 10_000,
   loading: 5_000,
   ready: 15_000,
   draining: 1_000,

@@ -217,6 +217,8 @@ export async function saveLaunchDecision(
   terms: AttemptTerms,
   now: number,
 ): Promise<boolean> {
+  // Nothing to write needs no fence.
+  if (isRest(launch, decision)) return true
   const wakes = await transact(db, async (tx): Promise<Wakes | null> => {
     if (decision.openAttemptAt !== null && !(await stillAdmits(tx, launch, decision, terms.limits))) return null
     if (!(await holds(tx, claim)) || !(await mayHold(tx, launch, decision))) return null
@@ -238,6 +240,13 @@ export async function saveLaunchDecision(
   for (const [loop, rowIds] of wakes ?? []) await nudge(db, loop, rowIds, now)
   return wakes !== null
 }
+
+const isRest = ({ view, holdsSlot }: LaunchForLoop, next: LaunchDecision): boolean =>
+  next.state === view.state &&
+  next.holdsSlot === holdsSlot &&
+  next.openAttemptAt === null &&
+  !next.closeAttempt &&
+  !next.withdrawNodes
 
 /** A slot that was given up for a notice is taken back only where nobody holds it by now. */
 const mayHold = async (tx: Tx, launch: LaunchForLoop, { holdsSlot }: LaunchDecision): Promise<boolean> =>

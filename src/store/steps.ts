@@ -35,13 +35,19 @@ export async function saveSteps(db: Db, told: readonly ToldStep[]): Promise<void
   }
 }
 
-/** Steps with a place go in one statement, in their order; one without a place looks at what is there before it. */
+/** As few statements as can be, in their order: a step without a place looks at what is there of its machine before it. */
 function together(told: readonly ToldStep[]): ToldStep[][] {
   const runs: ToldStep[][] = []
+  let placed = new Map<string, boolean>()
   for (const step of told) {
-    const last = runs.at(-1)
-    if (step.n !== null && last && last[0]?.n !== null) last.push(step)
-    else runs.push([step])
+    const before = placed.get(step.machine)
+    const joins = runs.length > 0 && (before === undefined || (before && step.n !== null))
+    if (!joins) {
+      runs.push([])
+      placed = new Map()
+    }
+    runs.at(-1)?.push(step)
+    placed.set(step.machine, step.n !== null)
   }
   return runs
 }
