@@ -161,35 +161,33 @@ export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
   )
   const clouds = new Map(queued.map(({ id, cloud }) => [id, cloud]))
   const order = ids.map((launchId) => ({ launchId, cloud: clouds.get(launchId) ?? null }))
-  return { order, inFlight: flying.length, starting: await startingByCloud(db), waiting: await waitingByCloud(db) }
+  return { order, inFlight: flying.length, ...(await workOfServers(db)) }
 }
 
 // A worker was seen to begin within a second; a look in between says nothing.
 const waitsMs = 5_000
 
-/** Our first place in the queue of each cloud's own server, where the last look found us waiting there still. */
-async function waitingByCloud(db: Db | Tx): Promise<Map<string, number>> {
+/**
+ * Machines that each cloud's server still works on: its worker is free again about when the agent speaks. And our first
+ * place in the server's own queue, where the last look found us waiting there still.
+ */
+async function workOfServers(db: Db | Tx): Promise<Pick<QueueLoad, 'starting' | 'waiting'>> {
+  const waits = sql`nodes.state = 'requesting' and queued_until >= sightings.at
+    and queued_until > asked_at + ${waitsMs} * interval '1 millisecond'`
   const rows = await db
     .selectFrom('nodes')
-    .innerJoin('sightings', 'sightings.name', 'nodes.name')
-    .select(['nodes.cloud', sql<number>`coalesce(min((sightings.detail->>'queuePlace')::int), 1)`.as('place')])
-    .where('nodes.state', '=', 'requesting')
-    .whereRef('nodes.queued_until', '>=', 'sightings.at')
-    .where(sql<boolean>`nodes.queued_until > nodes.asked_at + ${waitsMs} * interval '1 millisecond'`)
+    .leftJoin('sightings', 'sightings.name', 'nodes.name')
+    .select(['nodes.cloud', (eb) => eb.fn.countAll<number>().as('n')])
+    .select(
+      sql<number | null>`min(coalesce((sightings.detail->>'queuePlace')::int, 1)) filter (where ${waits})`.as('place'),
+    )
+    .where('nodes.state', 'in', ['intended', 'requesting', 'booting'])
     .groupBy('nodes.cloud')
     .execute()
-  return new Map(rows.map(({ cloud, place }) => [cloud, place]))
-}
-
-/** Machines that a cloud's server still works on: its worker is free again about when the agent speaks. */
-async function startingByCloud(db: Db | Tx): Promise<Map<string, number>> {
-  const rows = await db
-    .selectFrom('nodes')
-    .select(['cloud', (eb) => eb.fn.countAll<number>().as('n')])
-    .where('state', 'in', ['intended', 'requesting', 'booting'])
-    .groupBy('cloud')
-    .execute()
-  return new Map(rows.map(({ cloud, n }) => [cloud, n]))
+  return {
+    starting: new Map(rows.map(({ cloud, n }) => [cloud, n])),
+    waiting: new Map(rows.flatMap(({ cloud, place }) => (place === null ? [] : [[cloud, place] as const]))),
+  }
 }
 
 export interface AttemptTerms {
