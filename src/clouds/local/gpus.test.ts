@@ -241,7 +241,10 @@ describe('GPUs of this host', () => {
     const names = [here.newName(), here.newName()]
     for (const name of names) await here.ask(name)
     const listed = async () => (await here.cloud.listMachines()).flatMap(({ detail }) => detail['pids'] as number[])
-    await here.until('both engines run', async () => (await listed()).length === 6)
+    // What still has the machine's environment is its loop and its agent; an engine has lost it once it runs.
+    const marked = async () => (await Promise.all(names.map(here.pids))).map(({ length }) => length)
+    const engineRuns = async () => (await listed()).length === 6 && (await marked()).join() === '2,2'
+    await here.until('both engines run', engineRuns)
     for (const name of names) for (const { pid } of await machineProcesses(name)) signalProcess(pid, 'SIGKILL')
     await here.until('the engines alone are left', async () => (await listed()).length === 2)
     assert.deepEqual(await freeOf(here), [0, 0])
