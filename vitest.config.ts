@@ -15,8 +15,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/tidy/*.test.ts', 'test/e2e/*.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
+          // Others may load the machine: only what never ends should reach these.
+          testTimeout: 60_000,
+          hookTimeout: 90_000,
         },
       },
       {

@@ -216,7 +216,7 @@ describe('the engine', () => {
     const failure = await until('the failure', () => control.failure)
     assert.equal(failure.code, 'command_not_found')
     assert.match(failure.cause, /"vllm-that-is-not-there" is in no folder of PATH \(.*bin.*\)/)
-    assert.equal(failure.retry, 'never')
+    assert.equal(failure.retry, 'not_here')
   })
 
   test('an engine that serves another name never counts as answering, and the log says why', async () => {

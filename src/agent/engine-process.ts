@@ -113,7 +113,7 @@ export function explainSpawn(code: string, command: string, path: string): JsonF
   const cause =
     code === 'ENOENT' ? `The command "${command}" ${where}.` : `The command "${command}" cannot be run (${code}).`
   const remedy = 'Correct the command of the engine in the configuration, or install it on the machine first.'
-  return { code: 'command_not_found', fault: 'policy', retry: 'never', cause, remedy }
+  return { code: 'command_not_found', fault: 'policy', retry: 'not_here', cause, remedy }
 }
 
 /** The engine of the agent's earlier life, if it still runs; its end is seen by looking, as it is nobody's child now. */

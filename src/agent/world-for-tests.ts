@@ -26,7 +26,7 @@ const credential = 'fd_node_0123456789abcdef0123456789abcdef'
 export const joinToken = 'fd_join_0123456789abcdef0123456789abcdef'
 
 /** Waits for something to become true; fails loudly instead of hanging. */
-export async function until<T>(what: string, look: () => T | null | undefined | false, limitMs = 10_000): Promise<T> {
+export async function until<T>(what: string, look: () => T | null | undefined | false, limitMs = 30_000): Promise<T> {
   const deadline = performance.now() + limitMs
   for (;;) {
     const found = look()

@@ -16,10 +16,18 @@ const policy: RetryPolicy = {
 }
 const now = 1_000_000
 const full = failureRecord('no_capacity', 'Full.')
-const typo = failureRecord('command_not_found', 'No such command.')
+const refusedToken = failureRecord('token_refused', 'No such token.')
 
 function attempt(nodeState: NodeState, over: Partial<AttemptView> = {}): AttemptView {
-  return { closedAt: null, nodeState, nodeStateSince: now, nodeReadyAt: null, failure: null, ...over }
+  return {
+    closedAt: null,
+    nodeState,
+    nodeStateSince: now,
+    nodeReadyAt: null,
+    drainAsked: false,
+    failure: null,
+    ...over,
+  }
 }
 
 function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): LaunchView {
@@ -52,11 +60,11 @@ const situations: Record<string, LaunchView> = {
   'queued expired': launch('queued', { admitted: true, deadlineAt: now }),
   'attempting node_ready': launch('attempting', { attempts: [attempt('ready')] }),
   'attempting attempt_failed': launch('attempting', { attempts: [attempt('releasing', { failure: full })] }),
-  'attempting exhausted': launch('attempting', { attempts: [attempt('releasing', { failure: typo })] }),
+  'attempting exhausted': launch('attempting', { attempts: [attempt('releasing', { failure: refusedToken })] }),
   'attempting unwanted': launch('attempting', { unwantedAt: now }),
   'attempting expired': launch('attempting', { deadlineAt: now }),
   'backing_off retry_due': launch('backing_off', { attempts: gone, stateSince: now - 1_000 }),
-  'backing_off exhausted': launch('backing_off', { attempts: [attempt('gone', { failure: typo })] }),
+  'backing_off exhausted': launch('backing_off', { attempts: [attempt('gone', { failure: refusedToken })] }),
   'backing_off unwanted': launch('backing_off', { attempts: gone, unwantedAt: now }),
   'backing_off expired': launch('backing_off', { attempts: gone, deadlineAt: now }),
   'live node_lost': launch('live', { attempts: [attempt('releasing', { nodeReadyAt: 1 })] }),
@@ -114,7 +122,7 @@ describe('the outcome', () => {
     assert.equal(outcomeOf(launch('live', { unwantedAt: now, unwantedOutcome: 'ended' })), 'ended')
     assert.equal(outcomeOf(launch('attempting', { deadlineAt: now })), 'timed_out')
     assert.equal(outcomeOf(launch('live', { attempts: [attempt('gone')] })), 'ended')
-    assert.equal(outcomeOf(launch('attempting', { attempts: [attempt('gone', { failure: typo })] })), 'failed')
+    assert.equal(outcomeOf(launch('attempting', { attempts: [attempt('gone', { failure: refusedToken })] })), 'failed')
   })
 
   test('is never changed by what happens while the nodes end', () => {
@@ -195,6 +203,13 @@ describe('the slot', () => {
     assert.equal(factOf(launch('live', { attempts: [attempt('draining', { nodeReadyAt: 1 })] })), null)
     assert.equal(factOf(launch('attempting', { attempts: [attempt('draining', { nodeReadyAt: 1 })] })), null)
     assert.equal(factOf(launch('live', { attempts: [attempt('releasing', { nodeReadyAt: 1 })] })), 'node_lost')
+  })
+
+  test('of a node that a person drained is given up without a fault to be explained; of one that went by itself, with one', () => {
+    const left = (drainAsked: boolean) =>
+      decide(launch('live', { attempts: [attempt('releasing', { nodeReadyAt: 1, drainAsked })] }))
+    assert.deepEqual([left(true).outcome, left(true).failure], ['ended', null])
+    assert.equal(left(false).failure?.code, 'node_vanished')
   })
 
   test('is held by a node that never served until it is gone: its engine may still run', () => {

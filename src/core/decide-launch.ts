@@ -11,6 +11,8 @@ export interface AttemptView {
   readonly nodeState: NodeState
   readonly nodeStateSince: number
   readonly nodeReadyAt: number | null
+  /** A person wanted it drained, so its end is none that has to be explained. */
+  readonly drainAsked: boolean
   readonly failure: FailureRecord | null
 }
 
@@ -124,13 +126,15 @@ function outcomeOf(fact: LaunchFact | null, view: LaunchView): LaunchOutcome {
 }
 
 function failureFor(fact: LaunchFact, view: LaunchView): FailureRecord | null {
-  const last = view.attempts.at(-1)?.failure ?? null
+  const current = view.attempts.at(-1)
+  const last = current?.failure ?? null
   if (fact === 'unwanted') {
     return view.unwantedOutcome === 'cancelled' ? failureRecord('cancelled', 'It was cancelled by hand.') : view.failure
   }
   if (fact === 'expired') return timeoutFailure(view, last)
   if (view.attempts.length === 0 && fact === 'exhausted')
     return failureRecord('no_offer_fits', 'There is no offer to try.')
+  if (fact === 'node_lost' && current?.drainAsked) return last
   if (fact === 'attempt_failed' || fact === 'exhausted' || fact === 'node_lost') {
     return last ?? failureRecord('node_vanished', 'The machine ended without a word.')
   }

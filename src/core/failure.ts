@@ -151,7 +151,7 @@ export const failures = {
   ),
   command_not_found: entry(
     'policy',
-    'never',
+    'not_here',
     422,
     'Correct the command of the engine in the configuration, or install it.',
   ),

@@ -15,7 +15,7 @@ const two = ['one', 'one']
 const three = ['one', 'one', 'two']
 const same = failureRecord('engine_failed', 'x')
 const elsewhere = failureRecord('no_capacity', 'x')
-const never = failureRecord('command_not_found', 'x')
+const never = failureRecord('token_refused', 'x')
 
 test('a failure that may mend by itself is tried again at the same offer, as often as the policy says', () => {
   assert.deepEqual(
@@ -92,6 +92,10 @@ test('refused credentials end every offer of their cloud, and of no other', () =
   assert.equal(nextOffer([credentials], three, policy), 2)
   assert.equal(nextOffer([credentials], two, policy), null)
   assert.equal(nextOffer([elsewhere, credentials], three, policy), 2)
+})
+
+test('a command that is not on the machines of one cloud may be on those of another', () => {
+  assert.equal(nextOffer([failureRecord('command_not_found', 'No vllm.')], three, policy), 2)
 })
 
 test('what nobody has seen before is tried twice at most at one cloud, wherever there', () => {

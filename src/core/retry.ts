@@ -26,8 +26,8 @@ export function backOffMs(policy: RetryPolicy, made: number): number {
   return Math.min(policy.maxBackOffMs, policy.firstBackOffMs * 2 ** Math.max(0, made - 1))
 }
 
-// Of these the other offers of the cloud would be refused just so.
-const refusesUs: ReadonlySet<string> = new Set(['cloud_credentials', 'cloud_version'])
+// Of these the other offers of the cloud would fail just so; those of another cloud need not.
+const ofWholeCloud: ReadonlySet<string> = new Set(['cloud_credentials', 'cloud_version', 'command_not_found'])
 // A text that nobody has seen before may be a passing trouble; twice at one cloud it is not.
 const mostUnknown = 2
 
@@ -54,7 +54,7 @@ export function nextOffer(
     const cloud = clouds[offer] ?? ''
     triesHere += 1
     if (failure?.code === 'cloud_unknown') unknown.set(cloud, (unknown.get(cloud) ?? 0) + 1)
-    const wholeCloud = refusesUs.has(failure?.code ?? '') || (unknown.get(cloud) ?? 0) >= mostUnknown
+    const wholeCloud = ofWholeCloud.has(failure?.code ?? '') || (unknown.get(cloud) ?? 0) >= mostUnknown
     const barred = failure?.retry === 'not_here' || wholeCloud
     if (!barred && failure?.retry === 'same' && triesHere < policy.triesPerOffer) continue
     triesHere = 0

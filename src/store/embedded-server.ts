@@ -15,8 +15,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import { codeOf } from '../lib/error-code.ts'
 import { EmbeddedError, unless } from './embedded-error.ts'
-import type { Folders, Identity } from './embedded-files.ts'
+import { type Folders, type Identity, socketName } from './embedded-files.ts'
 import { commandOf, startOf } from './embedded-owner.ts'
+
+const pidFile = 'postmaster.pid'
 
 export interface Cluster {
   folders: Folders
@@ -78,24 +80,26 @@ export async function query(socketDir: string, database: string, sql: string): P
 
 /** The pid of the server that was started here on this cluster and still runs. */
 export function livingPostmaster(cluster: string): number | undefined {
-  const pid = recordedPid(cluster)
+  const pid = recordedPid(join(cluster, pidFile))
   return pid !== undefined && startOf(pid) !== undefined && judge(cluster, pid) === 'ours' ? pid : undefined
 }
 
 /**
- * After a reset the pid in a stale postmaster.pid may belong to anything, after a crash to a dead server whose parent has
+ * After a reset the pid in a stale lock file, of data or socket, may belong to anything, after a crash to a dead server whose parent has
  * not looked yet: either keeps the server from starting. Only what is surely no server of this cluster is forgotten, for two
  * of them would destroy it. The children of a dead one still keep a new one out, by the memory that they share.
  */
-export function forgetForeignPid(cluster: string): void {
-  const pid = recordedPid(cluster)
-  if (pid === undefined) return
-  const gone = startOf(pid) === undefined || judge(cluster, pid) === 'foreign'
-  if (gone) rmSync(join(cluster, 'postmaster.pid'), { force: true })
+export function forgetForeignPid({ cluster, socketDir }: Folders): void {
+  for (const file of [join(cluster, pidFile), join(socketDir, `${socketName}.lock`)]) {
+    const pid = recordedPid(file)
+    if (pid === undefined) continue
+    const gone = startOf(pid) === undefined || judge(cluster, pid) === 'foreign'
+    if (gone) rmSync(file, { force: true })
+  }
 }
 
-function recordedPid(cluster: string): number | undefined {
-  const text = unless(['ENOENT'], () => readFileSync(join(cluster, 'postmaster.pid'), 'utf8'))
+function recordedPid(file: string): number | undefined {
+  const text = unless(['ENOENT'], () => readFileSync(file, 'utf8'))
   const pid = Number(text?.split('\n')[0])
   return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined
 }
@@ -266,7 +270,7 @@ function logSince(file: string, start: number): string {
 }
 
 /** What a new server says while processes of the last one on its cluster are still there. */
-export const lastOneStillEnds = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/
+export const lastOneStillEnds = /pre-existing shared memory block|lock file ".*" already exists/
 
 function startFailed(message: string): EmbeddedError {
   const remedy = lastOneStillEnds.test(message)

@@ -189,12 +189,14 @@ test('a server that dies is started again', async () => {
   expect(livingPostmaster(join(dataDir, 'postgres'))).not.toBe(pid)
 })
 
-/** What a server leaves that had no time to clean up. */
+/** What a server leaves that had no time to clean up: its locks of the data and of the socket. */
 function recordServer(pid: number): void {
-  const file = join(dataDir, 'postgres', 'postmaster.pid')
-  const { uid, gid } = statSync(dirname(file))
-  writeFileSync(file, `${pid}\n/proc/self/fd/3\n1\n5432\n\n\n`)
-  if (isRoot) chownSync(file, uid, gid)
+  const { uid, gid } = statSync(join(dataDir, 'postgres'))
+  mkdirSync(join(dataDir, 'socket'), { recursive: true })
+  for (const file of ['postgres/postmaster.pid', 'socket/.s.PGSQL.5432.lock'].map((name) => join(dataDir, name))) {
+    writeFileSync(file, `${pid}\n/proc/self/fd/3\n1\n5432\n\n\n`)
+    if (isRoot) chownSync(file, uid, gid)
+  }
 }
 
 test('after a reset, a pid that went to another process does not keep the server from starting', async () => {

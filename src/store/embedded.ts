@@ -98,7 +98,7 @@ async function adoptOrEnd(folders: Cluster['folders']): Promise<Postmaster | und
     if (adopted) return adopted
     await stopServer(folders.cluster, pid)
   }
-  forgetForeignPid(folders.cluster)
+  forgetForeignPid(folders)
   return undefined
 }
 
@@ -111,7 +111,7 @@ async function launchPatiently(cluster: Cluster, log: EmbeddedOptions['log'], at
       if (!lastOneStillEnds.test(String(error)) || attempt >= attempts) throw error
       log.warn({ attempt }, 'processes of the last PostgreSQL are still ending; trying again')
       await pause(250)
-      forgetForeignPid(cluster.folders.cluster)
+      forgetForeignPid(cluster.folders)
     }
   }
 }

@@ -94,7 +94,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
   const attempts = await db
     .selectFrom('attempts as a')
     .innerJoin('nodes as n', 'n.id', 'a.node_id')
-    .select(['a.id', 'a.closed_at', 'n.state', 'n.state_since', 'n.ready_at', 'n.failure'])
+    .select(['a.id', 'a.closed_at', 'n.state', 'n.state_since', 'n.ready_at', 'n.drain_asked_at', 'n.failure'])
     .where('a.launch_id', '=', launchId)
     .orderBy('a.ordinal')
     .execute()
@@ -112,6 +112,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
       nodeState: attempt.state,
       nodeStateSince: attempt.state_since,
       nodeReadyAt: attempt.ready_at,
+      drainAsked: attempt.drain_asked_at !== null,
       failure: attempt.failure,
     })),
     admitted: false,
