@@ -28,6 +28,8 @@ export interface LinkDeps {
 
 const mostSockets = 256
 const refusedWaitMs = 30_000
+// A guess: whoever starts the gateway again wants its nodes back at once, and a dial that fails costs next to nothing.
+const longestRedialMs = 2_000
 const farewellMs = 1_000
 // A gateway that takes a socket and drops it at once is in trouble; dialing in a tight circle would add to it.
 const shortLifeMs = 1_000
@@ -160,7 +162,7 @@ export class GatewayLink {
     this.#failures += 1
     if (!this.#open || this.#retry) return
     // 401 and 409 are ordinary right after a join or a restart: the gateway's table is a moment behind.
-    const wait = status === 410 ? refusedWaitMs : backOff(this.#failures, 100, 10_000)
+    const wait = status === 410 ? refusedWaitMs : backOff(this.#failures, 100, longestRedialMs)
     this.#retry = setTimeout(() => {
       this.#retry = null
       this.#ensureSpare()

@@ -109,7 +109,8 @@ test('a node that is ended in the middle leaves no process, and nothing of what 
   control.refuse.agent = 410
   await until('the loop is gone', () => hasEnded(loop), 20_000)
   assert.deepEqual(machine.processes(), [])
-  assert.equal(existsSync(join(machine.dir, 'recipe')), false)
+  for (const own of ['recipe', 'secrets.json', 'credential.json'])
+    assert.equal(existsSync(join(machine.dir, own)), false)
 })
 
 test('a failure is told with class and last lines, and a successor of the agent does not try again', async () => {

@@ -150,8 +150,8 @@ end_everything() {
     signal_members KILL
     sleep 0.1
   done
-  # Its numbers go to other processes one day, and nobody may take those for ours.
-  rm -f "$dir/sweep" "$dir/engine.pid"
+  # Its numbers go to other processes one day, and nobody may take those for ours. Its secrets end with it.
+  rm -f "$dir/sweep" "$dir/engine.pid" "$dir/secrets.json" "$dir/credential.json"
   # Gigabytes that were installed for this machine alone. On a disk that outlives it nobody else would take them away.
   rm -rf "$dir/recipe"
   # As is an executable that was brought here for it: 127 MB.

@@ -15,7 +15,7 @@ export function presentDeployment(
     { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [] },
     now,
   )
-  const why = `${failuresInARow} launches in a row failed. Mend the cause, then resume with \`flightdeck deployment resume ${name}\`.`
+  const why = `${failuresInARow} launches in a row failed. Mend the cause, then resume with \`flightdeck resume ${name}\`.`
   return {
     id,
     name,

@@ -26,7 +26,8 @@ interface Blame {
   readonly remedy: string
 }
 
-const raise = 'or raise the time limit (`--time-limit`, `launchTimeLimitS`)'
+const raise =
+  'or raise the time limit (`--time-limit`, `launch.timeLimitS`; `local.loadLimitS` for an engine on this host)'
 const download: Omit<Blame, 'words'> = {
   likely: 'a slow download',
   remedy: `Use a nearer mirror, an image that brings the engine, or another place; ${raise}.`,

@@ -113,7 +113,8 @@ export class Prober {
     const { servedName } = pool.node
     const body = JSON.stringify({ model: servedName, prompt: 'Hello', max_tokens: 1, temperature: 0 })
     const token = await ask(pool, { method: 'POST', path: '/v1/completions', body }, tokenTimeoutMs)
-    if (token.status === 404 || token.status === 501) {
+    // As the agent takes it that asks when the engine starts: vLLM, llama-server, others.
+    if ([404, 501, 400].includes(token.status)) {
       subject.generates = false
       return `Healthy, lists "${servedName}", and does not generate.`
     }
