@@ -5,12 +5,12 @@ import type { NodeState } from '../../src/core/node-table.ts'
 import { nodeStates } from '../../src/core/node-table.ts'
 import { buildAgent } from '../../src/main/build.ts'
 import { projectRoot } from '../../src/main/config.ts'
-import type { LaunchDetail } from '../../src/wire/views.ts'
+import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
 import { startMirror } from '../bare-machine.ts'
 import { type Plane, until } from '../e2e/plane.ts'
 import { type HeldProxy, heldProxy } from './held-proxy.ts'
 import { answers, billIsClosed, failuresOf, onSlurm, startSkyPlane } from './sky-plane.ts'
-import { deadline, giveBackAll, launchesAskedOf, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+import { deadline, giveBackAll, jobsOfCluster, launchesAskedOf, nothingIsLeft, slurmRig } from './slurm-rig.ts'
 
 const minutes = 60_000
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
   plane = await startSkyPlane(proxy.url, {
     scripts: { quick: {}, streamed: { tokensPerS: 20 }, slow: { startupMs: 600_000 } },
     // As many as the server of the rig has workers for; the next one waits in our queue.
-    config: { launch: { rounds: 2, triesPerOffer: 1, firstBackOffS: 1 }, queue: { attemptsInFlight: 4 } },
+    config: { launch: { rounds: 2, triesPerOffer: 1, firstBackOffS: 15 }, queue: { attemptsInFlight: 4 } },
   })
 })
 afterAll(async () => {
@@ -46,15 +46,22 @@ async function released({ id }: LaunchDetail): Promise<void> {
   billIsClosed(await plane.node(over))
 }
 
-/** Waits until the launch's node has come as far as this state. */
+/** Waits until the launch's newest node is in this state, and refuses one that has gone past it. */
 async function comesTo(id: string, state: NodeState): Promise<void> {
-  const far = (now: NodeState) => nodeStates.indexOf(now) >= nodeStates.indexOf(state)
-  await until(
-    async () => far((await shown(id)).attempts.at(-1)?.nodeState ?? 'intended'),
-    5 * minutes,
-    () => `the node never came to ${state}`,
-  )
+  let now: NodeState = 'intended'
+  const arrived = async () => {
+    now = (await shown(id)).attempts.at(-1)?.nodeState ?? 'intended'
+    return nodeStates.indexOf(now) >= nodeStates.indexOf(state)
+  }
+  await until(arrived, 5 * minutes, () => `the node never came to ${state}`)
+  expect(now).toBe(state)
 }
+
+/** The states that a node was in, in their order, as its timeline tells them. */
+const statesOf = ({ timeline }: NodeDetail) =>
+  timeline
+    .map(({ kind }) => kind.replace('node.', ''))
+    .filter((kind) => (nodeStates as readonly string[]).includes(kind))
 
 const nodeNameOf = async (id: string): Promise<string> => (await shown(id)).attempts.at(-1)?.nodeName ?? ''
 
@@ -65,14 +72,19 @@ async function jobOf(nodeName: string): Promise<string> {
   return (await jobs())[0] ?? ''
 }
 
-test('cancelled in whatever phase, queued to live, a launch leaves nothing and says `cancelled` only then', async () => {
+test('cancelled in whatever state its node is, a launch leaves nothing and says `cancelled` only then', async () => {
   const cancelAt = ['ready', 'loading', 'booting', 'requesting'] as const
   const launches = new Map<NodeState, string>()
   for (const state of cancelAt) {
     const model = state === 'ready' ? 'quick' : 'slow'
-    launches.set(state, (await plane.launched(model, { ...onSlurm('lab/main'), deployment: `cancel-${state}` })).id)
+    const { id } = await plane.launched(model, { ...onSlurm('lab/main'), deployment: `cancel-${state}` })
+    launches.set(state, id)
     // The next one is not asked for before this one is: so the last finds all places taken.
-    await comesTo(launches.get(state) ?? '', 'requesting')
+    await until(
+      async () => (await shown(id)).state !== 'queued',
+      deadline.timeout,
+      () => 'never admitted',
+    )
   }
   const queued = await plane.launched('quick', { ...onSlurm('lab/main'), deployment: 'cancel-queued' })
   expect(queued.state).toBe('queued')
@@ -90,9 +102,38 @@ test('cancelled in whatever phase, queued to live, a launch leaves nothing and s
       // Looked at the moment that it is said.
       expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([])
       expect(node).toMatchObject({ state: 'gone', billed: 'no' })
+      const before = statesOf({ name, ...node }).filter((was) => !['draining', 'releasing', 'gone'].includes(was))
+      expect(before.at(-1)).toBe(state)
       if (node.firstSeenAt !== null) billIsClosed({ name, ...node })
     }),
   )
+})
+
+test('cancelled while it drains, a launch ends when its last stream has; cancelled between two tries, at once', async () => {
+  const live = await plane.reaches((await plane.launched('streamed', onSlurm('lab/main'))).id, ['live'], 5 * minutes)
+  const body = { stream: true, max_tokens: 200 }
+  const stream = (await plane.chat('streamed', await plane.key('drained'), body)).text()
+  const { id, name } = await plane.node(live)
+  await plane.client.drainNode({ params: { id } })
+  await comesTo(live.id, 'draining')
+  await plane.client.cancelLaunch({ params: { id: live.id } })
+  expect((await stream).trimEnd().endsWith('data: [DONE]')).toBe(true)
+
+  const over = await plane.reaches(live.id, ['ended', 'cancelled'], 4 * minutes)
+  expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([])
+  billIsClosed(await plane.node(over))
+
+  await slurmRig.setPartition('main', 'down')
+  try {
+    const refused = await plane.launched('quick', onSlurm('lab/main'))
+    await plane.reaches(refused.id, ['backing_off'], 5 * minutes)
+    await plane.client.cancelLaunch({ params: { id: refused.id } })
+    const cancelled = await plane.reaches(refused.id, ['cancelled'], deadline.timeout)
+    expect(failuresOf(cancelled)).toEqual(['no_capacity'])
+    expect(cancelled.costMicroUsd).toBe(0)
+  } finally {
+    await slurmRig.setPartition('main', 'up')
+  }
 })
 
 test('an API server that is down when a launch is asked for and killed in its middle costs an attempt, not a machine', async () => {
@@ -106,6 +147,7 @@ test('an API server that is down when a launch is asked for and killed in its mi
   await slurmRig.up()
   const live = await plane.reaches(launch.id, ['live'], 10 * minutes)
   expect(failuresOf(live)).toEqual(['cloud_unavailable', null])
+  expect(await jobsOfCluster(url, await nodeNameOf(launch.id))).toBe(1)
   await answers(plane, 'quick')
   await released(live)
 })
@@ -121,6 +163,7 @@ test('a control plane killed while it asks for a machine finds it again: one req
   const live = await plane.reaches(launch.id, ['live'], 8 * minutes)
   expect(live.attempts).toHaveLength(1)
   expect(await launchesAskedOf(url, name)).toBe(1)
+  expect(await jobsOfCluster(url, name)).toBe(1)
   await jobOf(name)
   await released(live)
 })

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Plane } from '../e2e/plane.ts'
 import { addressesOf, isThisHost, readTraces, registryHosts } from './dialled.ts'
 import { answers, billIsClosed, onSlurm, startSkyPlane } from './sky-plane.ts'
-import { giveBackAll, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+import { giveBackAll, jobsOfCluster, nothingIsLeft, slurmRig } from './slurm-rig.ts'
 import { vllmOnCpu } from './vllm-rig.ts'
 
 let url: string
@@ -42,6 +42,7 @@ test('a machine in Slurm is launched, followed, asked through the gateway, bille
   const node = await plane.node(live)
   expect(node).toMatchObject({ state: 'ready', billed: 'yes', offer: { cloud: 'slurm', region: 'lab/main' } })
   expect(node.gpus[0]).toMatchObject({ name: 'NVIDIA H100 80GB HBM3', memoryMib: 81_559 })
+  expect(await jobsOfCluster(url, node.name)).toBe(1)
   await answers(plane, 'quick')
 
   await plane.client.releaseNode({ params: { id: node.id } })

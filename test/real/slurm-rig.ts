@@ -75,14 +75,25 @@ interface ClusterRow {
   readonly status: string
 }
 
-/** The clusters that the API server knows, asked as curl would. */
-export async function clustersAt(url: string): Promise<ClusterRow[]> {
+/** Asks the API server as curl would: a request, and then its answer. */
+async function askedOf(url: string, path: string, fields: Record<string, unknown>): Promise<unknown> {
   const headers = { 'content-type': 'application/json' }
-  const body = JSON.stringify({ cluster_names: null, refresh: 'NONE', all_users: true, include_credentials: false })
-  const posted = await fetch(`${url}/status`, { method: 'POST', headers, body })
+  const posted = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(fields) })
   const id = posted.headers.get('x-skypilot-request-id')
   const answer = (await (await fetch(`${url}/api/get?request_id=${id}`)).json()) as { return_value: string }
-  return JSON.parse(answer.return_value) as ClusterRow[]
+  return JSON.parse(answer.return_value)
+}
+
+/** The clusters that the API server knows. */
+export async function clustersAt(url: string): Promise<ClusterRow[]> {
+  const fields = { cluster_names: null, refresh: 'NONE', all_users: true, include_credentials: false }
+  return (await askedOf(url, '/status', fields)) as ClusterRow[]
+}
+
+/** The jobs that the cluster of this name was ever given, counted by SkyPilot on its machine. */
+export async function jobsOfCluster(url: string, name: string): Promise<number> {
+  const fields = { cluster_name: name, skip_finished: false, all_users: true }
+  return ((await askedOf(url, '/queue', fields)) as unknown[]).length
 }
 
 /** How many launches the server was asked for under this name since it started. */
@@ -99,7 +110,7 @@ export async function giveBackAll(plane: Plane): Promise<void> {
 
 /**
  * Counted from outside: no cluster at SkyPilot, no job at Slurm, no process on this host, and no name that ever had two
- * jobs. A process of a job carries the name of its cluster in its environment, as the agent's and the engine's do.
+ * jobs or was asked for twice. A process of a job carries the name of its cluster in its environment, as the agent's and the engine's do.
  */
 export async function nothingIsLeft(url: string, plane: Plane): Promise<void> {
   const ours = `fd-${plane.installId}-`
@@ -110,6 +121,7 @@ export async function nothingIsLeft(url: string, plane: Plane): Promise<void> {
   }, deadline)
   const names = slurmRig.endedJobs().filter((name) => name.startsWith(ours))
   expect(names).toEqual([...new Set(names)])
+  for (const name of names) expect(await launchesAskedOf(url, name), name).toBeLessThanOrEqual(1)
 }
 
 function processesOf(prefix: string): string[] {
