@@ -5,7 +5,7 @@ import type { NodeState } from '../../src/core/node-table.ts'
 import { nodeStates } from '../../src/core/node-table.ts'
 import { buildAgent } from '../../src/main/build.ts'
 import { projectRoot } from '../../src/main/config.ts'
-import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
+import type { LaunchDetail, LaunchView, NodeDetail } from '../../src/wire/views.ts'
 import { startMirror } from '../bare-machine.ts'
 import { type Plane, until } from '../e2e/plane.ts'
 import { type HeldProxy, heldProxy } from './held-proxy.ts'
@@ -63,6 +63,20 @@ const statesOf = ({ timeline }: NodeDetail) =>
     .map(({ kind }) => kind.replace('node.', ''))
     .filter((kind) => (nodeStates as readonly string[]).includes(kind))
 
+/** The launch by which the launch's deployment replaces it. */
+async function refillOf({ deploymentId, id }: LaunchDetail): Promise<LaunchView> {
+  const later = async () => {
+    const { items } = await plane.client.listLaunches({})
+    const others = items.filter((one) => one.deploymentId === deploymentId && one.id !== id)
+    return others.find(({ origin, actions }) => origin === 'deployment' && actions.length > 0)
+  }
+  return vi.waitFor(async () => {
+    const found = await later()
+    if (!found) throw new Error('nothing takes its place')
+    return found
+  }, deadline)
+}
+
 const nodeNameOf = async (id: string): Promise<string> => (await shown(id)).attempts.at(-1)?.nodeName ?? ''
 
 /** The one job of a node, as soon as there is one. */
@@ -111,17 +125,21 @@ test('cancelled in whatever state its node is, a launch leaves nothing and says 
 
 test('cancelled while it drains, a launch ends when its last stream has; cancelled between two tries, at once', async () => {
   const live = await plane.reaches((await plane.launched('streamed', onSlurm('lab/main'))).id, ['live'], 5 * minutes)
-  const body = { stream: true, max_tokens: 200 }
+  const body = { stream: true, max_tokens: 1_000 }
   const stream = (await plane.chat('streamed', await plane.key('drained'), body)).text()
   const { id, name } = await plane.node(live)
   await plane.client.drainNode({ params: { id } })
   await comesTo(live.id, 'draining')
   await plane.client.cancelLaunch({ params: { id: live.id } })
+  // The deployment has asked for another machine in its place, which nobody wants any more either.
+  const { id: next } = await refillOf(live)
+  await plane.client.cancelLaunch({ params: { id: next } })
   expect((await stream).trimEnd().endsWith('data: [DONE]')).toBe(true)
 
   const over = await plane.reaches(live.id, ['ended', 'cancelled'], 4 * minutes)
   expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([])
   billIsClosed(await plane.node(over))
+  await plane.reaches(next, ['cancelled'], 4 * minutes)
 
   await slurmRig.setPartition('main', 'down')
   try {
@@ -208,9 +226,7 @@ describe.concurrent('at the same time', () => {
     const gone = await plane.node(over)
     billIsClosed(gone)
     expect(gone.failure).toMatchObject({ code: 'node_vanished' })
-    const next = async () => (await plane.client.listLaunches({})).items.find(({ origin }) => origin === 'deployment')
-    await vi.waitFor(async () => expect(await next()).toBeDefined(), deadline)
-    const replaced = await plane.reaches((await next())?.id ?? '', ['live'], 8 * minutes)
+    const replaced = await plane.reaches((await refillOf(live)).id, ['live'], 8 * minutes)
     expect((await plane.node(replaced)).name).not.toBe(lost.name)
     await released(replaced)
   })
