@@ -1,4 +1,4 @@
-import { enrol, freeClaimsOf } from '../store/claims.ts'
+import { enrol, freeClaimsOf, recordPass } from '../store/claims.ts'
 import type { Store } from '../store/database.ts'
 import { disarmAfterLongAway } from '../store/pause.ts'
 import type { ControlDeps } from './context.ts'
@@ -46,7 +46,11 @@ export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<D
     ...driver,
   }
   const steps = keepSteps(deps)
-  const driven = allLoops(deps).map((loop) => new Driver(shared, loop))
+  const loops = allLoops(deps)
+  // A loop is shown from its start on, also one that has nothing to do yet, or never gets to do it.
+  for (const { name: loop, everyMs } of loops)
+    await recordPass(store.db, { server: driver.server, loop, at: now, tookMs: 0, moved: 0, everyMs, error: null })
+  const driven = loops.map((loop) => new Driver(shared, loop))
   const unlisten = await store.listen((topic) => {
     if (topic === 'status' || topic === 'gap') nudgeAll()
     else if (topic.startsWith('nudge:')) driven.find(({ loop }) => loop === topic.slice('nudge:'.length))?.nudge()

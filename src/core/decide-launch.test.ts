@@ -236,6 +236,7 @@ describe('the failure', () => {
       limitMs: 900_000,
       step: null,
       cloudSilent: null,
+      lastLines: ['engine: Loading weights', 'agent: The engine is healthy but not ready: no answer.'],
       phases: [{ phase: 'booting', ms: 840_000, isOpen: true, bytesPerS: null }],
     }
     const expired = { deadlineAt: now, spent } as Partial<LaunchView>
@@ -245,6 +246,7 @@ describe('the failure', () => {
       'The time limit of the launch ran out: 14 of 15 min in the start of the machine: likely a slow image, or no way from it to our public address.',
     )
     assert.match(failure?.remedy ?? '', /reaches the public address/)
+    assert.equal(failure?.evidence, spent.lastLines.join('\n'))
     assert.match(causeOf(launch('backing_off', { ...expired, attempts: gone }))?.cause ?? '', /had failed: Full\.$/)
     assert.equal(causeOf(launch('queued', { deadlineAt: now }))?.cause, 'The time limit of the launch ran out.')
   })

@@ -3,7 +3,7 @@ import { isOver, type LaunchFact, type LaunchOutcome, type LaunchState, launchTa
 import { stepOf } from './machine-table.ts'
 import type { NodeState } from './node-table.ts'
 import { backOffMs, nextOffer, type RetryPolicy } from './retry.ts'
-import { type TimeSpent, whereTimeWent } from './time-limit.ts'
+import { evidenceOf, type TimeSpent, whereTimeWent } from './time-limit.ts'
 
 /** One try at one offer, with its node as it is now. Attempts are ordered; the last one is the current one. */
 export interface AttemptView {
@@ -145,7 +145,10 @@ function timeoutFailure({ spent }: LaunchView, last: FailureRecord | null): Fail
   const where = spent ? whereTimeWent(spent) : null
   const before = last ? ` The last attempt had failed: ${last.cause}` : ''
   const cause = `The time limit of the launch ran out${where ? `: ${where.cause}` : '.'}${before}`
-  return failureRecord('launch_timeout', cause, where ? { remedy: where.remedy } : {})
+  return failureRecord('launch_timeout', cause, {
+    ...(where ? { remedy: where.remedy } : {}),
+    ...(spent ? evidenceOf(spent) : {}),
+  })
 }
 
 /**

@@ -257,6 +257,7 @@ describe('time limits', () => {
       limitMs: 600_000,
       step: null,
       cloudSilent: null,
+      lastLines: ['agent: It waits.'],
       phases: [{ phase: 'requesting', ms: 600_000, isOpen: true, bytesPerS: null }],
     }
     const view = node('requesting', { ...known.expired, spent } as Partial<NodeView>)
@@ -264,6 +265,7 @@ describe('time limits', () => {
     assert.equal(failure?.code, 'boot_timeout')
     assert.match(failure?.cause ?? '', /10 of 10 min in provisioning: likely no capacity/)
     assert.match(failure?.remedy ?? '', /Allow more offers/)
+    assert.equal(failure?.evidence, 'agent: It waits.')
   })
 
   test('a drain that was given a deadline ends then, be it sooner or later than the limit', () => {

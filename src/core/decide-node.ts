@@ -2,7 +2,7 @@ import { type FailureRecord, failureRecord } from './failure.ts'
 import { stepOf } from './machine-table.ts'
 import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
 import { drainUntil, endsMachine, type Notice, reclaimed, releaseNotBefore } from './notice.ts'
-import { type TimeSpent, whereTimeWent } from './time-limit.ts'
+import { evidenceOf, type TimeSpent, whereTimeWent } from './time-limit.ts'
 import type { Verdict } from './verdict-table.ts'
 
 /** What a cloud is like, as far as deciding needs to know. All in ms. */
@@ -213,7 +213,10 @@ const isTaken = (fact: NodeFact, { state, notice, unwantedAt }: NodeView): boole
 function expiryFailure({ state, spent }: NodeView): FailureRecord {
   const where = spent ? whereTimeWent(spent) : null
   const told = (code: 'boot_timeout' | 'never_joined' | 'load_timeout', cause: string) =>
-    failureRecord(code, where ? `${cause} ${where.cause}` : cause, where ? { remedy: where.remedy } : {})
+    failureRecord(code, where ? `${cause} ${where.cause}` : cause, {
+      ...(where ? { remedy: where.remedy } : {}),
+      ...(spent ? evidenceOf(spent) : {}),
+    })
   if (state === 'requesting') return told('boot_timeout', 'The cloud never showed the machine within the time limit.')
   if (state === 'booting')
     return told('never_joined', 'The machine was seen, but its agent did not join within the time limit.')

@@ -12,7 +12,7 @@ const spent = (phase: PhaseSpent['phase'], minutes: number, over: Partial<PhaseS
   ...over,
 })
 const told = (limitMin: number, phases: PhaseSpent[], over: Partial<TimeSpent> = {}) =>
-  whereTimeWent({ limitMs: limitMin * min, phases, step: null, cloudSilent: null, ...over })
+  whereTimeWent({ limitMs: limitMin * min, phases, step: null, cloudSilent: null, lastLines: [], ...over })
 const open = { isOpen: true }
 
 test('the phase that was open is to blame, with its minutes and what it likely means', () => {

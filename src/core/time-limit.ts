@@ -18,7 +18,15 @@ export interface TimeSpent {
   readonly step: string | null
   /** Why the cloud cannot be asked now, where it cannot. */
   readonly cloudSilent: string | null
+  /** The last lines of the machine's log, the newest last: what the engine, or the agent about it, said before the time was up. */
+  readonly lastLines: readonly string[]
 }
+
+const longestEvidence = 2_000
+
+/** What the machine said itself is worth more than our guess. */
+export const evidenceOf = ({ lastLines }: TimeSpent): { evidence?: string } =>
+  lastLines.length > 0 ? { evidence: lastLines.join('\n').slice(-longestEvidence) } : {}
 
 interface Blame {
   readonly words: string

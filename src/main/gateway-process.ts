@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { usualStopMs } from '../gateway/config.ts'
 import { randomToken } from '../lib/chance.ts'
+import { pause } from '../lib/clock.ts'
 import { hostPort } from '../lib/host.ts'
 import { keepProcess, keptProcess } from '../lib/kept-process.ts'
 import type { Log } from '../lib/log.ts'
 import { secretFile } from '../lib/secret-file.ts'
 import { projectRoot } from './config.ts'
-import { tryPort } from './ports.ts'
+import { isListening, tryPort } from './ports.ts'
 import type { Served } from './tls.ts'
 
 const tokenFile = (dataDir: string) => join(dataDir, 'gateway.token')
@@ -59,6 +60,18 @@ export function keepGateway(options: GatewayProcess) {
       log.info({ pid, adopted }, adopted ? 'the gateway outlived us and was adopted' : 'the gateway was started'),
     onEnd: (pid) => log.error({ pid }, 'the gateway ended and will be started again'),
   })
+}
+
+// It takes a second on a quiet machine. One that ends is started again, whatever we say meanwhile.
+const listenLimitMs = 20_000
+
+/** Waits until a gateway that was started takes requests; false when it took too long, or nobody waits any more. */
+export async function gatewayListens({ host, port }: GatewayAt, signal?: AbortSignal): Promise<boolean> {
+  for (const until = performance.now() + listenLimitMs; performance.now() < until; await pause(50)) {
+    if (await isListening(host, port)) return true
+    if (signal?.aborted) break
+  }
+  return false
 }
 
 function toldToGateway({ dataDir, controlUrl, gatewayUrl, publicUrl, host, port, tls }: GatewayProcess) {

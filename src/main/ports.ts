@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { bareHost, isEveryAddress } from '../lib/host.ts'
 
 /** A port that nothing listens on at this moment. */
 export const freePort = (host: string): Promise<number> => tryPort(host, 0)
@@ -12,5 +13,18 @@ export function tryPort(host: string, port: number): Promise<number> {
       const address = probe.address()
       probe.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port'))))
     })
+  })
+}
+
+/** Whether something takes connections there. */
+export function isListening(host: string, port: number): Promise<boolean> {
+  const called = isEveryAddress(host) ? 'localhost' : bareHost(host)
+  return new Promise((resolve) => {
+    const socket = connect({ host: called, port })
+    const tell = (listens: boolean) => () => {
+      socket.destroy()
+      resolve(listens)
+    }
+    socket.once('connect', tell(true)).once('error', tell(false)).setTimeout(1_000, tell(false))
   })
 }

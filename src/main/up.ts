@@ -45,7 +45,7 @@ import {
   serverName,
   takeDataFolder,
 } from './data-folder.ts'
-import { gatewayCanListen, gatewayToken, keepGateway } from './gateway-process.ts'
+import { gatewayCanListen, gatewayListens, gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
 import { type PublicAddresses, type PublicCheck, publicAddresses, watchPublicAddress } from './public-address.ts'
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
@@ -131,6 +131,8 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   if (options.gateway !== false) {
     const gateway = keepGateway({ dataDir, ...reached, ...gatewayAt, log })
     started('the gateway', () => gateway.stop())
+    if (!(await gatewayListens(gatewayAt, options.signal)))
+      options.say('The gateway does not take requests yet; the log says why. It is started again until it does.')
   }
   keepPorts(dataDir, ports)
   keepForCli(dataDir, { url: api.url, install, token: admin.token })

@@ -3,6 +3,9 @@ import { isPhase } from '../core/phases.ts'
 import type { PhaseSpent, TimeSpent } from '../core/time-limit.ts'
 import { at, type Db } from './database.ts'
 
+// Enough for the agent's word on why it waits, and for what the engine said last.
+const mostLines = 10
+
 interface Window {
   readonly from: number
   readonly limitMs: number
@@ -36,6 +39,11 @@ async function timeOf(db: Db, which: RawBuilder<unknown>, { from, limitMs, now }
   const { rows: looks } = await sql<{ error: string | null }>`
     select l.error from attempts a join nodes n on n.id = a.node_id join looks l on l.cloud = n.cloud
     where ${which} order by a.ordinal desc limit 1`.execute(db)
+  const { rows: lines } = await sql<{ text: string }>`
+    select g.source || ': ' || g.text as text from log_lines g
+    where g.node_id = (select a.node_id from attempts a where ${which} order by a.ordinal desc limit 1)
+    order by g.n desc limit ${mostLines}`.execute(db)
+  const lastLines = lines.map(({ text }) => text).reverse()
   const phases = rows.flatMap(({ phase, ...row }) => (isPhase(phase) ? [{ phase, ...row }] : []))
-  return { limitMs, phases, step: steps[0]?.text ?? null, cloudSilent: looks[0]?.error ?? null }
+  return { limitMs, phases, step: steps[0]?.text ?? null, cloudSilent: looks[0]?.error ?? null, lastLines }
 }

@@ -85,6 +85,7 @@ test('an engine that never gets healthy times out, and the phase that was open n
   const launch = await plane.launched('never-healthy', { timeLimitS: 15 })
   const ended = await plane.reaches(launch.id, ['timed_out'], 60_000)
   expect(ended.failure?.cause).toMatch(/ s in loading the weights/)
+  expect(ended.failure?.evidence).toMatch(/^engine: .*/m)
   expect(ended.phases.some(({ phase }) => phase === 'weights_load')).toBe(true)
   await endedWell(ended, 'launch_timeout')
 })

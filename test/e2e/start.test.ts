@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import { freePort } from '../../src/main/ports.ts'
+import { makeClient } from '../../src/wire/client.ts'
 import { OldPostgresql } from './old-postgresql.ts'
 import { processesAbout, until } from './plane.ts'
 import { startServer } from './server.ts'
@@ -84,7 +85,8 @@ async function database(): Promise<string> {
   return server.url
 }
 
-const cliJson = (name = 'data') => JSON.parse(readFileSync(join(data(name), 'cli.json'), 'utf8')) as { url: string }
+const cliJson = (name = 'data') =>
+  JSON.parse(readFileSync(join(data(name), 'cli.json'), 'utf8')) as { url: string; token: string }
 
 test.each(['embedded', 'DATABASE_URL'])(
   'a second start on one data folder is refused and harms nothing: %s',
@@ -106,6 +108,18 @@ test.each(['embedded', 'DATABASE_URL'])(
   },
   120_000,
 )
+
+test('it is ready once the gateway takes requests, and shows every loop from then on', async () => {
+  const started = up()
+  await started.ready
+  const gateway = /^Gateway .*: (http:\S+)\/v1$/m.exec(started.out())?.[1]
+  expect((await fetch(`${gateway}/health`)).status).toBeGreaterThanOrEqual(200)
+  const { loops } = await makeClient(cliJson()).status()
+  const all = ['deployment', 'health', 'launch', 'node', 'offers', 'sight', 'spend', 'sweep']
+  expect(loops.map(({ loop }) => loop).sort()).toEqual(all)
+  started.child.kill('SIGTERM')
+  expect(await started.code).toBe(0)
+}, 60_000)
 
 const taken = async () => {
   const server = createServer().listen(0, '127.0.0.1')
