@@ -194,6 +194,9 @@ test('a secret reaches the engine and nothing else: no log, no argument, no answ
     const holder = file.endsWith('secrets.json')
     if (!holder) expect(readFileSync(file, 'latin1').includes(canary), file).toBe(false)
   }
+  await plane.client.releaseNode({ params: { id: node.id } })
+  await plane.reaches(launch.id, ['ended'])
+  for (const file of filesUnder(plane.dir)) expect(readFileSync(file, 'latin1').includes(canary), file).toBe(false)
 }, 60_000)
 
 function filesUnder(dir: string): string[] {

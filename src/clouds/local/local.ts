@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CloudTraits } from '../../core/decide-node.ts'
 import { failureRecord } from '../../core/failure.ts'
@@ -100,7 +100,7 @@ export class LocalCloud implements Cloud {
   async ensureGone(name: string): Promise<void> {
     if (!name.startsWith(this.#prefix)) throw new Error(`${name} is not a machine of this install`)
     const processes = (await this.#processes()).filter(({ machine }) => machine === name)
-    if (processes.length === 0) return
+    if (processes.length === 0) return forgetSecrets(this.#dirOf(name))
     const now = this.#options.clock.now()
     const since = await endAskedAt(this.#dirOf(name), now)
     const loops = processes.filter(({ isLoop }) => isLoop)
@@ -289,6 +289,11 @@ export function localOffers(
 function inherited(): Record<string, string> {
   const names = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'USER', 'LD_LIBRARY_PATH']
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name] as string]] : [])))
+}
+
+/** Where its loop was killed, nobody else takes them away. The log stays: people read it. */
+async function forgetSecrets(dir: string): Promise<void> {
+  for (const file of ['secrets.json', 'credential.json', 'join-token']) await rm(join(dir, file), { force: true })
 }
 
 const endAskedFile = 'end-asked-at'
