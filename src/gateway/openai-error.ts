@@ -35,7 +35,12 @@ function refused(status: number, code: string, message: string, retryAfterS: num
 export const refusals = {
   noKey: () =>
     catalogued('unauthenticated', 'invalid_api_key', 'No API key was given: send `Authorization: Bearer fd_key_...`.'),
-  badKey: () => catalogued('unauthenticated', 'invalid_api_key', 'The API key is unknown or was revoked.'),
+  badKey: () =>
+    catalogued(
+      'unauthenticated',
+      'invalid_api_key',
+      'The API key is unknown or was revoked. Ask an operator for a new one (`flightdeck keys create`).',
+    ),
   metricsKept: () =>
     catalogued(
       'unauthenticated',

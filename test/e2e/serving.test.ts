@@ -17,6 +17,7 @@ beforeAll(async () => {
     scripts: {
       pair: { tokensPerS: 10 },
       slow: { tokensPerS: 2 },
+      embed: { task: 'embed' },
       leaky: { engine: 'llama-server' },
     },
     config: { launch: { rounds: 1, triesPerOffer: 1 } },
@@ -47,6 +48,32 @@ async function figure(url: string, pattern: RegExp): Promise<number> {
 
 const running = /^vllm:num_requests_running\{[^}]*\} (\S+)/gm
 const aborted = /^vllm:request_success_total\{[^}]*finished_reason="abort"[^}]*\} (\S+)/gm
+
+test('an engine that embeds is launched and asked for embeddings, and says in the one shape of errors what it does not do', async () => {
+  await plane.reaches((await plane.launched('embed')).id, ['live'])
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+  const body = JSON.stringify({ model: 'embed', input: 'hello' })
+  const reply = await fetch(`${plane.gatewayUrl}/v1/embeddings`, { method: 'POST', headers, body })
+  expect(reply.status).toBe(200)
+  expect(await reply.json()).toMatchObject({ data: [{ embedding: expect.any(Array) }] })
+  const refused = await plane.chat('embed', key)
+  expect(refused.status).toBeGreaterThanOrEqual(400)
+  expect(await refused.json()).toMatchObject({ error: { message: expect.any(String), type: expect.any(String) } })
+})
+
+test('drained by hand under a stream: the stream ends whole, the launch without a fault, and another takes its place', async () => {
+  const launch = await plane.reaches((await plane.launched('pair')).id, ['live'])
+  const stream = await plane.chat('pair', key, { stream: true, max_tokens: 20 })
+  const { id } = await plane.node(launch)
+  await plane.client.drainNode({ params: { id } })
+  expect((await stream.text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
+  expect(await plane.reaches(launch.id, ['ended'])).toMatchObject({ failure: null })
+  const { items } = await plane.client.listLaunches({})
+  const next = items.find(({ deploymentId, origin }) => deploymentId === launch.deploymentId && origin === 'deployment')
+  expect(next).toBeDefined()
+  await plane.client.cancelLaunch({ params: { id: next?.id ?? '' } })
+  await plane.reaches(next?.id ?? '', ['ended', 'cancelled'])
+})
 
 test('a client that hangs up in the middle of a stream ends its request in the engine', async () => {
   const { url } = await engineOf(await plane.reaches((await plane.launched('slow')).id, ['live']))
