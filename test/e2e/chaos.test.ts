@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { pause } from '../../src/lib/clock.ts'
 import { query } from '../../src/store/test-database.ts'
+import type { EventView } from '../../src/wire/views.ts'
 import { EngineWatch, slotsOf } from './engine-watch.ts'
 import { Hold } from './hold.ts'
 import { ledgerIsWhole, type Plane, startPlane, until } from './plane.ts'
@@ -132,7 +133,9 @@ test('a control plane stopped in the middle of a pass, past its claim, while ano
   expect(after?.token).not.toBe(before?.token)
 
   const node = () => second.node(live)
-  const steps = async () => (await node()).timeline.filter(({ text }) => text.includes(' -> ')).map(({ text }) => text)
+  // Its states, and not what the signals say of it: they go on.
+  const isStep = ({ kind, text }: EventView) => kind !== 'node.verdict' && text.includes(' -> ')
+  const steps = async () => (await node()).timeline.filter(isStep).map(({ text }) => text)
   const taken = await steps()
   const engines = await second.running('scripted-engine')
   const wokenAt = Date.now()
