@@ -1,3 +1,4 @@
+import { completesNothing } from '../core/engine-presets.ts'
 import { pause } from '../lib/clock.ts'
 import { callEngine, type EngineAnswer } from './engine-call.ts'
 import type { Timing } from './timing.ts'
@@ -68,15 +69,12 @@ async function servedNames(port: number, timeoutMs: number): Promise<string[] | 
   return data.map((model: { id?: unknown } | null) => String(model?.id))
 }
 
-// How an embedding model says that it has none: vLLM, llama-server, others.
-const noCompletions: readonly number[] = [404, 501, 400]
-
 /** Null when the model answered, or what it said instead. */
 async function tryOneToken({ port, servedName }: VerifyTarget): Promise<string | null> {
   const generate = { model: servedName, prompt: 'Hi', max_tokens: 1, temperature: 0 }
   const generated = await quietCall(callEngine(port, 'POST', '/v1/completions', firstTokenMs, generate))
   if (generated?.status === 200) return null
-  if (!noCompletions.includes(generated?.status ?? 0)) return told('completion', generated)
+  if (!generated || !completesNothing(generated.status)) return told('completion', generated)
   const embed = { model: servedName, input: 'Hi' }
   const embedded = await quietCall(callEngine(port, 'POST', '/v1/embeddings', firstTokenMs, embed))
   return embedded?.status === 200 ? null : told('embedding', embedded)

@@ -54,7 +54,9 @@ async function drain(context: Context, given: string, options: EndOptions & { de
   answer(
     context,
     node,
-    ({ name, inFlight }) => `${name} takes no new requests; ${inFlight} in flight, then it is released.\n`,
+    // The number that is known of what is in flight is of the last heartbeat: it may be wrong by now.
+    ({ name }) =>
+      `${name} takes no new requests; those in flight are finished, then it is released. Its deployment asks for another machine in its place; \`flightdeck release\` gives one back for good.\n`,
   )
   return exitCodes.ok
 }

@@ -21,6 +21,9 @@ export interface EnginePreset {
   readonly arguments: Readonly<Record<string, ArgumentKind>>
 }
 
+/** Whether an engine answers a completion as one that has none, because its model embeds: vLLM, llama-server, others. */
+export const completesNothing = (status: number): boolean => [404, 501, 400].includes(status)
+
 export type EngineArguments = Readonly<Record<string, string | number | boolean>>
 
 const count = (max: number): ArgumentKind => ({ kind: 'integer', min: 1, max })

@@ -1,3 +1,4 @@
+import { completesNothing } from '../core/engine-presets.ts'
 import { jitter } from '../lib/chance.ts'
 import type { ProbeResult } from '../wire/gateway.ts'
 import { ask } from './ask.ts'
@@ -113,8 +114,7 @@ export class Prober {
     const { servedName } = pool.node
     const body = JSON.stringify({ model: servedName, prompt: 'Hello', max_tokens: 1, temperature: 0 })
     const token = await ask(pool, { method: 'POST', path: '/v1/completions', body }, tokenTimeoutMs)
-    // As the agent takes it that asks when the engine starts: vLLM, llama-server, others.
-    if ([404, 501, 400].includes(token.status)) {
+    if (completesNothing(token.status)) {
       subject.generates = false
       return `Healthy, lists "${servedName}", and does not generate.`
     }

@@ -65,11 +65,11 @@ export function keepGateway(options: GatewayProcess) {
 // It takes a second on a quiet machine. One that ends is started again, whatever we say meanwhile.
 const listenLimitMs = 20_000
 
-/** Waits until a gateway that was started takes requests; false when it took too long, or nobody waits any more. */
+/** Waits until a gateway that was started takes requests; false when it takes too long. @throws where it is told to stop. */
 export async function gatewayListens({ host, port }: GatewayAt, signal?: AbortSignal): Promise<boolean> {
-  for (const until = performance.now() + listenLimitMs; performance.now() < until; await pause(50)) {
+  for (const until = performance.now() + listenLimitMs; performance.now() < until; await pause(50, signal)) {
+    signal?.throwIfAborted()
     if (await isListening(host, port)) return true
-    if (signal?.aborted) break
   }
   return false
 }

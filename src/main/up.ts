@@ -131,12 +131,12 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   if (options.gateway !== false) {
     const gateway = keepGateway({ dataDir, ...reached, ...gatewayAt, log })
     started('the gateway', () => gateway.stop())
-    if (!(await gatewayListens(gatewayAt, options.signal)))
-      options.say('The gateway does not take requests yet; the log says why. It is started again until it does.')
   }
   keepPorts(dataDir, ports)
   keepForCli(dataDir, { url: api.url, install, token: admin.token })
   started('the way for the command line', () => forgetForCli(dataDir))
+  if (options.gateway !== false && !(await gatewayListens(gatewayAt, options.signal)))
+    options.say('The gateway does not take requests yet; the log says why. It is started again until it does.')
   sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, admin, ...addresses, tls })
   started('the checks of addresses', checkPublicAddresses(options.say, addresses, install, tls))
   return { url: api.url, gatewayUrl, adminToken: admin.isNew ? admin.token : null, install, stop: () => undo.run() }

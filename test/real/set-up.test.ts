@@ -9,7 +9,6 @@ import { putRealOne } from './real-programs.ts'
 const wanted = {
   curl: 'curl',
   wget: 'wget',
-
   python3: 'python3',
   shasum: 'perl',
   openssl: 'openssl',
