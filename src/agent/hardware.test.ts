@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { test } from 'vitest'
 import { hardwareMismatch } from '../core/hardware.ts'
 import { hardwareSchema } from '../wire/agent.ts'
-import { parseGpus, readGpus, readHardware, visibleGpus } from './hardware.ts'
+import { parseSmi, readGpus, readHardware, visibleGpus } from './hardware.ts'
 
 const csv = `0, GPU-1f0e, NVIDIA H200, 143771, 37, 120034, 61
 1, GPU-20aa, NVIDIA H200, 143771, [N/A], [N/A], [N/A]
 `
+
+const parseGpus = (text: string) => parseSmi(text).map(({ gpu }) => gpu)
 
 test('figures that the driver does not have are unknown, not zero', () => {
   assert.deepEqual(parseGpus(csv), [
@@ -40,14 +42,17 @@ test('what a real nvidia-smi tells is read whole, and is the H200 that was order
   assert.deepEqual(gpus, [
     {
       index: 0,
-      uuid: 'GPU-005e97d6-fd4d-8f44-1929-2b6620011aae',
+      uuid: 'GPU-27149535-6073-2b3f-fc3f-71ff2d4504f0',
       name: 'NVIDIA H200',
       memoryMib: 143_771,
       utilizationPercent: 0,
       memoryUsedMib: 0,
-      temperatureC: 36,
+      temperatureC: 41,
     },
   ])
+  const [{ address, signs } = {}] = parseSmi(real)
+  assert.equal(address, '0000:00:06')
+  assert.deepEqual(signs, { ecc: 0, pages: null, rows: false, rows_failed: false, recovery: false })
   const ordered = { id: 'o', cloud: 'c', region: 'r', gpu: 'H200', gpuCount: 1, vramGib: 141, spot: false }
   assert.equal(hardwareMismatch({ ...ordered, pricePerHourMicroUsd: 1, available: null }, gpus), null)
 })
@@ -57,8 +62,8 @@ test('text that is no table is no GPU', () => {
 })
 
 test('only GPUs that the engine may use count, in the order that it sees them', () => {
-  const gpus = parseGpus(csv)
-  const seen = (visible: string | undefined) => visibleGpus(gpus, visible).map(({ index }) => index)
+  const rows = parseSmi(csv)
+  const seen = (visible: string | undefined) => visibleGpus(rows, visible).map(({ gpu: { index } }) => index)
   assert.deepEqual(seen(undefined), [0, 1])
   assert.deepEqual(seen('1,0'), [1, 0])
   assert.deepEqual(seen('1,7,0'), [1], 'an unknown one ends the list')

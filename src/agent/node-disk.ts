@@ -1,7 +1,10 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { ToldGpuFault } from '../core/gpu-fault.ts'
 import { codeOf } from '../lib/error-code.ts'
 import type { EngineSpec, JoinReply, ProgressReport } from '../wire/agent.ts'
+import type { GpuSigns } from './hardware.ts'
+import type { LogPlace } from './kernel-log.ts'
 
 /** All that a join told, without the secrets; its file being there means that the join is done. */
 export type Joined = Omit<JoinReply, 'secrets'>
@@ -60,6 +63,19 @@ export interface LogMark {
   /** Bytes of engine.log whose lines the control plane has. */
   readonly offset: number
   readonly nextLine: number
+}
+
+/** A GPU as it was when the node joined: what was wrong with it then is not news. */
+export interface GpuAtJoin {
+  readonly uuid: string
+  readonly address: string | null
+  readonly signs: GpuSigns
+}
+
+export interface GpuMemory {
+  readonly gpus: readonly GpuAtJoin[]
+  readonly log: LogPlace | null
+  readonly faults: readonly ToldGpuFault[]
 }
 
 /** The node's folder: everything that a restarted agent goes on from. */
@@ -175,6 +191,14 @@ export class NodeDisk {
 
   wasToldOfSignal(): boolean {
     return this.readText('told-of-signal') !== null
+  }
+
+  saveGpuMemory(memory: GpuMemory): void {
+    this.#tryWrite('gpus.json', JSON.stringify(memory), 'durable')
+  }
+
+  gpuMemory(): GpuMemory | null {
+    return this.#readJson<GpuMemory>('gpus.json')
   }
 
   /** Says to the loop that requests in flight are finished first. */

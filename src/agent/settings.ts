@@ -20,6 +20,8 @@ export interface Settings {
   readonly heartbeatMs: number | null
   /** Where the cloud's metadata service is; null: where that cloud has it. Tests have one of their own. */
   readonly metadataUrl: string | null
+  /** Where the kernel's log is; null: where systems have it. Tests have one of their own. */
+  readonly kernelLog: string | null
 }
 
 export class SettingsError extends Error {}
@@ -40,6 +42,7 @@ export function readSettings(env: Environment): Settings {
     fingerprint: readPin(env['FLIGHTDECK_CONTROL_FINGERPRINT']),
     heartbeatMs: readMs(env['FLIGHTDECK_HEARTBEAT_MS']),
     metadataUrl: env['FLIGHTDECK_METADATA_URL'] || null,
+    kernelLog: env['FLIGHTDECK_KERNEL_LOG'] || null,
   }
 }
 

@@ -9,7 +9,7 @@ import type { AgentReply, Gpu, Heartbeat } from '../wire/agent.ts'
 import { agentPaths } from '../wire/paths.ts'
 import type { Answer, ControlClient } from './control-client.ts'
 import { Fleet } from './fleet.ts'
-import { readGpus } from './hardware.ts'
+import { GpuWatch } from './gpu-watch.ts'
 import { type Beat, Heart } from './heartbeat.ts'
 import { type Hide, hiddenIn, hiderOf } from './hide.ts'
 import type { Identity } from './identity.ts'
@@ -49,7 +49,6 @@ const finishMs = 20_000
 // The loop waits a second for an agent that has nothing in flight.
 const farewellMs = 700
 
-const gpuPollMs = 15_000
 const leaseSaveMs = 10_000
 
 /** The time between a join and the end of the node, as one life of the agent sees it. */
@@ -64,9 +63,9 @@ export class Tenure {
   readonly #heart: Heart
   readonly #hide: Hide
   readonly #notices: Notices
+  readonly #gpus: GpuWatch
   readonly #timers: NodeJS.Timeout[] = []
   #heartbeatMs: number
-  #gpus: Gpu[]
   #heard = false
   #draining = false
   #drainOrdered = false
@@ -82,7 +81,6 @@ export class Tenure {
     const { disk, joined, clock, identity, control, log, settings } = deps
     const secrets = disk.secrets()
     this.#deps = deps
-    this.#gpus = deps.gpus
     this.#heartbeatMs = joined.heartbeatMs
     this.#hide = hiderOf([joined.credential, ...Object.values(secrets)])
     this.#lease = new Lease(disk, clock, joined.leaseMs)
@@ -122,6 +120,7 @@ export class Tenure {
     })
     this.#server = this.#makeServer()
     this.#notices = this.#makeNotices()
+    this.#gpus = this.#makeGpuWatch()
   }
 
   tell(text: string): void {
@@ -136,12 +135,13 @@ export class Tenure {
     this.#supervisor.start()
     this.#every(Math.min(1_000, this.#deps.joined.leaseMs / 4), () => this.#watchLease())
     this.#every(leaseSaveMs, () => this.#lease.save())
-    if (this.#gpus.length > 0) this.#every(gpuPollMs, () => void this.#lookAtGpus())
     this.#heart.nudge()
     this.#notices.start()
+    this.#gpus.start()
     if (stop.aborted) void this.#leave()
     const code = await over
     this.#notices.stop()
+    this.#gpus.stop()
     for (const timer of this.#timers) clearInterval(timer)
     this.#deps.control.close()
     return code
@@ -211,7 +211,8 @@ export class Tenure {
         requests: this.#load.requests,
         spareSockets: this.#fleet.spareCount,
       },
-      gpus: this.#gpus,
+      gpus: this.#gpus.gpus,
+      gpuFaults: this.#gpus.faults,
       draining: this.#draining,
       drained: this.#isDrained(),
     }
@@ -238,6 +239,13 @@ export class Tenure {
       },
       onChange: () => this.#noticed(),
     })
+  }
+
+  #makeGpuWatch(): GpuWatch {
+    const { settings, disk, log, gpus } = this.#deps
+    const onFault = () => this.#heart.nudge()
+    const say = (text: string) => log.say(text)
+    return new GpuWatch({ gpus, env: process.env, disk, kernelLog: settings.kernelLog, say, onFault })
   }
 
   #who(): Pick<Heartbeat, 'protocol' | 'incarnation' | 'previous'> {
@@ -352,10 +360,6 @@ export class Tenure {
   #watchLease(): void {
     if (this.#lease.leftMs() > 0 || this.#load.inFlight > 0) return
     void this.#end('The lease has run out: nobody has spoken to this node for too long.')
-  }
-
-  async #lookAtGpus(): Promise<void> {
-    this.#gpus = await readGpus(process.env)
   }
 
   /** The end of the node: nothing of the engine is left when this process exits. */

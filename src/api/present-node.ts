@@ -1,5 +1,6 @@
 import { agentStanding } from '../core/agent-protocol.ts'
 import type { FailureRecord } from '../core/failure.ts'
+import { actionOf, faultText, gpuFailure } from '../core/gpu-fault.ts'
 import { healthScore, type SignalAges, signalsOf } from '../core/health.ts'
 import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
@@ -53,6 +54,12 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     leaseUntil: living ? maybeIso((row.heardAt ?? 0) + scene.leaseMs) : null,
     notice: presentNotice(row),
     noticeServiceAnswers: state === 'gone' ? null : row.noticeServiceAnswers,
+    gpuFaults: row.gpuFaults.map((fault) => ({
+      ...fault,
+      means: faultText(fault),
+      action: actionOf(fault),
+      toldAt: iso(fault.toldAt),
+    })),
     drainUntil: state === 'draining' ? maybeIso(drainUntil(row)) : null,
     failure: row.failure,
     costMicroUsd: costAt(row, scene.now),
@@ -88,13 +95,17 @@ function statusMessage(row: NodeRow, now: number): string {
   if (state === 'draining') return drainInWords(row, now)
   if (state === 'releasing') return because('being released', failure)
   if (state === 'gone') return because('gone', failure)
+  const faulty = gpuFailure(row.gpuFaults)
+  if (faulty) return `gets no requests: ${faulty.cause}`
   if (endsMachine(notice)) return `gets no requests: the machine is taken (${notice.action})`
   const serving = inFlight === 0 ? 'serving, idle' : `serving, ${inFlight} in flight`
   return verdict === 'suspect' || verdict === 'dead' ? `gets no requests: ${verdict}` : serving
 }
 
-function drainInWords({ inFlight, notice, spot, firstSeenAt, unwantedAt, drainedAt }: NodeRow, now: number): string {
-  const why = endsMachine(notice) ? ` for a notice (${notice.action})` : ''
+function drainInWords(row: NodeRow, now: number): string {
+  const { inFlight, notice, spot, firstSeenAt, unwantedAt, drainedAt } = row
+  const faulty = gpuFailure(row.gpuFaults)
+  const why = faulty ? ` (${faulty.cause})` : endsMachine(notice) ? ` for a notice (${notice.action})` : ''
   const freeUntil = notice && unwantedAt === null ? releaseNotBefore(notice, spot, firstSeenAt) : null
   if (drainedAt !== null && freeUntil !== null && now < freeUntil)
     return `drained${why}; left to its cloud to end, which makes its first hour free`

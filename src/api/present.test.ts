@@ -84,6 +84,7 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     drainedAt: null,
     notice: null,
     noticeServiceAnswers: null,
+    gpuFaults: [],
     failure: null,
     heardAt: null,
     heartbeat: null,
@@ -196,6 +197,20 @@ test('a notice is shown with its time and the end of the drain, and a machine th
   expect(message(drained)).toMatch(/left to its cloud to end, which makes its first hour free/)
   expect(message({ ...drained, spot: false })).toBe('draining for a notice (terminate), nothing in flight')
   expect(message({ notice: { ...notice, kind: 'rebalance' } })).toBe('serving, idle')
+})
+
+test('a faulty GPU is shown with its line and what it leads to, and why the node gets no requests', () => {
+  const fault = { source: 'xid', xid: 79, gpu: 'GPU-1', evidence: 'NVRM: Xid 79', toldAt: now }
+  const gpuFaults = [fault, { ...fault, xid: 31 }]
+  const shown = nodeView.encode(presentNode(nodeRow({ gpuFaults }), nodeScene))
+  expect(shown.gpuFaults.map(({ means, action, evidence }) => [means, action, evidence])).toEqual([
+    ['XID 79 (GPU has fallen off the bus), GPU-1', 'replace', 'NVRM: Xid 79'],
+    ['XID 31 (page fault in GPU memory), GPU-1', 'engine', 'NVRM: Xid 79'],
+  ])
+  const cause = 'A GPU of the machine is faulty: XID 79 (GPU has fallen off the bus), GPU-1.'
+  expect(message({ gpuFaults })).toBe(`gets no requests: ${cause}`)
+  expect(message({ gpuFaults, state: 'draining' })).toBe(`draining (${cause}), nothing in flight`)
+  expect(message({ gpuFaults: gpuFaults.slice(1) })).toBe('serving, idle')
 })
 
 test('a GPU that an agent of before told of has no UUID, and is shown all the same', () => {

@@ -74,7 +74,7 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
     look,
   )
   const failure = node.failure ? `\n${failureText({ record: node.failure, requestId: null }, look)}` : ''
-  return `${head}${ledgerText(node, now, look)}${timelineText(node, now, look)}${failure}`
+  return `${head}${faultsText(node, now, look)}${ledgerText(node, now, look)}${timelineText(node, now, look)}${failure}`
 }
 
 const standingWords: Readonly<Record<AgentStanding, string>> = {
@@ -99,6 +99,22 @@ function noticeWords({ notice, noticeServiceAnswers, drainUntil }: NodeDetail, n
   const taken = takenAt === null ? '' : `, taken in ${within(takenAt)}`
   const drained = drainUntil === null ? '' : `; requests have ${within(drainUntil)}`
   return plainLine(`${source}: ${action}${taken}${drained}${silent === null ? '' : `; ${silent}`}`)
+}
+
+const faultWords = {
+  replace: 'the machine is replaced',
+  engine: "the engine's own",
+  none: 'nothing is done',
+} as const
+
+/** What was said of the GPUs, with the line that said it. */
+function faultsText({ gpuFaults }: NodeDetail, now: number, look: Look): string {
+  if (gpuFaults.length === 0) return ''
+  const lines = gpuFaults.flatMap(({ means, action, evidence, toldAt }) => [
+    cut(`  ${ageOf(toldAt, now)} ago  ${plainLine(means)}: ${faultWords[action]}`, look.columns),
+    cut(`    ${plainLine(evidence)}`, look.columns),
+  ])
+  return `\n${look.paint.dim('GPU faults')}\n${lines.join('\n')}\n`
 }
 
 function leaseWords({ leaseUntil, state }: NodeDetail, now: number): string | null {

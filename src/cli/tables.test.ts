@@ -164,6 +164,16 @@ test('a node shows what was announced of its end, or that nobody would announce 
   expect(line({})).toBeUndefined()
 })
 
+test('a node shows what was said of its GPUs, the line itself, and what it leads to', () => {
+  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const fault = { source: 'xid', xid: 79, gpu: 'GPU-1', evidence: 'NVRM: Xid 79, fallen', toldAt: at(90) }
+  const gpuFaults = [{ ...fault, means: 'XID 79 (GPU has fallen off the bus), GPU-1', action: 'replace' as const }]
+  expect(nodeText({ ...node({ gpuFaults }), ...rest }, now(100), ascii(100))).toContain(
+    'GPU faults\n  10s ago  XID 79 (GPU has fallen off the bus), GPU-1: the machine is replaced\n    NVRM: Xid 79, fallen\n',
+  )
+  expect(nodeText({ ...node({}), ...rest }, now(100), ascii(100))).not.toContain('GPU faults')
+})
+
 test('an error says cause, remedy, code and request', () => {
   expect(failureText({ record: { ...engineFailure, evidence: undefined }, requestId: 'req-1' }, ascii(80))).toBe(
     'error: The weights file is damaged.\nwhat to do: Download the weights again.\n(code engine_failed, request req-1)\n',

@@ -173,6 +173,7 @@ export const node = (over: Partial<NodeView> = {}): NodeView => ({
   leaseUntil: at(14_400),
   notice: null,
   noticeServiceAnswers: null,
+  gpuFaults: [],
   drainUntil: null,
   failure: null,
   costMicroUsd: 66_400,

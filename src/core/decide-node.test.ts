@@ -41,6 +41,7 @@ function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     failure: null,
     spot: true,
     notice: null,
+    gpuFaults: [],
     verdict: 'unknown',
     mayRelease: true,
     ...over,
@@ -172,6 +173,39 @@ describe('a notice', () => {
     assert.equal(factOf({ ...young, unwantedAt: now }), 'drained')
     for (const other of [{ spot: false }, { firstSeenAt: now - 3_600_000 }])
       assert.equal(factOf({ ...young, ...other }), 'drained')
+  })
+})
+
+describe('a fault of a GPU', () => {
+  const xid = (number: number) => ({ source: 'xid', xid: number, gpu: 'GPU-0', evidence: `Xid ${number}`, toldAt: now })
+  const faulty = (state: NodeState, over: Partial<NodeView> = {}) =>
+    node(state, { drainAskedAt: null, gpuFaults: [xid(13), xid(79)], ...over })
+
+  test('drains a node that serves, with its cause from then on; one that is the engine`s does nothing', () => {
+    const { fact, failure } = decideNode(faulty('ready'), traits, now)
+    assert.deepEqual([fact, failure?.code, failure?.evidence], ['drain_asked', 'gpu_fault', 'Xid 79'])
+    for (const state of nodeStates.filter((state) => state !== 'intended' && state !== 'draining'))
+      assert.equal(factOf(node(state, { gpuFaults: [xid(13)] })), null)
+  })
+
+  test('fails a node that does not serve yet, for another place to be tried', () => {
+    for (const state of ['booting', 'loading'] as const) {
+      const { fact, failure } = decideNode(faulty(state), traits, now)
+      assert.deepEqual([fact, failure?.code, failure?.retry], ['failed', 'gpu_fault', 'elsewhere'])
+    }
+  })
+
+  test('ends the drain like any other, and is never taken back, also when a notice is', () => {
+    const draining = faulty('draining')
+    assert.equal(factOf(draining), null)
+    assert.equal(stateLimitAt(draining, traits), draining.stateSince + traits.drainLimitMs)
+    assert.equal(factOf({ ...draining, drainedAt: now }), 'drained')
+    assert.equal(decideNode({ ...draining, drainedAt: now }, traits, now).failure?.code, 'gpu_fault')
+  })
+
+  test('is not why a node ends that somebody released', () => {
+    const released = faulty('draining', { unwantedAt: now, drainedAt: now })
+    assert.equal(decideNode(released, traits, now).failure, null)
   })
 })
 

@@ -1,4 +1,5 @@
 import { type FailureRecord, failureRecord } from './failure.ts'
+import { type GpuFault, gpuFailure, isBroken } from './gpu-fault.ts'
 import { stepOf } from './machine-table.ts'
 import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
 import { drainUntil, endsMachine, type Notice, reclaimed, releaseNotBefore } from './notice.ts'
@@ -56,6 +57,7 @@ export interface NodeView {
   readonly spot: boolean
   /** What was announced of the machine's end. */
   readonly notice: Notice | null
+  readonly gpuFaults: readonly GpuFault[]
   readonly verdict: Verdict
   /** Since when somebody has been watching without a gap: time in which nobody could have helped runs no limit out. */
   readonly watchedSince: number
@@ -100,14 +102,16 @@ export function decideNode(view: NodeView, traits: CloudTraits, now: number): No
   return { fact: null, state: view.state, failure: view.failure }
 }
 
-const mustDrain = ({ drainAskedAt, notice }: NodeView): boolean => drainAskedAt !== null || endsMachine(notice)
+const mustDrain = ({ drainAskedAt, notice, gpuFaults }: NodeView): boolean =>
+  drainAskedAt !== null || endsMachine(notice) || isBroken(gpuFaults)
 
 /**
  * It would be taken before it serves, or soon after: another place does better. A signal alone is no reason: an agent that
  * is restarted while its engine loads had one, too, and of a machine that stopped nobody hears any more.
  */
-const isTakenEarly = ({ state, notice }: NodeView): boolean =>
-  (state === 'booting' || state === 'loading') && endsMachine(notice) && notice.source !== 'signal'
+const isTakenEarly = ({ state, notice, gpuFaults }: NodeView): boolean =>
+  (state === 'booting' || state === 'loading') &&
+  ((endsMachine(notice) && notice.source !== 'signal') || isBroken(gpuFaults))
 
 /** Who releases a node by hand is obeyed at once, whatever its cloud would have done. */
 const isLeftToCloud = ({ state, unwantedAt, notice, spot, firstSeenAt }: NodeView, next: NodeState, now: number) =>
@@ -192,7 +196,9 @@ function expired(view: NodeView, traits: CloudTraits, now: number): boolean {
 function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
   if (view.failure) return view.failure
   if (fact === 'refused') return view.refusal
-  if (isTaken(fact, view) && view.notice) return reclaimed(view.notice)
+  const faulty = isTaken(fact, view) || fact === 'drain_asked' ? gpuFailure(view.gpuFaults) : null
+  if (faulty) return faulty
+  if (isTaken(fact, view) && endsMachine(view.notice)) return reclaimed(view.notice)
   if (fact === 'dead') return failureRecord('node_dead', 'All three witnesses called the node dead.')
   if (fact === 'vanished' && view.state !== 'releasing') {
     const who = view.sighting?.ended ? `: ${view.sighting.ended}` : '.'
@@ -202,9 +208,8 @@ function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
   return null
 }
 
-/** The node ends for its notice, and not because somebody wanted that. */
-const isTaken = (fact: NodeFact, { state, notice, unwantedAt }: NodeView): boolean =>
-  endsMachine(notice) &&
+/** The node ends for what is said of its machine, and not because somebody wanted that. */
+const isTaken = (fact: NodeFact, { state, unwantedAt }: NodeView): boolean =>
   unwantedAt === null &&
   (fact === 'failed' ||
     (fact === 'vanished' && state !== 'releasing') ||

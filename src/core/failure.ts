@@ -221,6 +221,12 @@ export const failures = {
     'Look at the speed that was shown: a nearer mirror, another place or an image may be faster.',
   ),
   install_failed: entry('node', 'elsewhere', 502, 'Read what it printed below.'),
+  gpu_fault: entry(
+    'node',
+    'elsewhere',
+    502,
+    'Nothing need be done: another machine is asked for. Tell the cloud of the machine with the evidence below; docs/gpu-faults.md says what it means.',
+  ),
   hardware_mismatch: entry(
     'cloud',
     'elsewhere',

@@ -6,7 +6,7 @@ import { orderOf } from './orders.ts'
 const flags = [true, false]
 const every = nodeStates.flatMap((state) =>
   flags.flatMap((unwanted) =>
-    flags.map((drainAsked) => ({ state, unwanted, drainAsked, drainDeadlineAt: 500, notice: null })),
+    flags.map((drainAsked) => ({ state, unwanted, drainAsked, drainDeadlineAt: 500, notice: null, gpuFaults: [] })),
   ),
 )
 
@@ -19,7 +19,14 @@ test('only a node that nobody wants or that is on its way out is told to end', (
 })
 
 test('a node that serves and is to go drains, with the time that is left and never less than none', () => {
-  const ready = { state: 'ready' as const, unwanted: false, drainAsked: true, drainDeadlineAt: 500, notice: null }
+  const ready = {
+    state: 'ready' as const,
+    unwanted: false,
+    drainAsked: true,
+    drainDeadlineAt: 500,
+    notice: null,
+    gpuFaults: [],
+  }
   expect(orderOf(ready, 200)).toEqual({ order: 'drain', drainDeadlineMs: 300 })
   expect(orderOf(ready, 900)).toEqual({ order: 'drain', drainDeadlineMs: 0 })
   expect(orderOf({ ...ready, drainDeadlineAt: null }, 0)).toEqual({ order: 'drain', drainDeadlineMs: null })
@@ -30,8 +37,22 @@ test('a node that serves and is to go drains, with the time that is left and nev
 
 test('a notice drains at once, within the earlier of its own time and that of a drain by hand; a risk alone does not', () => {
   const notice: Notice = { source: 'gcp', kind: 'reclaim', action: 'preempted', toldAt: 0, takenAt: 30_000 }
-  const node = { state: 'ready' as const, unwanted: false, drainAsked: false, drainDeadlineAt: null, notice }
+  const node = {
+    state: 'ready' as const,
+    unwanted: false,
+    drainAsked: false,
+    drainDeadlineAt: null,
+    notice,
+    gpuFaults: [],
+  }
   expect(orderOf(node, 5_000)).toEqual({ order: 'drain', drainDeadlineMs: 15_000 })
   expect(orderOf({ ...node, drainAsked: true, drainDeadlineAt: 9_000 }, 5_000).drainDeadlineMs).toBe(4_000)
   expect(orderOf({ ...node, notice: { ...notice, kind: 'rebalance' } }, 0).order).toBe('run')
+})
+
+test('a GPU that cannot be trusted drains the node, one whose engine went wrong does not', () => {
+  const xid = (number: number) => ({ source: 'xid', xid: number, gpu: 'GPU-0', evidence: 'Xid', toldAt: 0 })
+  const ready = { state: 'ready' as const, unwanted: false, drainAsked: false, drainDeadlineAt: null, notice: null }
+  expect(orderOf({ ...ready, gpuFaults: [xid(13), xid(79)] }, 0)).toEqual({ order: 'drain', drainDeadlineMs: null })
+  expect(orderOf({ ...ready, gpuFaults: [xid(13)] }, 0).order).toBe('run')
 })

@@ -1,3 +1,4 @@
+import { type GpuFault, isBroken } from './gpu-fault.ts'
 import type { NodeState } from './node-table.ts'
 import { drainUntil, endsMachine, type Notice } from './notice.ts'
 
@@ -7,6 +8,7 @@ export interface OrderedNode {
   readonly drainAsked: boolean
   readonly drainDeadlineAt: number | null
   readonly notice: Notice | null
+  readonly gpuFaults: readonly GpuFault[]
 }
 
 export interface Order {
@@ -21,9 +23,10 @@ export function orderOf(node: OrderedNode, now: number): Order {
   if (node.state === 'releasing' || node.state === 'gone') return ends
   const serves = node.state === 'ready' || node.state === 'draining'
   if (!serves) return node.unwanted ? ends : { order: 'run', drainDeadlineMs: null }
-  const { unwanted, drainAsked, notice } = node
+  const { unwanted, drainAsked, notice, gpuFaults } = node
   // One that drains for no reason any more is brought back by its loop.
-  if (!unwanted && !drainAsked && !endsMachine(notice)) return { order: 'run', drainDeadlineMs: null }
+  if (!unwanted && !drainAsked && !endsMachine(notice) && !isBroken(gpuFaults))
+    return { order: 'run', drainDeadlineMs: null }
   const drainDeadlineAt = drainUntil(node)
   return { order: 'drain', drainDeadlineMs: drainDeadlineAt === null ? null : Math.max(0, drainDeadlineAt - now) }
 }

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
 import { sha256 } from '../lib/chance.ts'
+import { loadRoutes } from '../store/routing.ts'
 import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import type { Heartbeat } from '../wire/agent.ts'
 import { type Heartbeats, makeHeartbeats } from './heartbeat.ts'
 import { gpu, heartbeat } from './messages-for-tests.ts'
+import { tableOf } from './routes.ts'
 
 let world: TestWorld
 let heartbeats: Heartbeats
@@ -186,4 +188,35 @@ test('one beat a node in a thousand costs two statements, not two thousand', asy
   )
   expect(await signals(nodeId)).toMatchObject({ requests: 999 })
   expect(world.deps.store.pool.waits().count).toBeLessThan(30)
+})
+
+test('a fault of a GPU is kept with its line, told once, and drains the node in the same answer', async () => {
+  const { credential, nodeId } = await joined()
+  const fault = { source: 'xid', xid: 79, gpu: 'GPU-0', evidence: 'NVRM: Xid (PCI:0000:3b:00): 79, fallen' }
+  const app = { ...fault, xid: 13, evidence: 'NVRM: Xid (PCI:0000:3b:00): 13, exception' }
+  expect(await beat(credential, { gpuFaults: [app] })).toMatchObject({ order: 'run' })
+  const routed = async () => tableOf(await loadRoutes(db()), world.deps).nodes[0]?.routable
+  expect([await routed(), await count('node.gpu_fault')]).toEqual([true, 1])
+  await db().updateTable('claims').set({ due_at: far }).where('row_id', '=', nodeId).execute()
+  expect(await beat(credential, { gpuFaults: [app, fault] })).toMatchObject({ order: 'drain', drainDeadlineMs: null })
+  const toldAt = world.deps.clock.now()
+  expect((await node(nodeId)).gpu_faults).toEqual([
+    { ...app, toldAt },
+    { ...fault, toldAt },
+  ])
+  expect([await routed(), await dueAt(nodeId)]).toEqual([false, toldAt])
+  world.deps.clock.pass(60_000)
+  await beat(credential, { gpuFaults: [{ ...fault, evidence: 'again' }] })
+  // An agent that has forgotten it, or one of another version that says nothing of GPUs, takes nothing back.
+  expect(await beat(credential)).toMatchObject({ order: 'drain' })
+  expect((await node(nodeId)).gpu_faults).toHaveLength(2)
+  expect(await count('node.gpu_fault')).toBe(2)
+})
+
+test('a machine that tells of ever new faults fills no row with them', async () => {
+  const { credential, nodeId } = await joined()
+  const fault = (xid: number) => ({ source: 'xid', xid, gpu: null, evidence: 'x' })
+  for (const from of [0, 10, 20])
+    await beat(credential, { gpuFaults: Array.from({ length: 10 }, (_, i) => fault(from + i)) })
+  expect((await node(nodeId)).gpu_faults).toHaveLength(16)
 })

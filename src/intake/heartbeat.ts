@@ -1,4 +1,5 @@
 import { Failure } from '../core/failure.ts'
+import { actionOf, faultText, isSameFault } from '../core/gpu-fault.ts'
 import { storable } from '../lib/canonical.ts'
 import { nudge } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
@@ -11,9 +12,11 @@ import {
   saveBeats,
   saveDrained,
   saveFindings,
+  saveGpuFaults,
   tellOfNodes,
 } from '../store/heard.ts'
 import { nodeIdOfToken } from '../store/join-token.ts'
+import { transact } from '../store/transact.ts'
 import type { AgentReply, Heartbeat } from '../wire/agent.ts'
 import { admit, type Speaker, secondHolder, speakerOf, takesOver } from './admission.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
@@ -78,7 +81,9 @@ async function takeBatch(deps: IntakeDeps, alarm: Alarm, batch: readonly Waiting
     }
     // The last word of a node in a batch is the one that is kept.
     heard.set(node.id, { node, message: one.message })
-    answers.push(() => one.resolve(agentReply(deps, node, gateways as LivingGateway[])))
+    // What it is to do may follow from what it said.
+    const after = () => heard.get(node.id)?.node ?? node
+    answers.push(() => one.resolve(agentReply(deps, after(), gateways as LivingGateway[])))
   }
   const words = [...heard.values()]
   await saveBeats(
@@ -86,7 +91,10 @@ async function takeBatch(deps: IntakeDeps, alarm: Alarm, batch: readonly Waiting
     words.map(({ node, message }) => beatOf(node.id, message)),
     now,
   )
-  for (const { node, message } of words) await saveChanges(deps, node, message, now)
+  for (const { node, message } of words) {
+    await saveChanges(deps, node, message, now)
+    heard.set(node.id, { node: await saveFaults(deps, node, message, now), message })
+  }
   await tellOfNodes(
     db,
     words.filter(isVisiblyNew).map(({ node }) => node.id),
@@ -159,6 +167,29 @@ async function saveChanges(deps: IntakeDeps, node: KnownNode, message: Heartbeat
     launchId: node.launchId,
   })
   if (state === 'failed' || node.engineState === 'failed') await nudge(db, 'health', ['health'], now)
+}
+
+const doneAbout = {
+  replace: 'The machine gets no requests any more, and another one is asked for.',
+  engine: "It is the engine's: nothing is done but to start it again if it has ended.",
+  none: 'Nothing is done about it.',
+} as const
+
+/** The node as it is after what was told of its GPUs: the same fault, however often it is told, is one. */
+async function saveFaults(deps: IntakeDeps, node: KnownNode, { gpuFaults }: Heartbeat, now: number) {
+  if (gpuFaults.every((told) => node.gpuFaults.some((known) => isSameFault(known, told)))) return node
+  const { db } = deps.store
+  const { id: nodeId, launchId } = node
+  const { all, fresh } = await transact(db, async (tx) => {
+    const saved = await saveGpuFaults(tx, nodeId, gpuFaults, now)
+    for (const fault of saved.fresh) {
+      const text = `${faultText(fault)}. ${doneAbout[actionOf(fault)]} ${fault.evidence}`
+      await tellEvent(tx, now, { kind: 'node.gpu_fault', text, nodeId, launchId, data: { fault } })
+    }
+    return saved
+  })
+  if (fresh.length > 0) await nudge(db, 'node', [nodeId], now)
+  return { ...node, gpuFaults: all }
 }
 
 // What it is, not how busy it is: that changes with every heartbeat and is kept with the signals.

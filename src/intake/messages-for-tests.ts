@@ -30,6 +30,7 @@ export const heartbeat = (over: Partial<Heartbeat> = {}): Heartbeat => ({
   engine: { state: 'serving', version: '1.0', restarts: 0, failure: null },
   load: { inFlight: 0, busyMs: 0, requests: 0, spareSockets: 1 },
   gpus: [],
+  gpuFaults: [],
   draining: false,
   drained: false,
   ...over,

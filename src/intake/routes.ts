@@ -1,4 +1,5 @@
 import { enginePresets } from '../core/engine-presets.ts'
+import { isBroken } from '../core/gpu-fault.ts'
 import { endsMachine } from '../core/notice.ts'
 import { orderOf } from '../core/orders.ts'
 import { isRoutable } from '../core/verdict-table.ts'
@@ -31,12 +32,15 @@ function routedNode(node: RoutableNode, way: Way): RoutedNode {
     incarnation: node.incarnation,
     servedName: node.model,
     healthPath: enginePresets[node.engine].healthPath,
-    routable: node.state === 'ready' && isRoutable(node.verdict) && !endsMachine(node.notice),
+    routable: isRoutableNode(node),
     // The deadline is not in the table, so the moment that it is looked at does not matter.
     order: orderOf(node, 0).order,
     direct: directlyTo(node, way),
   }
 }
+
+const isRoutableNode = ({ state, verdict, notice, gpuFaults }: RoutableNode): boolean =>
+  state === 'ready' && isRoutable(verdict) && !endsMachine(notice) && !isBroken(gpuFaults)
 
 function directlyTo(node: RoutableNode, { vault, direct }: Way): RoutedNode['direct'] {
   const { id, cloud, joinInstance, directAddress } = node

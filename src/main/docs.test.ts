@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'vitest'
 import { engineNames, enginePresets } from '../core/engine-presets.ts'
+import { smiSigns, xids } from '../core/gpu-fault.ts'
 import { launchStates, launchTable } from '../core/launch-table.ts'
 import { nodeStates, nodeTable } from '../core/node-table.ts'
 import { verdictTable } from '../core/verdict-table.ts'
@@ -45,4 +46,10 @@ test.each(pages)('every file of this project that %s names is there', (page) => 
   const named = text.matchAll(/`((?:src|test|bench|rig|bin|docs|catalog)\/[\w./-]*[\w/])`/g)
   const missing = [...named].flatMap(([, path = '']) => (existsSync(join(projectRoot, path)) ? [] : [path]))
   assert.deepEqual(missing, [])
+})
+
+test('every XID and every sign of a faulty GPU is on the page, with what is done', () => {
+  const page = textOf('docs/gpu-faults.md')
+  for (const [xid, { means }] of Object.entries(xids)) assert.ok(page.includes(`| ${xid} | ${means} |`), xid)
+  for (const [sign, means] of Object.entries(smiSigns)) assert.ok(page.includes(`| \`${sign}\` | ${means} |`), sign)
 })

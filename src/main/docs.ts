@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ArgumentKind, type EnginePreset, engineNames, enginePresets } from '../core/engine-presets.ts'
+import { type SmiSign, smiSigns, type XidAction, xids } from '../core/gpu-fault.ts'
 import { launchTable } from '../core/launch-table.ts'
 import { type Billed, endStatesOf, type MachineTable, statesOf } from '../core/machine-table.ts'
 import { nodeTable } from '../core/node-table.ts'
@@ -11,6 +12,7 @@ import { projectRoot } from './config.ts'
 export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/machines.md': machinesPage,
   'docs/engines.md': enginesPage,
+  'docs/gpu-faults.md': gpuFaultsPage,
 }
 
 const byHand = 'Written by `npm run docs` from the code; do not edit it by hand.'
@@ -98,6 +100,53 @@ function valueInWords(kind: ArgumentKind): string {
     case 'text':
       return 'name of letters, digits and `_ . : / + -` that begins with a letter or digit, 128 characters at most'
   }
+}
+
+const actionWords: Readonly<Record<XidAction, string>> = {
+  replace: 'the machine is replaced',
+  engine: "the engine's: shown",
+  none: 'shown',
+}
+
+function gpuFaultsPage(): string {
+  const numbers = Object.entries(xids).map(([xid, { means, action, nvidia, doubt }]) => [
+    ...[xid, means, actionWords[action], `\`${nvidia}\``, doubt ?? ''],
+  ])
+  return page(
+    '# Faults of GPUs',
+    byHand,
+    `The agent of a machine with NVIDIA GPUs looks for faults of those that its engine may use: by \`nvidia-smi\` every 15 s,
+and in the kernel's log every 2 s where it may read that (\`/dev/kmsg\`, \`/var/log/kern.log\` or \`/var/log/messages\`;
+it says in its log when it may not). What was there when the node joined is not news, and the same fault of the same GPU is
+told once, also by an agent that was restarted.`,
+    `A fault for which the machine is replaced takes the node out of the routing table at once. Requests in flight are finished,
+the slot is free for another machine, and the node ends with the failure \`gpu_fault\`. A node that does not serve yet fails,
+and its launch goes on elsewhere. It is never taken back. \`flightdeck nodes show NODE\` has each fault with the line that said
+so, also when the node is gone. An application's fault is only shown: an engine that ends by it is started again as after any
+other end.`,
+    "## In the kernel's log",
+    `The numbers come from NVIDIA's [Xid Catalog](https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html), read in
+November 2026; its word for what to do at once stands beside ours. No GPU is reset: on a machine of a cloud that is the cloud's
+to do, on this host its operator's; until then the next machine here may get the same GPU. A number that is not listed is shown, and nothing is done. Errors of NVSwitches (\`SXid\`) are not read.`,
+    tableOf(['XID', 'Meaning', 'What is done', "NVIDIA's word", 'Doubt'], numbers),
+    '## From nvidia-smi',
+    'For each of these the machine is replaced. A driver that does not know a field is asked without it.',
+    tableOf(
+      ['Sign', 'Meaning', 'Field'],
+      Object.entries(smiSigns).map(([sign, means]) => [`\`${sign}\``, means, smiFields[sign as SmiSign]]),
+    ),
+    `A GPU is lost when two looks in a row do not find it. An \`nvidia-smi\` that is absent, does not answer in 5 s, or does not fit
+the driver says nothing of a GPU.`,
+  )
+}
+
+const smiFields: Readonly<Record<SmiSign, string>> = {
+  lost: 'fewer GPUs than at the join, or `GPU is lost`, `Unable to determine the device handle`, `No devices were found`',
+  recovery: '`gpu_recovery_action` is not `None` any more',
+  ecc: '`ecc.errors.uncorrected.volatile.total` has grown',
+  rows: '`remapped_rows.pending` has become `Yes`',
+  rows_failed: '`remapped_rows.failure` has become `Yes`',
+  pages: '`retired_pages.pending` has become `Yes`',
 }
 
 function tableOf(heads: readonly string[], rows: readonly (readonly string[])[]): string {

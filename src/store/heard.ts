@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
+import { type GpuFault, isSameFault, type ToldGpuFault } from '../core/gpu-fault.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
 import type { Offer } from '../core/offer.ts'
@@ -18,6 +19,7 @@ export interface KnownNode {
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
   readonly notice: Notice | null
+  readonly gpuFaults: readonly GpuFault[]
   readonly answeredAt: number | null
   readonly failed: boolean
   readonly offer: Offer
@@ -42,6 +44,7 @@ export async function knownNodes(db: Db | Tx, ids: readonly string[]): Promise<M
       'n.drain_deadline_at as drainDeadlineAt',
       'n.drained_at as drainedAt',
       'n.notice',
+      'n.gpu_faults as gpuFaults',
       'n.answered_at as answeredAt',
       'n.offer',
       'n.gpus',
@@ -143,6 +146,36 @@ export const saveFailure = (tx: Tx, nodeId: string, failure: FailureRecord): Pro
     sql`update nodes set failure = ${json(failure)}::jsonb where id = ${nodeId} and failure is null
     and state <> 'gone' returning id`,
   )
+
+// What a machine may have kept for it: an engine that fails in many ways says the same few things.
+const mostFaults = 16
+
+/** Returns those that had not been told before. */
+export async function saveGpuFaults(
+  tx: Tx,
+  nodeId: string,
+  told: readonly ToldGpuFault[],
+  now: number,
+): Promise<{ all: GpuFault[]; fresh: GpuFault[] }> {
+  const { gpu_faults: before } = await tx
+    .selectFrom('nodes')
+    .select('gpu_faults')
+    .where('id', '=', nodeId)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  const fresh = told
+    .filter((fault) => !before.some((known) => isSameFault(known, fault)))
+    .map((fault) => ({ ...fault, toldAt: now }))
+    .slice(0, Math.max(0, mostFaults - before.length))
+  const all = [...before, ...fresh]
+  if (fresh.length > 0)
+    await tx
+      .updateTable('nodes')
+      .set({ gpu_faults: json(all) })
+      .where('id', '=', nodeId)
+      .execute()
+  return { all, fresh }
+}
 
 async function firstTime(db: Db | Tx, update: ReturnType<typeof sql>): Promise<boolean> {
   return (await update.execute(db)).rows.length > 0

@@ -58,6 +58,7 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     failure: row.failure,
     spot: row.spot,
     notice: row.notice,
+    gpuFaults: row.gpu_faults,
     verdict: row.verdict,
     watchedSince,
     // Asked only where it can matter: it is two more statements for every pass over every node.

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
+import type { GpuFault } from '../core/gpu-fault.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
@@ -45,6 +46,7 @@ export interface NodeRow extends CostSoFar {
   readonly drainedAt: number | null
   readonly notice: Notice | null
   readonly noticeServiceAnswers: boolean | null
+  readonly gpuFaults: readonly GpuFault[]
   readonly failure: FailureRecord | null
   readonly heardAt: number | null
   readonly heartbeat: Readonly<Record<string, unknown>> | null
@@ -66,7 +68,8 @@ const nodesOf = (picked: RawBuilder<unknown>): RawBuilder<NodeRow> => sql<NodeRo
     n.agent_protocol as "agentProtocol", n.engine_version as "engineVersion", n.addresses, n.hostname, n.created_at as "createdAt", n.asked_at as "askedAt",
     n.first_seen_at as "firstSeenAt", n.joined_at as "joinedAt", n.ready_at as "readyAt", n.gone_at as "goneAt",
     n.unwanted_at as "unwantedAt", n.drain_asked_at as "drainAskedAt",
-    n.drain_deadline_at as "drainDeadlineAt", n.drained_at as "drainedAt", n.notice, n.notice_service_answers as "noticeServiceAnswers", n.failure, g.heard_at as "heardAt", g.heartbeat,
+    n.drain_deadline_at as "drainDeadlineAt", n.drained_at as "drainedAt", n.notice, n.notice_service_answers as "noticeServiceAnswers",
+    n.gpu_faults as "gpuFaults", n.failure, g.heard_at as "heardAt", g.heartbeat,
     coalesce(g.in_flight, 0) as "inFlight", g.probe_at as "probeAt", g.probe_good as "probeGood",
     g.probe_detail as "probeDetail", s.seen, s.at as "seenAt", p.phase, p.percent as "phasePercent",
     cost."closedMicroUsd", cost.open

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { EngineName } from '../core/engine-presets.ts'
+import type { GpuFault } from '../core/gpu-fault.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
 import type { Verdict } from '../core/verdict-table.ts'
@@ -14,6 +15,7 @@ export interface RoutableNode {
   readonly drainAsked: boolean
   readonly drainDeadlineAt: number | null
   readonly notice: Notice | null
+  readonly gpuFaults: readonly GpuFault[]
   readonly credentialHash: string
   readonly incarnation: string | null
   readonly model: string
@@ -42,7 +44,7 @@ export function loadRoutes(db: Db): Promise<RoutingRows> {
       const install = await tx.selectFrom('install').select('id').executeTakeFirst()
       const { rows: nodes } = await sql<RoutableNode>`
         select n.id, n.name, n.state, n.verdict, n.unwanted_at is not null as unwanted,
-          n.drain_asked_at is not null as "drainAsked", n.drain_deadline_at as "drainDeadlineAt", n.notice,
+          n.drain_asked_at is not null as "drainAsked", n.drain_deadline_at as "drainDeadlineAt", n.notice, n.gpu_faults as "gpuFaults",
           n.credential_hash as "credentialHash", n.incarnation, d.model, d.engine,
           n.cloud, n.join_instance as "joinInstance", s.detail->>'direct' as "directAddress"
         from nodes n join deployments d on d.id = n.deployment_id left join sightings s on s.name = n.name

@@ -1,6 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
+import type { GpuFault } from '../core/gpu-fault.ts'
 import type { LaunchOutcome, LaunchState } from '../core/launch-table.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
@@ -262,6 +263,7 @@ interface NodesTable {
   failure: MaybeJson<FailureRecord>
   notice: MaybeJson<Notice>
   notice_service_answers: Maybe<boolean>
+  gpu_faults: ColumnType<GpuFault[], string | undefined, string>
   verdict: Generated<Verdict>
   verdict_row: Maybe<string>
   verdict_since: MaybeTime

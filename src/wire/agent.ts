@@ -31,6 +31,14 @@ export const gpuSchema = z.object({
 })
 export type Gpu = z.infer<typeof gpuSchema>
 
+/** What went wrong with a GPU since the join. Numbers and sources that a control plane does not know are only shown. */
+export const gpuFaultSchema = z.object({
+  source: text(32),
+  xid: count.nullable(),
+  gpu: text(64).nullable(),
+  evidence: text(1_000),
+})
+
 export const hardwareSchema = z.object({
   hostname: text(255),
   cpus: count,
@@ -142,6 +150,7 @@ export const heartbeat = z.object({
     spareSockets: count,
   }),
   gpus: z.array(gpuSchema).max(64),
+  gpuFaults: z.array(gpuFaultSchema).max(16).default([]),
   draining: z.boolean(),
   /** True once a drain is done: no request is in flight and none can come in. */
   drained: z.boolean(),

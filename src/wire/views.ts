@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { agentStandings } from '../core/agent-protocol.ts'
+import { xidActions } from '../core/gpu-fault.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
 import { nodeStates } from '../core/node-table.ts'
@@ -8,7 +9,7 @@ import { spotRules } from '../core/offer.ts'
 import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
-import { failureSchema, gpuSchema } from './agent.ts'
+import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
 import { fitView } from './catalog.ts'
 
 const text = (max: number) => z.string().max(max)
@@ -168,6 +169,9 @@ const noticeView = z.object({
   takenAt: time.nullable(),
 })
 
+/** `means`, `action`: what the table of docs/gpu-faults.md says of it. */
+const gpuFaultView = gpuFaultSchema.extend({ means: text(200), action: z.enum(xidActions), toldAt: time })
+
 export const nodeView = z.object({
   id,
   name: text(64),
@@ -202,6 +206,7 @@ export const nodeView = z.object({
   notice: noticeView.nullable(),
   /** Whether the machine's cloud can be asked for notices; null: it has no such service, or was not heard of yet. */
   noticeServiceAnswers: z.boolean().nullable(),
+  gpuFaults: z.array(gpuFaultView),
   /** Until when requests in flight may take; null while nothing says so. */
   drainUntil: time.nullable(),
   failure: failureSchema.nullable(),
