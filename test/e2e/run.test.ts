@@ -138,6 +138,22 @@ test('the exit code of a task is the exit code of its script, also after a signa
   }
 })
 
+test('SIGTERM to npm itself reaches the task, and npm ends after it and with its exit code', async () => {
+  const { scripts } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
+  put('package.json', JSON.stringify({ type: 'module', scripts }))
+  await end(run('docs'))
+  put(
+    'src/main/docs.ts',
+    "process.on('SIGTERM', () => process.exit(7))\nconsole.log(process.pid)\nsetInterval(() => {}, 1000)",
+  )
+  const npm = spawn('npm', ['run', '--silent', 'docs'], { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'] })
+  const [said] = await once(npm.stdout, 'data')
+  npm.kill('SIGTERM')
+  expect((await end(npm)).code).toBe(7)
+  // The shell that npm starts would have died alone, and left the task to nobody.
+  expect(() => process.kill(Number(said), 0)).toThrow('ESRCH')
+})
+
 test('an unknown task names the ones there are', async () => {
   expect(await end(run('tset'))).toMatchObject({ code: 1, err: expect.stringMatching(/"tset".*test:real/) })
 })
