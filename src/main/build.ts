@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { agentProtocol } from '../core/agent-protocol.ts'
 import { type Artefact, type ArtefactIndex, type ExecutablePlatform, executablePlatforms } from '../wire/artefacts.ts'
 import { buildExecutable, executableKey } from './build-executable.ts'
-import { writeWhole } from './whole-file.ts'
+import { dropAbandoned, writeWhole } from './whole-file.ts'
 
 export interface BuildWish {
   /** Also these executables: 7 s and 170 MB for each (measured on two cores), so only where somebody needs them. */
@@ -39,6 +39,9 @@ export async function buildAgent(root: string, wish: BuildWish = {}): Promise<Bu
   const out = join(root, 'dist', 'agent')
   const version = readVersion(root)
   const folder = join(out, version)
+  // An executable that was not finished has 170 MB and a folder of its own.
+  dropAbandoned(folder, /\.(\d+)$/)
+  dropAbandoned(join(root, 'dist', 'node'), /-\d+\.\d+\.\d+\.(\d+)$/)
   const past = readPast(out, version)
   const fresh = past && plainOnes(past.index).length > 0 && isFresh(root, folder, past) ? past : undefined
   const plain = fresh
