@@ -36,7 +36,9 @@ own word leads, given twice with time between, while the node itself is silent.`
     '## Verdicts',
     `Three witnesses speak of a node that has joined: the heartbeat of its agent, the probe of its engine by the gateways,
 and the sighting of its machine at the cloud. Each is good, bad or unknown; one that is silent is unknown, never bad.
-The first row that matches applies. A \`suspect\` or \`dead\` node gets no requests; only \`dead\` releases it.`,
+The first row that matches applies. A ready node gets requests unless it is \`suspect\` or \`dead\`: silence
+accuses nobody, and a cloud that says "gone" of a node that serves is not believed
+([why](decisions/0008-only-an-accusation-takes-requests-away.md)). Only \`dead\` releases a node.`,
     verdictsTable(),
   )
 }
