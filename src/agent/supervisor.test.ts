@@ -91,6 +91,29 @@ test('an embedding model answers without completions', async () => {
   await until('it answered', () => seen.answered)
 })
 
+/** In the words of `llama-server --embeddings`. */
+const llamaRefusal = 'This server does not support completions. Start it without `--embeddings`'
+const embedder = (status: number): string => `require('node:http').createServer((request, response) => {
+  const answers = { '/health': { status: 'ok' }, '/v1/models': { data: [{ id: 'tiny' }] }, '/v1/embeddings': { data: [] } }
+  const answer = answers[request.url]
+  const refusal = { error: { code: ${status}, message: ${JSON.stringify(llamaRefusal)}, type: 'not_supported_error' } }
+  response.writeHead(answer ? 200 : ${status}).end(JSON.stringify(answer ?? refusal))
+}).listen(process.argv[1], '127.0.0.1')`
+const embedding = (status: number) =>
+  simEngine({}, { engine: 'llama-server', argv: [process.execPath, '-e', embedder(status), '{port}'] })
+
+test('llama-server that was started for embeddings answers a completion with 501, and counts as answering', async () => {
+  supervise(embedding(501), { readinessPollMs: 10 })
+  await until('it answered', () => seen.answered)
+  assert.equal(supervisor.report().state, 'serving')
+})
+
+test('an engine that fails at a completion does not count as answering, whatever it embeds', async () => {
+  supervise(embedding(500), { readinessPollMs: 10 })
+  await until('it says why', () => seen.said.some((text) => text.includes('the completion was answered with 500')))
+  assert.equal(seen.answered, 0)
+})
+
 test('a model that lists and is healthy but gives no token does not count as answering', async () => {
   supervise(simEngine({ startupMs: 0, faults: { tokens: 'never' } }), { readinessPollMs: 10 })
   await until('it is asked', () => seen.phases.includes('verifying'))
