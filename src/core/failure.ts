@@ -239,6 +239,12 @@ export const failures = {
     504,
     'The machine came up but its agent never reported: check that it reaches the public address.',
   ),
+  join_token_expired: entry(
+    'node',
+    'elsewhere',
+    504,
+    'Allow more time (`--time-limit 2h`): the token is good as long as the launch may take. Another place may come up faster.',
+  ),
   boot_timeout: entry(
     'cloud',
     'elsewhere',

@@ -173,6 +173,25 @@ test('a machine that nobody wants any more is told so, and is paid for as long a
   await expect(join(joinToken)).rejects.toMatchObject({ code: 'node_released' })
 })
 
+test('who comes with a token that has expired fails its node with that cause, and is paid for as long as it is there', async () => {
+  const { nodeId, joinToken } = await addNode(world)
+  world.deps.clock.pass(600_001)
+  await expect(join(`${joinToken.slice(0, -4)}xxxx`)).rejects.toMatchObject({ code: 'join_token_refused' })
+  expect((await node(nodeId)).failure).toBeNull()
+  await expect(join(joinToken)).rejects.toMatchObject({ code: 'join_token_refused' })
+  expect(await node(nodeId)).toMatchObject({
+    failure: {
+      code: 'join_token_expired',
+      cause: expect.stringContaining('its join token had expired'),
+      remedy: expect.stringContaining('--time-limit'),
+    },
+    joined_at: null,
+    credential_hash: null,
+    first_seen_at: world.deps.clock.now(),
+  })
+  expect(await kinds()).toEqual(expect.arrayContaining(['node.failure', 'node.join_refused']))
+})
+
 test('hardware that was not ordered fails the node, though it may join', async () => {
   const two = [gpu('NVIDIA A100-SXM4-80GB', 81_920), gpu('NVIDIA A100-SXM4-80GB', 81_920, 1)]
   const hardware = (gpus: ReturnType<typeof gpu>[]) => ({ hardware: { ...joinRequest().hardware, gpus } })

@@ -1,4 +1,4 @@
-import { Failure, type FailureRecord } from '../core/failure.ts'
+import { Failure, type FailureRecord, failureRecord } from '../core/failure.ts'
 import { hardwareMismatch } from '../core/hardware.ts'
 import { noticeServiceOf } from '../core/notice.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
@@ -35,7 +35,7 @@ export function makeJoins(deps: IntakeDeps, alarm: Alarm = makeAlarm(deps)): Joi
 
 type Outcome =
   | { readonly kind: 'joined'; readonly node: JoiningNode; readonly work: Work; readonly sealed: Sealed }
-  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'refused'; readonly why: string; readonly endsNode: boolean }
   | { readonly kind: 'released' }
   | { readonly kind: 'hopeless'; readonly failure: Failure }
 type Work = Pick<JoinReply, 'engine' | 'install'>
@@ -54,14 +54,14 @@ async function joinNode(
   const { db } = deps.store
   const now = deps.clock.now()
   const outcome = await transact(db, (tx) => tryJoin(deps, tx, { nodeId, token, request, address, now }))
+  // Losing a nudge costs time only, and the agent needs its answer. A stranger's word wakes nobody.
+  if (outcome.kind !== 'refused' || outcome.endsNode) await nudge(db, 'node', [nodeId], now).catch(() => undefined)
   if (outcome.kind === 'refused') {
     const detail = { why: outcome.why, instance: request.instance }
     const text = `A join was refused: ${outcome.why}`
     await alarm({ nodeId, kind: 'node.join_refused', text, address, detail })
     throw new Failure('join_token_refused', outcome.why)
   }
-  // Losing a nudge costs time only, and the agent needs its answer.
-  await nudge(db, 'node', [nodeId], now).catch(() => undefined)
   if (outcome.kind === 'released') throw new Failure('node_released', `The node ${nodeId} is not wanted any more.`)
   if (outcome.kind === 'hopeless') throw outcome.failure
   return {
@@ -100,8 +100,14 @@ async function tryJoin(deps: IntakeDeps, tx: Tx, attempt: Attempt): Promise<Outc
   const { nodeId, request, now } = attempt
   const node = await lockJoining(tx, nodeId)
   const why = whyRefused(node, attempt)
-  if (!node || why !== null) return { kind: 'refused', why: why ?? 'no node has this token.' }
-  if (node.state === 'releasing' || node.state === 'gone' || node.unwanted) {
+  if (!node || why !== null) {
+    const endsNode = node !== null && why === expired && !isGivenBack(node)
+    // It has no other token, so it will never join; the machine that called is paid for until it is gone.
+    if (endsNode) await saveSeen(tx, node, now)
+    if (endsNode) await failNode(tx, node, tooLate(node), now)
+    return { kind: 'refused', why: why ?? unknown, endsNode }
+  }
+  if (isGivenBack(node)) {
     await saveSeen(tx, node, now)
     return { kind: 'released' }
   }
@@ -123,14 +129,24 @@ async function tryJoin(deps: IntakeDeps, tx: Tx, attempt: Attempt): Promise<Outc
   return { kind: 'joined', node, work, sealed }
 }
 
+const isGivenBack = ({ state, unwanted }: JoiningNode): boolean => state === 'releasing' || state === 'gone' || unwanted
+
+const unknown = 'no node has this token.'
+const expired = 'the token has expired.'
+
+const tooLate = ({ joinTokenUntil }: JoiningNode): FailureRecord => {
+  const until = new Date(joinTokenUntil).toISOString()
+  return failureRecord('join_token_expired', `The agent called when its join token had expired, at ${until}.`)
+}
+
 /** Why the token does not open the door, in words that give nothing away; null: it does. */
 function whyRefused(node: JoiningNode | null, { token, request, now }: Attempt): string | null {
-  if (!node || !sameDigest(node.joinTokenHash, sha256(token))) return 'no node has this token.'
+  if (!node || !sameDigest(node.joinTokenHash, sha256(token))) return unknown
   if (node.joinUsedAt !== null) {
     if (node.joinInstance !== request.instance) return 'the token was used before, by another agent.'
     return now > node.joinUsedAt + repeatMs ? 'the token was used before.' : null
   }
-  return now > node.joinTokenUntil ? 'the token has expired.' : null
+  return now > node.joinTokenUntil ? expired : null
 }
 
 async function writeJoin(

@@ -102,7 +102,7 @@ test('a join token that was used is refused, so is a forged one, and the node is
   expect(timeline.some(({ kind }) => kind.includes('join'))).toBe(true)
 })
 
-test('an agent whose join token ran out is told so and ends; nothing of it is half made', async () => {
+test('an agent whose join token ran out is told so and ends, and its launch says so; nothing of it is half made', async () => {
   const server = await startServer()
   const late = await startPlane({
     scripts: { quick: {} },
@@ -124,6 +124,11 @@ test('an agent whose join token ran out is told so and ends; nothing of it is ha
   await late.client.pause({ body: { paused: false } })
 
   const failed = await late.reaches(launch.id, ['failed'], 60_000)
+  expect(failed.failure).toMatchObject({
+    code: 'join_token_expired',
+    cause: expect.stringMatching(/its join token had expired, at \d{4}-/),
+    remedy: expect.stringContaining('--time-limit'),
+  })
   const node = await late.node(failed)
   expect(node).toMatchObject({ state: 'gone', hostname: null, agentVersion: null, gpus: [], addresses: [] })
   expect(node.timeline.map(({ text }) => text)).toContain('A join was refused: the token has expired.')
