@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import { addNode, dueAt, forgetNudges, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import { cancelLaunch } from './launches.ts'
 import { drainNode, releaseNode } from './nodes.ts'
 
@@ -17,18 +17,14 @@ const audited = async () => (await db().selectFrom('audit').select('action').exe
 
 test('a ready node is asked to drain, once, with a deadline, and its loop is woken', async () => {
   const { nodeId } = await addNode(world, { state: 'ready' })
-  await db()
-    .updateTable('claims')
-    .set({ due_at: new Date('2100-01-01') })
-    .execute()
+  await forgetNudges(world.deps.store)
   await drainNode(world.deps, world.actor, nodeId, 30)
   await drainNode(world.deps, world.actor, nodeId, 900)
   const now = world.deps.clock.now()
   expect(await node(nodeId)).toMatchObject({ drain_asked_at: now, drain_deadline_at: now + 30_000, unwanted_at: null })
   expect(await wanted()).toBe(1)
   expect(await audited()).toEqual(['node.drain'])
-  const claim = await db().selectFrom('claims').select('due_at').where('row_id', '=', nodeId).executeTakeFirstOrThrow()
-  expect(claim.due_at).toBe(now)
+  expect(await dueAt(world.deps.store, nodeId)).toBe(now)
 })
 
 test('draining is idempotent while it goes on, and refused where nothing serves', async () => {

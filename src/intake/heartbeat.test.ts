@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
 import { sha256 } from '../lib/chance.ts'
 import { loadRoutes } from '../store/routing.ts'
-import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import { addNode, dueAt, forgetNudges, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import type { Heartbeat } from '../wire/agent.ts'
 import { type Heartbeats, makeHeartbeats } from './heartbeat.ts'
 import { gpu, heartbeat } from './messages-for-tests.ts'
@@ -37,8 +37,6 @@ const signals = (id: string) =>
 const node = (id: string) => db().selectFrom('nodes').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 const count = async (kind: string) =>
   (await db().selectFrom('events').select('id').where('kind', '=', kind).execute()).length
-const dueAt = async (rowId: string) =>
-  (await db().selectFrom('claims').select('due_at').where('row_id', '=', rowId).executeTakeFirst())?.due_at
 
 async function topics(during: () => Promise<unknown>): Promise<string[]> {
   const heard: string[] = []
@@ -141,11 +139,11 @@ test('a drain that is done wakes the node loop, once, and only while it drains',
   await beat(credential, { drained: true })
   expect((await node(nodeId)).drained_at).toBeNull()
   await setNodeState(world.deps.store, nodeId, 'draining')
-  await db().updateTable('claims').set({ due_at: far }).execute()
+  await forgetNudges(world.deps.store)
   await beat(credential, { drained: true })
   await beat(credential, { drained: true })
   expect((await node(nodeId)).drained_at).toBe(world.deps.clock.now())
-  expect(await dueAt(nodeId)).toBe(world.deps.clock.now())
+  expect(await dueAt(world.deps.store, nodeId)).toBe(world.deps.clock.now())
   expect(await count('node.drained')).toBe(1)
 })
 
@@ -153,12 +151,12 @@ test('an engine that fails or comes back wakes the health loop', async () => {
   const { credential, nodeId } = await joined()
   await db().insertInto('claims').values({ loop: 'health', row_id: 'health', due_at: far }).execute()
   await beat(credential)
-  expect(await dueAt('health')).toBe(far.getTime())
+  expect(await dueAt(world.deps.store, 'health')).toBe(far.getTime())
   const failure = failureRecord('engine_exited', 'It ended with code 1.')
   for (const engine of [heartbeat().engine, { ...heartbeat().engine, state: 'failed' as const, failure }].reverse()) {
-    await db().updateTable('claims').set({ due_at: far }).execute()
+    await forgetNudges(world.deps.store)
     await beat(credential, { engine })
-    expect(await dueAt('health')).toBe(world.deps.clock.now())
+    expect(await dueAt(world.deps.store, 'health')).toBe(world.deps.clock.now())
   }
   expect((await signals(nodeId)).heartbeat).toMatchObject({ engine: { state: 'serving' } })
 })
@@ -204,7 +202,7 @@ test('a fault of a GPU is kept with its line, told once, and drains the node in 
     { ...app, toldAt },
     { ...fault, toldAt },
   ])
-  expect([await routed(), await dueAt(nodeId)]).toEqual([false, toldAt])
+  expect([await routed(), await dueAt(world.deps.store, nodeId)]).toEqual([false, toldAt])
   world.deps.clock.pass(60_000)
   await beat(credential, { gpuFaults: [{ ...fault, evidence: 'again' }] })
   // An agent that has forgotten it, or one of another version that says nothing of GPUs, takes nothing back.

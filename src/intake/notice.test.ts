@@ -1,10 +1,19 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { orderOf } from '../core/orders.ts'
 import { knownNodes } from '../store/heard.ts'
-import { addNode, cheapOffer, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import {
+  addNode,
+  cheapOffer,
+  dueAt,
+  forgetNudges,
+  setNodeState,
+  type TestWorld,
+  testWorld,
+} from '../store/world-for-tests.ts'
 import type { NoticeReport } from '../wire/agent.ts'
 import { makeHeartbeats } from './heartbeat.ts'
 import { makeJoins } from './join.ts'
+import { joinedNode } from './joined-for-tests.ts'
 import { heartbeat, joinRequest, noticeReport } from './messages-for-tests.ts'
 import { makeNoticeIntake, type NoticeIntake } from './notice.ts'
 import { makeRouteTables } from './routes.ts'
@@ -17,10 +26,7 @@ let credential: string
 beforeEach(async () => {
   world = await testWorld()
   intake = makeNoticeIntake(world.deps)
-  const made = await addNode(world)
-  nodeId = made.nodeId
-  credential = (await makeJoins(world.deps).join(made.joinToken, joinRequest(), '10.9.9.9')).credential
-  await setNodeState(world.deps.store, nodeId, 'ready')
+  ;({ nodeId, credential } = await joinedNode(world, 'ready'))
 })
 afterEach(() => world.drop())
 
@@ -37,23 +43,16 @@ const told = async () =>
   (await db().selectFrom('events').select('kind').where('kind', 'like', 'node.notice%').orderBy('id').execute()).map(
     ({ kind }) => kind,
   )
-const due = async () =>
-  (await db().selectFrom('claims').select('due_at').where('row_id', '=', nodeId).executeTakeFirstOrThrow()).due_at
-const forgetNudges = () =>
-  db()
-    .updateTable('claims')
-    .set({ due_at: new Date('2100-01-01') })
-    .execute()
 const isRouted = async () => (await makeRouteTables(world.deps, () => undefined).current()).nodes[0]?.routable
 
 test('a notice is kept, told in the timeline, takes the node out of the routing table and wakes its loop', async () => {
-  await forgetNudges()
+  await forgetNudges(world.deps.store)
   expect(await isRouted()).toBe(true)
   expect(await tell({ notice: reclaim() })).toMatchObject({ order: 'drain', drainDeadlineMs: 110_000 })
   const now = world.deps.clock.now()
   expect((await node()).notice).toMatchObject({ action: 'terminate', toldAt: now, takenAt: now + 120_000 })
   expect(await told()).toEqual(['node.notice'])
-  expect(await due()).toBe(now)
+  expect(await dueAt(world.deps.store, nodeId)).toBe(now)
   expect(await isRouted()).toBe(false)
 })
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
 import { enterPhase } from '../store/phases.ts'
-import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
+import { dueAt, forgetNudges, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import type { ProgressReport } from '../wire/agent.ts'
-import { makeJoins } from './join.ts'
-import { joinRequest, progress } from './messages-for-tests.ts'
+import { joinedNode } from './joined-for-tests.ts'
+import { progress } from './messages-for-tests.ts'
 import { makeProgressIntake, type ProgressIntake } from './progress.ts'
 
 let world: TestWorld
@@ -14,10 +14,7 @@ let credential: string
 beforeEach(async () => {
   world = await testWorld()
   intake = makeProgressIntake(world.deps)
-  const made = await addNode(world)
-  nodeId = made.nodeId
-  credential = (await makeJoins(world.deps).join(made.joinToken, joinRequest(), '10.9.9.9')).credential
-  await setNodeState(world.deps.store, nodeId, 'loading')
+  ;({ nodeId, credential } = await joinedNode(world, 'loading'))
 })
 afterEach(() => world.drop())
 
@@ -39,13 +36,6 @@ async function phases() {
   const since = (ms: number | null) => (ms === null ? null : ms - (joined_at ?? 0))
   return rows.map(({ phase, started_at, ended_at, percent }) => [phase, since(started_at), since(ended_at), percent])
 }
-const stillDue = async () =>
-  (await db().selectFrom('claims').select('due_at').where('row_id', '=', nodeId).executeTakeFirstOrThrow()).due_at
-const forgetNudges = () =>
-  db()
-    .updateTable('claims')
-    .set({ due_at: new Date('2100-01-01') })
-    .execute()
 
 test('phases follow each other without a gap, as the agent timed them', async () => {
   world.deps.clock.pass(1_000)
@@ -85,23 +75,23 @@ test('no phase is opened on a node that serves already', async () => {
 
 test('the first answer of the engine is kept, told and wakes the node loop; the second is not', async () => {
   world.deps.clock.pass(5_000)
-  await forgetNudges()
+  await forgetNudges(world.deps.store)
   await tell({ answeredAgoMs: 200 })
   expect((await node()).answered_at).toBe(world.deps.clock.now() - 200)
-  expect(await stillDue()).toBe(world.deps.clock.now())
-  await forgetNudges()
+  expect(await dueAt(world.deps.store, nodeId)).toBe(world.deps.clock.now())
+  await forgetNudges(world.deps.store)
   await tell({ answeredAgoMs: 0 })
   expect((await node()).answered_at).toBe(world.deps.clock.now() - 200)
-  expect(await stillDue()).toBeGreaterThan(world.deps.clock.now())
+  expect(await dueAt(world.deps.store, nodeId)).toBeGreaterThan(world.deps.clock.now())
   expect(await count('node.answered')).toBe(1)
 })
 
 test('the first failure is the one that counts', async () => {
-  await forgetNudges()
+  await forgetNudges(world.deps.store)
   await tell({ failure: failureRecord('engine_failed', 'out of memory', { evidence: 'CUDA\0 OOM' }) })
   await tell({ failure: failureRecord('engine_exited', 'exit code 1') })
   expect((await node()).failure).toMatchObject({ cause: 'out of memory', evidence: 'CUDA OOM' })
-  expect(await stillDue()).toBe(world.deps.clock.now())
+  expect(await dueAt(world.deps.store, nodeId)).toBe(world.deps.clock.now())
   expect(await count('node.failure')).toBe(1)
 })
 

@@ -134,3 +134,16 @@ export async function setNodeState(store: Store, nodeId: string, state: NodeStat
   const since = at(Date.parse('2026-03-01T12:00:00Z'))
   await store.db.updateTable('nodes').set({ state, state_since: since }).where('id', '=', nodeId).execute()
 }
+
+/** When a loop looks at the row again; epoch ms. */
+export async function dueAt({ db }: Store, rowId: string): Promise<number | undefined> {
+  return (await db.selectFrom('claims').select('due_at').where('row_id', '=', rowId).executeTakeFirst())?.due_at
+}
+
+/** No loop looks at anything for long, until it is nudged again. */
+export async function forgetNudges({ db }: Store): Promise<void> {
+  await db
+    .updateTable('claims')
+    .set({ due_at: new Date('2100-01-01') })
+    .execute()
+}
