@@ -29,7 +29,7 @@ async function twoPlanes(
 ): Promise<{ first: Plane; second: Plane; server: TestServer }> {
   const server = await startServer()
   ended.push(server.end)
-  const scripts = { quick: { startupMs: 400 } }
+  const scripts = { quick: { startupMs: 400 }, slow: { startupMs: 2_500 } }
   const local = { maxMachines: 64 }
   const first = await startPlane({ scripts, databaseUrl: server.url, config, local })
   ended.push(() => first.end())
@@ -38,25 +38,47 @@ async function twoPlanes(
   return { first, second, server }
 }
 
+/** Whom each kill meets: the one, the other, or both at once; shuffled, so that each is met often. */
+function victims(random: () => number, [first, second]: readonly [Plane, Plane]): Plane[][] {
+  const alone = [first, second, first, second, first, second, first, second].map((plane) => [plane])
+  const kills = [...alone, [first, second], [first, second]].map((planes) => ({ planes, place: random() }))
+  return kills.sort((a, b) => a.place - b.place).map(({ planes }) => planes)
+}
+
 test('two control planes, killed and restarted at random during 20 launches: never two engines for one slot', async () => {
   const seed = Number(process.env.FLIGHTDECK_SEED ?? Date.now() % 100_000)
   console.info(`seed ${seed} (FLIGHTDECK_SEED=${seed} runs it again)`)
   const random = chances(seed)
-  const { first, second } = await twoPlanes({ queue: { attemptsInFlight: 6 }, claimHoldS: 3 })
+  // Fewer in flight than the kills leave behind: some wait in the queue.
+  const { first, second, server } = await twoPlanes({ queue: { attemptsInFlight: 3 }, claimHoldS: 3 })
+  const inFlight = async () => {
+    const [row] = await query(
+      { url: server.url },
+      `select count(*)::int as n from launches where state in ('attempting', 'backing_off')`,
+    )
+    return Number(row?.n)
+  }
   const ids: string[] = []
-  for (let i = 0; i < 20; i++) ids.push((await first.launched('quick', { deployment: `one-${i}` })).id)
-
   const watch = new EngineWatch(first)
-  for (let kill = 0; kill < 8; kill++) {
-    await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
-    const victim = random() < 0.5 ? first : second
-    await victim.signal('SIGKILL')
+  const metInFlight: number[] = []
+  for (const killed of victims(random, [first, second])) {
+    for (let i = 0; i < 2; i++) ids.push((await first.launched('slow', { deployment: `one-${ids.length}` })).id)
+    await until(
+      async () => (await inFlight()) > 0,
+      30_000,
+      () => 'no launch is attempted',
+    )
+    // Anywhere in what an attempt does before its engine serves, which takes it longer than this.
+    await new Promise((resolve) => setTimeout(resolve, random() * 1_500))
+    await Promise.all(killed.map((plane) => plane.signal('SIGKILL')))
+    metInFlight.push(await inFlight())
     await new Promise((resolve) => setTimeout(resolve, random() * 500))
-    await victim.start()
+    await Promise.all(killed.map((plane) => plane.start()))
   }
   for (const id of ids) await first.reaches(id, ['live'], 120_000)
 
   const slots = await slotsOf(first, ids)
+  expect(metInFlight.filter((n) => n > 0).length, `in flight at the kills: ${metInFlight}`).toBeGreaterThanOrEqual(9)
   expect(await watch.faults(slots), `seed ${seed}, ${watch.looks} looks`).toEqual([])
   expect(new Set(slots.values()).size).toBe(20)
   const launches = await Promise.all(ids.map((id) => first.client.showLaunch({ params: { id } })))
