@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import { freePort } from '../../src/main/ports.ts'
+import { query } from '../../src/store/test-database.ts'
 import { makeClient } from '../../src/wire/client.ts'
 import { OldPostgresql } from './old-postgresql.ts'
 import { processesAbout, until } from './plane.ts'
@@ -221,6 +222,36 @@ test('with two control planes on this machine, each folder leads the command lin
   )
   expect(asked).toEqual([cliJson(), cliJson('second')].map((kept) => (kept as { install?: string }).install))
   expect(new Set(asked).size).toBe(2)
+}, 120_000)
+
+// What kysely's migrator locks. Whoever holds it here lets go once two others wait for it at the same moment.
+const bothAtTheDoor = `do $$ begin
+  perform pg_advisory_xact_lock(3853314791062309107);
+  while (select count(*) from pg_locks where locktype = 'advisory' and not granted) < 2 loop perform pg_sleep(0.01); end loop;
+end $$`
+
+test('two control planes that start at once on an empty database make its tables one after the other, once, and both are ready', async () => {
+  const url = await database()
+  const ask = (sql: string) => query({ url }, sql)
+  expect(await ask(`select from pg_tables where schemaname = 'public'`)).toEqual([])
+  const bothWaited = ask(bothAtTheDoor)
+  await until(
+    async () => (await ask(`select from pg_locks where locktype = 'advisory' and granted`)).length > 0,
+    10_000,
+    () => 'the lock is not taken',
+  )
+  const env = { DATABASE_URL: url, FLIGHTDECK_SECRET_KEY: 'ab'.repeat(32) }
+  const both = ['one', 'two'].map((name) => up(['--no-gateway', '--data', data(name)], env))
+  await Promise.all([bothWaited, ...both.map(({ ready }) => ready)])
+  const names = (await ask('select name from kysely_migration order by name')).map(({ name }) => `${name}.ts`)
+  const files = readdirSync(join(import.meta.dirname, '../../src/store/migrations')).sort()
+  expect(names).toEqual(files.filter((file) => !file.endsWith('.test.ts')))
+  expect(await ask('select id from install')).toHaveLength(1)
+  expect(await ask('select id from operators')).toHaveLength(1)
+  for (const { child } of both) child.kill('SIGTERM')
+  expect(await Promise.all(both.map(({ code }) => code))).toEqual([0, 0])
+  expect(both.map(({ err }) => err())).toEqual(['', ''])
+  await nothingRuns()
 }, 120_000)
 
 test('a second control plane on one database says that the admins have their tokens elsewhere, and keeps no dud', async () => {
