@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Clock } from '../lib/clock.ts'
 import { makeMetrics } from '../lib/metrics.ts'
-import type { Db, Store } from '../store/database.ts'
-import { readStatus } from '../store/read-status.ts'
+import type { Store } from '../store/database.ts'
+import { worldMetrics } from './world-metrics.ts'
 
 export interface ApiMetrics {
   observeCall(route: string, status: number, tookMs: number): void
@@ -13,6 +13,7 @@ export interface ApiMetrics {
 
 /** Upper bounds in seconds; a long poll of a gateway ends in the last one. */
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60]
+const passResults = ['moved', 'same', 'failed']
 
 /** Everything that this process can tell: counted as it happens, or read from the database when somebody looks. */
 export function makeApiMetrics({ db, pool }: Store, clock: Clock, liveReaders: () => number): ApiMetrics {
@@ -23,10 +24,14 @@ export function makeApiMetrics({ db, pool }: Store, clock: Clock, liveReaders: (
   lag.enable()
   const process = processGauges(metrics)
   let statementsTold = 0
-  const world = worldGauges(metrics)
+  const world = worldMetrics(metrics)
+  const known = new Set<string>()
   return {
     observeCall: (route, status, tookMs) => calls.observe({ route, status: String(status) }, tookMs / 1_000),
     observePass(loop, tookMs, moved, failed) {
+      // A count that begins with its first failure has no rate: Prometheus has to see the 0 before it.
+      if (!known.has(loop)) for (const result of passResults) passes.zero({ loop, result })
+      known.add(loop)
       passes.observe({ loop, result: failed ? 'failed' : moved ? 'moved' : 'same' }, tookMs / 1_000)
     },
     async page() {
@@ -53,25 +58,5 @@ function processGauges(metrics: ReturnType<typeof makeMetrics>) {
     statements: metrics.counter('database_statements_total', 'Statements of this process.'),
     longest: metrics.gauge('database_pool_longest_wait_seconds', 'The longest wait for a connection so far.'),
     lag: metrics.gauge('event_loop_lag_seconds', 'The 99th percentile since the last scrape.'),
-  }
-}
-
-function worldGauges(metrics: ReturnType<typeof makeMetrics>) {
-  const nodes = metrics.gauge('nodes', 'Nodes by state and verdict.', ['state', 'verdict'])
-  const launches = metrics.gauge('launches', 'Launches that are not over, by state.', ['state'])
-  const burn = metrics.gauge('burn_dollars_per_hour', 'What is paid for now.')
-  const paused = metrics.gauge('automation_paused', 'Whether automation is paused.')
-  const guarded = metrics.gauge('guard_active', 'Whether the guard holds releases back.')
-  return {
-    async read(db: Db, now: number): Promise<void> {
-      const status = await readStatus(db, now)
-      nodes.reset()
-      launches.reset()
-      for (const { state, verdict, count } of status.nodes) nodes.set({ state, verdict }, count)
-      for (const { state, count } of status.launches) launches.set({ state }, count)
-      burn.set(status.burnPerHourMicroUsd / 1_000_000)
-      paused.set(status.paused ? 1 : 0)
-      guarded.set(status.guard === null ? 0 : 1)
-    },
   }
 }

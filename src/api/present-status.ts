@@ -52,10 +52,12 @@ function shownLoops(loops: readonly LoopRow[], now: number): LoopRow[] {
 }
 
 /** A loop without due rows rests, however long; late is one that leaves due rows alone, or rows in a claim that ran out. */
+export const isLate = ({ dueSince, everyMs }: LoopRow, now: number): boolean =>
+  dueSince !== null && now - dueSince > latePasses * everyMs
+
 function presentLoop(row: LoopRow, now: number): StatusView['loops'][number] {
-  const { loop, server, tookMs, moved, everyMs, error, dueSince } = row
-  const late = dueSince !== null && now - dueSince > latePasses * everyMs
-  return { loop, server, lastPassAt: iso(row.at), tookMs, moved, everyMs, late, error }
+  const { loop, server, tookMs, moved, everyMs, error } = row
+  return { loop, server, lastPassAt: iso(row.at), tookMs, moved, everyMs, late: isLate(row, now), error }
 }
 
 export function countStates(counts: StatusRow['nodes']): Record<NodeState, number> {

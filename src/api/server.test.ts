@@ -176,6 +176,21 @@ test('metrics count calls by route and status, and what the world is like', asyn
   expect(text).toMatch(/flightdeck_database_pool_size \d/)
 })
 
+test('what a label can say is there with 0 before it happens, so that the first time is an increase', async () => {
+  const before = await at.client.metrics()
+  for (const figure of [
+    'flightdeck_nodes{state="ready",verdict="dead"} 0',
+    'flightdeck_launches_over_total{outcome="failed"} 0',
+    'flightdeck_notices{kind="reclaim"} 0',
+    'flightdeck_node_longest_seconds{state="releasing"} 0',
+  ])
+    expect(before.split('\n')).toContain(figure)
+  at.api.observePass('node', 5, false, false)
+  const after = (await at.client.metrics()).split('\n')
+  expect(after).toContain('flightdeck_loop_pass_seconds_count{loop="node",result="same"} 1')
+  expect(after).toContain('flightdeck_loop_pass_seconds_count{loop="node",result="failed"} 0')
+})
+
 test('a port that is taken is an error of the start, and nothing is left behind', async () => {
   const { port } = at.api
   const second = startApi({

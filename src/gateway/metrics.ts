@@ -85,12 +85,16 @@ export class GatewayMetrics {
     const sockets = metrics.gauge('sockets', 'Connections to a node.', ['node'])
     const direct = metrics.gauge('direct_sockets', 'Of them, those to its own address.', ['node'])
     const spares = metrics.gauge('spare_sockets', 'Of them, those that carry nothing.', ['node'])
+    const waiting = metrics.gauge('waiting', 'Requests that wait for a spare socket of a node.', ['node'])
+    const routable = metrics.gauge('routable', 'Whether a node is to get requests.', ['node'])
     for (const pool of router.pools.values()) {
       const node = pool.node.name
       inFlight.set({ node }, pool.inFlight)
       sockets.set({ node }, pool.sockets.size)
       direct.set({ node }, pool.directCount)
       spares.set({ node }, pool.spares)
+      waiting.set({ node }, pool.waiting)
+      routable.set({ node }, pool.routable ? 1 : 0)
     }
   }
 

@@ -65,8 +65,13 @@ export class NodePool implements SocketOwner {
     return count
   }
 
+  /** The table wants requests to go to it. */
+  get routable(): boolean {
+    return this.node.routable && this.node.order === 'run'
+  }
+
   get serves(): boolean {
-    return this.node.routable && this.node.order === 'run' && this.sockets.size > 0
+    return this.routable && this.sockets.size > 0
   }
 
   add(socket: Socket, direct = false) {

@@ -150,7 +150,7 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
     world = await World.start()
     await world.node('n1', ({ socket }) => answerJson(socket, {}))
     const handedOn = { 'x-forwarded-for': '203.0.113.7' }
-    for (const path of ['/metrics', '/metrics/nodes/fd-test-n1'])
+    for (const path of ['/metrics', '/metrics/nodes', '/metrics/nodes/fd-test-n1'])
       refusedAs(await world.get(path, handedOn), 401, 'metrics_kept')
     const token = { authorization: 'Bearer fd_gw_token-of-the-test' }
     assert.equal((await world.get('/metrics', { ...handedOn, ...token })).status, 200)
@@ -159,6 +159,29 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
     for (const node of world.nodes) node.close()
     const gone = await world.get('/metrics/nodes/fd-test-n1')
     assert.equal(gone.status, 502)
+  })
+
+  test('nodes that can be asked for their figures are listed as Prometheus discovers them', async () => {
+    world = await World.start([routed('n1'), routed('n2')])
+    const listed = async () => JSON.parse((await world.get('/metrics/nodes')).body)
+    assert.deepEqual(await listed(), [])
+    await world.node('n1', ({ socket }) => answerJson(socket, {}))
+    const labels = { node: 'fd-test-n1', __metrics_path__: '/metrics/nodes/fd-test-n1' }
+    assert.deepEqual(await listed(), [{ targets: [`127.0.0.1:${world.port}`], labels }])
+  })
+
+  test('a node is told as routable while the table wants requests to go to it, with or without a socket', async () => {
+    world = await World.start([routed('n1'), routed('n2', { order: 'drain' })])
+    const node = await world.node('n1', ({ socket }) => answerJson(socket, {}))
+    const figure = async (name: string, id: string) =>
+      new RegExp(`^flightdeck_gateway_${name}\\{node="fd-test-${id}"\\} (\\d+)$`, 'm').exec(
+        (await world.get('/metrics')).body,
+      )?.[1]
+    assert.deepEqual([await figure('routable', 'n1'), await figure('routable', 'n2')], ['1', '0'])
+    assert.equal(await figure('waiting', 'n1'), '0')
+    node.close()
+    while ((await figure('spare_sockets', 'n1')) !== '0');
+    assert.equal(await figure('routable', 'n1'), '1')
   })
 
   test('two requests in one packet are answered in their order, each with its own bytes', async () => {

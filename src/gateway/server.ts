@@ -23,13 +23,16 @@ export interface ServerDeps {
   refused(status: number): void
   metricsPage(): Promise<{ contentType: string; text: string }>
   mayReadMetrics(request: IncomingMessage): boolean
+  /** Nodes that can be asked for their page. */
+  nodeNames(): readonly string[]
   /** What the agent of a node tells of itself and its engine; null for a node that is not here. */
   nodeMetrics(name: string): Promise<string> | null
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   failed(error: unknown): void
 }
 
-const nodeMetrics = '/metrics/nodes/'
+const nodeList = '/metrics/nodes'
+const nodeMetrics = `${nodeList}/`
 const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 const generative = new Set(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])
 
@@ -127,7 +130,8 @@ class Door implements LaneDesk {
     if (request.method !== 'GET') return this.refuse(response, refusals.noSuchPath(path), asked.requestId)
     if (path === '/v1/models' || path.startsWith('/v1/models/')) return this.#models(response, path, asked)
     if (path === '/health') return this.#health(response, asked)
-    if (path === '/metrics' || path.startsWith(nodeMetrics)) return this.#metrics(request, response, path, asked)
+    if (path === '/metrics' || path === nodeList || path.startsWith(nodeMetrics))
+      return this.#metrics(request, response, path, asked)
     this.refuse(response, refusals.noSuchPath(path), asked.requestId)
   }
 
@@ -195,6 +199,7 @@ class Door implements LaneDesk {
 
   #metrics(request: IncomingMessage, response: ServerResponse, path: string, asked: Asked) {
     if (!this.#deps.mayReadMetrics(request)) return this.refuse(response, refusals.metricsKept(), asked.requestId)
+    if (path === nodeList) return this.#nodeTargets(request, response, asked)
     if (path !== '/metrics') return this.#nodeMetrics(response, safeDecode(path.slice(nodeMetrics.length)), asked)
     this.#deps.metricsPage().then(
       ({ contentType, text }) => response.writeHead(200, { 'content-type': contentType }).end(text),
@@ -203,6 +208,15 @@ class Door implements LaneDesk {
         this.refuse(response, refusals.internal(), asked.requestId)
       },
     )
+  }
+
+  /** The pages of the nodes, for Prometheus' discovery over HTTP: they are where this list was asked for. */
+  #nodeTargets({ headers }: IncomingMessage, response: ServerResponse, asked: Asked) {
+    const targets = this.#deps.nodeNames().map((node) => ({
+      targets: [headers.host ?? ''],
+      labels: { node, __metrics_path__: nodeMetrics + encodeURIComponent(node) },
+    }))
+    send(response, 200, JSON.stringify(targets), asked.requestId)
   }
 
   #nodeMetrics(response: ServerResponse, name: string, asked: Asked) {

@@ -141,6 +141,7 @@ function serverOf(
       return metrics.page(router, table.awaySince !== null)
     },
     mayReadMetrics: (request) => mayReadMetrics(request, parts.token),
+    nodeNames: () => [...router.pools.values()].filter(({ sockets }) => sockets.size > 0).map(({ node }) => node.name),
     nodeMetrics(name) {
       const pool = [...router.pools.values()].find(({ node }) => node.name === name)
       return pool ? ask(pool, { method: 'GET', path: '/metrics' }, nodeMetricsMs).then(({ body }) => body) : null

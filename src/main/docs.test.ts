@@ -43,7 +43,7 @@ const pages = [
 
 test.each(pages)('every file of this project that %s names is there', (page) => {
   const text = readFileSync(join(projectRoot, page), 'utf8')
-  const named = text.matchAll(/`((?:src|test|bench|rig|bin|docs|catalog)\/[\w./-]*[\w/])`/g)
+  const named = text.matchAll(/`((?:src|test|bench|rig|bin|docs|catalog|monitoring)\/[\w./-]*[\w/])`/g)
   const missing = [...named].flatMap(([, path = '']) => (existsSync(join(projectRoot, path)) ? [] : [path]))
   assert.deepEqual(missing, [])
 })

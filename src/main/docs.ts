@@ -6,6 +6,7 @@ import { launchTable } from '../core/launch-table.ts'
 import { type Billed, endStatesOf, type MachineTable, statesOf } from '../core/machine-table.ts'
 import { nodeTable } from '../core/node-table.ts'
 import { severity, verdictTable } from '../core/verdict-table.ts'
+import { inGeneral, isAlert, type RuleGroup, ruleGroups, scrapeConfig } from './alerts-page.ts'
 import { projectRoot } from './config.ts'
 
 /** Pages of docs/ that are written from the code, by their path. A test fails when a committed one differs. */
@@ -13,6 +14,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/machines.md': machinesPage,
   'docs/engines.md': enginesPage,
   'docs/gpu-faults.md': gpuFaultsPage,
+  'docs/alerts.md': alertsPage,
 }
 
 const byHand = 'Written by `npm run docs` from the code; do not edit it by hand.'
@@ -123,7 +125,7 @@ it says in its log when it may not). What was there when the node joined is not 
 told once, also by an agent that was restarted.`,
     `A fault for which the machine is replaced takes the node out of the routing table at once. Requests in flight are finished,
 the slot is free for another machine, and the node ends with the failure \`gpu_fault\`. A node that does not serve yet fails,
-and its launch goes on elsewhere. It is never taken back. \`flightdeck nodes show NODE\` has each fault with the line that said
+and its launch goes on elsewhere. It is never taken back. \`flightdeck nodes NODE\` has each fault with the line that said
 so, also when the node is gone. An application's fault is only shown: an engine that ends by it is started again as after any
 other end.`,
     "## In the kernel's log",
@@ -149,6 +151,35 @@ const smiFields: Readonly<Record<SmiSign, string>> = {
   rows: '`remapped_rows.pending` has become `Yes`',
   rows_failed: '`remapped_rows.failure` has become `Yes`',
   pages: '`retired_pages.pending` has become `Yes`',
+}
+
+function alertsPage(): string {
+  return page(
+    '# Alerts and a board',
+    'Written by `npm run docs` from `monitoring/alerts.yml` and `monitoring/prometheus.yml`; do not edit it by hand.',
+    `\`monitoring/alerts.yml\` has rules for Prometheus, \`monitoring/grafana.json\` a board for Grafana; its data source is
+a variable of the board. What each figure tells is in [metrics.md](metrics.md). An alert says what is so in \`summary\` and what to
+do in \`remedy\`. \`critical\`: money runs for nothing, requests fail, or nobody watches; \`warning\`: look at it today.`,
+    '## What Prometheus reads',
+    `\`flightdeck operators create prometheus --role viewer > prometheus.token\` makes the token that the control plane asks
+for. Then \`prometheus --config.file=monitoring/prometheus.yml\`:`,
+    ['```yaml', scrapeConfig(), '```'].join('\n'),
+    ...ruleGroups().flatMap((group) => [`## ${titleOf(group)}`, alertsTable(group)]),
+  )
+}
+
+/** `flightdeck-nodes` as a heading. */
+function titleOf({ name }: RuleGroup): string {
+  const word = name.replace(/^flightdeck-/, '')
+  return word.charAt(0).toUpperCase() + word.slice(1)
+}
+
+function alertsTable({ rules }: RuleGroup): string {
+  const rows = rules.filter(isAlert).map(({ alert, labels, annotations, for: held = 'at once' }) => {
+    const { summary, remedy } = annotations
+    return [`\`${alert}\``, labels.severity, held, inGeneral(summary), inGeneral(remedy)]
+  })
+  return tableOf(['Alert', 'Severity', 'After', 'What is so', 'What to do'], rows)
 }
 
 function tableOf(heads: readonly string[], rows: readonly (readonly string[])[]): string {

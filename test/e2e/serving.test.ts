@@ -112,20 +112,6 @@ test('an engine that dies before the first byte of its answers costs no client a
   expect(Number(/^flightdeck_gateway_retries_total (\d+)/m.exec(page)?.[1])).toBeGreaterThan(0)
 }, 60_000)
 
-test('control plane, gateway and agent tell figures, each name in one place, and docs/metrics.md explains them all', async () => {
-  const node = await plane.node(await plane.reaches((await plane.launched('pair')).id, ['live']))
-  const pageOf = async (path: string) => (await fetch(plane.gatewayUrl + path)).text()
-  const pages = [await plane.client.metrics(), await pageOf('/metrics'), await pageOf(`/metrics/nodes/${node.name}`)]
-  expect(pages[2]).toContain('flightdeck_agent_engine_state{state="serving"} 1')
-  expect(pages[2]).toContain('vllm:num_requests_running')
-  const names = pages.map((page) => [...page.matchAll(/^# TYPE (flightdeck_\S+)/gm)].map(([, name]) => name ?? ''))
-  expect(names.map((of) => of.length > 5)).toEqual([true, true, true])
-  const all = names.flat()
-  expect(new Set(all).size).toBe(all.length)
-  const explained = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8')
-  expect(all.filter((name) => !explained.includes(`\`${name}\``))).toEqual([])
-}, 60_000)
-
 test('a secret that a failing engine prints is in no answer, event, transcript, live message, log, argument or other file', async () => {
   for (const [id, value] of Object.entries(canaries)) await plane.client.putSecret({ params: { id }, body: { value } })
   const launch = await plane.launched('leaky')

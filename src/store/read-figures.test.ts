@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { at, type Db } from './database.ts'
+import { type Figures, readFigures } from './read-figures.ts'
+import { saveFailedLook } from './sightings.ts'
+import { addNode, gpuOffer, type TestWorld, testWorld } from './world-for-tests.ts'
+
+let world: TestWorld
+let db: Db
+beforeEach(async () => {
+  world = await testWorld()
+  db = world.deps.store.db
+})
+afterEach(() => world.drop())
+
+const now = () => world.deps.clock.now()
+const read = (): Promise<Figures> => readFigures(db, now() - 60_000)
+const setNode = (id: string, row: object) => db.updateTable('nodes').set(row).where('id', '=', id).execute()
+const setLaunch = (id: string, row: object) => db.updateTable('launches').set(row).where('id', '=', id).execute()
+
+test('an install without nodes has no figures of any', async () => {
+  const none = { launchesOver: [], states: [], notices: [], deployments: [], clouds: [] }
+  expect(await read()).toEqual({ ...none, noticesUnheard: 0, gpuFaults: 0 })
+})
+
+test('a replica serves while its node is ready and not accused, and is stood for while a launch holds its slot', async () => {
+  const first = await addNode(world, { state: 'ready' })
+  const second = await addNode(world, { state: 'ready' })
+  await addNode(world, { state: 'loading', deployment: 'other' })
+  const ofD = async () => (await read()).deployments.find(({ name }) => name === 'd')
+  expect(await ofD()).toEqual({ name: 'd', wanted: 2, held: 2, serving: 2 })
+  await setNode(first.nodeId, { verdict: 'suspect' })
+  await setNode(second.nodeId, { verdict: 'degraded' })
+  await setLaunch(first.launchId, { holds_slot: false })
+  expect(await ofD()).toEqual({ name: 'd', wanted: 2, held: 1, serving: 1 })
+  expect((await read()).deployments[1]).toEqual({ name: 'other', wanted: 1, held: 1, serving: 0 })
+})
+
+test('of a state the longest stay counts, of what is over nothing but how it ended', async () => {
+  const first = await addNode(world, { state: 'releasing' })
+  const second = await addNode(world, { state: 'releasing' })
+  const third = await addNode(world, { state: 'gone' })
+  await setNode(second.nodeId, { state_since: at(now() - 5_000) })
+  await setLaunch(first.launchId, { state: 'ending' })
+  await setLaunch(second.launchId, { state: 'failed', holds_slot: false })
+  await setLaunch(third.launchId, { state: 'failed', holds_slot: false })
+  const { states, launchesOver } = await read()
+  expect(states).toEqual([{ state: 'releasing', since: now() - 5_000 }])
+  expect(launchesOver).toEqual([{ outcome: 'failed', count: 2 }])
+})
+
+test('notices count by kind while they stand, and so do nodes that cannot ask for them', async () => {
+  const [first, second, third] = [await addNode(world), await addNode(world), await addNode(world, { state: 'gone' })]
+  const notice = (kind: string) => JSON.stringify({ source: 'aws', kind })
+  await setNode(first.nodeId, { notice: notice('reclaim'), state: 'draining', notice_service_answers: true })
+  await setNode(second.nodeId, { notice: notice('rebalance'), state: 'ready', notice_service_answers: false })
+  await setNode(third.nodeId, { notice: notice('reclaim'), notice_service_answers: false })
+  const { notices, noticesUnheard } = await read()
+  expect(notices).toHaveLength(2)
+  expect(notices).toEqual(
+    expect.arrayContaining([
+      { kind: 'reclaim', count: 1 },
+      { kind: 'rebalance', count: 1 },
+    ]),
+  )
+  expect(noticesUnheard).toBe(1)
+})
+
+test('faults of GPUs count for ever, also those of nodes that are gone', async () => {
+  const [first, second] = [await addNode(world), await addNode(world, { state: 'gone' })]
+  await setNode(first.nodeId, { gpu_faults: '[{},{}]' })
+  await setNode(second.nodeId, { gpu_faults: '[{}]' })
+  expect((await read()).gpuFaults).toBe(3)
+})
+
+test('a cloud was seen when it last answered; one that nobody asks any more counts while it has nodes', async () => {
+  const look = (cloud: string, startedAt: number, finishedAt: number) =>
+    db
+      .insertInto('looks')
+      .values({ cloud, started_at: at(startedAt), finished_at: at(finishedAt) })
+      .execute()
+  await look('local', now() - 2_000, now() - 1_000)
+  await look('sky', now() - 900_000, now() - 900_000)
+  await look('past', now() - 900_000, now() - 900_000)
+  await addNode(world, { offer: gpuOffer })
+  await saveFailedLook(db, 'local', 'no answer', now())
+  await saveFailedLook(db, 'mute', 'no answer', now())
+  expect((await read()).clouds).toEqual([
+    { name: 'local', lookedAt: now() - 2_000 },
+    { name: 'mute', lookedAt: null },
+    { name: 'sky', lookedAt: now() - 900_000 },
+  ])
+})
