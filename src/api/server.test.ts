@@ -181,6 +181,7 @@ test('what a label can say is there with 0 before it happens, so that the first 
   for (const figure of [
     'flightdeck_nodes{state="ready",verdict="dead"} 0',
     'flightdeck_launches_over_total{outcome="failed"} 0',
+    'flightdeck_nodes_failed_total{code="node_dead"} 0',
     'flightdeck_notices{kind="reclaim"} 0',
     'flightdeck_node_longest_seconds{state="releasing"} 0',
   ])

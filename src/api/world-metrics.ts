@@ -1,3 +1,4 @@
+import { failures, isFailureCode } from '../core/failure.ts'
 import { isOver, launchOutcomes, launchStates } from '../core/launch-table.ts'
 import { nodeStates } from '../core/node-table.ts'
 import { noticeKinds } from '../core/notice.ts'
@@ -28,6 +29,11 @@ export function worldMetrics(metrics: Metrics) {
   }
 }
 
+/** What can be wrong with a machine. An agent may tell a code that is not in the catalogue; a label takes no word of it. */
+const machineFailures = Object.entries(failures).flatMap(([code, { fault }]) =>
+  fault === 'node' || fault === 'cloud' ? [code] : [],
+)
+
 type Fill = (status: StatusRow, figures: Figures, now: number) => void
 
 /** Nodes, launches and replicas. */
@@ -36,6 +42,7 @@ function fleetMetrics(metrics: Metrics): Fill {
   const longest = metrics.gauge('node_longest_seconds', 'The longest that a node is in a state.', ['state'])
   const notices = metrics.gauge('notices', 'Nodes with a notice that stands, by kind.', ['kind'])
   const unheard = metrics.gauge('notices_unheard', 'Nodes that cannot ask their cloud for notices.')
+  const failed = metrics.counter('nodes_failed_total', 'Nodes that failed, by what was wrong.', ['code'])
   const gpuFaults = metrics.counter('gpu_faults_total', 'Faults of GPUs that nodes have told.')
   const launches = metrics.gauge('launches', 'Launches that are not over, by state.', ['state'])
   const over = metrics.counter('launches_over_total', 'Launches that are over, by outcome.', ['outcome'])
@@ -54,6 +61,9 @@ function fleetMetrics(metrics: Metrics): Fill {
     for (const kind of noticeKinds) notices.set({ kind }, 0)
     for (const { kind, count } of figures.notices) notices.set({ kind }, count)
     unheard.set(figures.noticesUnheard)
+    failed.reset()
+    for (const code of machineFailures) failed.inc({ code }, 0)
+    for (const { code, count } of figures.failed) failed.inc({ code: isFailureCode(code) ? code : 'other' }, count)
     gpuFaults.reset()
     gpuFaults.inc(figures.gpuFaults)
     for (const state of launchStates) if (!isOver(state)) launches.set({ state }, 0)

@@ -18,7 +18,7 @@ const setNode = (id: string, row: object) => db.updateTable('nodes').set(row).wh
 const setLaunch = (id: string, row: object) => db.updateTable('launches').set(row).where('id', '=', id).execute()
 
 test('an install without nodes has no figures of any', async () => {
-  const none = { launchesOver: [], states: [], notices: [], deployments: [], clouds: [] }
+  const none = { launchesOver: [], states: [], notices: [], failed: [], deployments: [], clouds: [] }
   expect(await read()).toEqual({ ...none, noticesUnheard: 0, gpuFaults: 0 })
 })
 
@@ -63,6 +63,17 @@ test('notices count by kind while they stand, and so do nodes that cannot ask fo
     ]),
   )
   expect(noticesUnheard).toBe(1)
+})
+
+test('nodes that failed count for ever, by what was wrong', async () => {
+  const made = [await addNode(world), await addNode(world, { state: 'gone' }), await addNode(world, { state: 'gone' })]
+  const codes = ['node_vanished', 'node_dead', 'node_vanished']
+  for (const [i, { nodeId }] of made.entries()) await setNode(nodeId, { failure: JSON.stringify({ code: codes[i] }) })
+  await addNode(world, { state: 'gone' })
+  expect((await read()).failed).toEqual([
+    { code: 'node_dead', count: 1 },
+    { code: 'node_vanished', count: 2 },
+  ])
 })
 
 test('faults of GPUs count for ever, also those of nodes that are gone', async () => {

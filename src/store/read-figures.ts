@@ -12,9 +12,11 @@ export interface Figures {
   readonly states: readonly { readonly state: NodeState; readonly since: number }[]
   /** Nodes with a notice of their cloud that stands. */
   readonly notices: readonly { readonly kind: NoticeKind; readonly count: number }[]
+  /** Nodes that failed, also those that are gone, by the code of their failure. */
+  readonly failed: readonly { readonly code: string; readonly count: number }[]
   /** Faults of GPUs that were told, also by nodes that are gone. */
   readonly gpuFaults: number
-  /** Nodes whose cloud cannot be asked whether it does. */
+  /** Nodes that cannot ask their cloud for notices. */
   readonly noticesUnheard: number
   readonly deployments: readonly {
     readonly name: string
@@ -43,6 +45,8 @@ export async function readFigures(db: Db, asked: number): Promise<Figures> {
         select notice->>'kind' as kind, count(*) from nodes where state <> 'gone' and notice is not null group by 1) w), '[]') as notices,
       (select count(*) from nodes where state in ('loading', 'ready', 'draining') and not notice_service_answers)
         as "noticesUnheard",
+      coalesce((select json_agg(json_build_object('code', code, 'count', count) order by code) from (
+        select failure->>'code' as code, count(*) from nodes where failure is not null group by 1) f), '[]') as failed,
       (select coalesce(sum(jsonb_array_length(gpu_faults)), 0)::bigint from nodes where gpu_faults <> '[]') as "gpuFaults",
       coalesce((select json_agg(json_build_object('name', d.name, 'wanted', d.wanted, 'held', l.held, 'serving', n.serving)
           order by d.name)
