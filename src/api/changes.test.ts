@@ -36,6 +36,10 @@ const changes: Record<ChangeRoute, () => Promise<Call>> = {
     body: {},
   }),
   releaseNode: async () => ({ params: { id: (await at.node({ state: 'ready', launchState: 'live' })).nodeId } }),
+  holdNode: async () => ({
+    params: { id: (await at.node({ state: 'ready', launchState: 'live' })).nodeId },
+    body: { forS: 60 },
+  }),
   createDeployment: async () => ({ body: deployment(1) }),
   scaleDeployment: async () => ({ ...(await anyDeployment()), body: { wanted: 2 } }),
   pauseDeployment: async () => ({ ...(await anyDeployment()), body: { paused: true } }),

@@ -1,6 +1,6 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { cancelLaunch, createLaunch, planLaunch } from '../commands/launches.ts'
-import { drainNode, releaseNode } from '../commands/nodes.ts'
+import { drainNode, holdNode, releaseNode } from '../commands/nodes.ts'
 import { Failure } from '../core/failure.ts'
 import { nodeIsThere, readLastLines, readLaunchLines, readLinesAfter, readTimeline } from '../store/read-told.ts'
 import { Answered, type Handlers } from './asked.ts'
@@ -38,7 +38,7 @@ export function launchHandlers(deps: CommandDeps, views: Views): Handlers<Names>
 export function nodeHandlers(
   deps: CommandDeps,
   views: Views,
-): Handlers<'listNodes' | 'showNode' | 'drainNode' | 'releaseNode' | 'nodeLogs'> {
+): Handlers<'listNodes' | 'showNode' | 'drainNode' | 'releaseNode' | 'holdNode' | 'nodeLogs'> {
   const { db } = deps.store
   return {
     listNodes: ({ actor, query }) => views.nodes(actor.tenantId, query),
@@ -49,6 +49,10 @@ export function nodeHandlers(
     },
     async releaseNode({ actor, id }) {
       await releaseNode(deps, actor, id)
+      return views.node(actor.tenantId, id)
+    },
+    async holdNode({ actor, id, body }) {
+      await holdNode(deps, actor, id, body.forS)
       return views.node(actor.tenantId, id)
     },
     async nodeLogs({ actor, id, query: { tail, after } }) {

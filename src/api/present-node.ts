@@ -60,6 +60,7 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
       action: actionOf(fault),
       toldAt: iso(fault.toldAt),
     })),
+    hold: presentHold(row, scene.now),
     drainUntil: state === 'draining' ? maybeIso(drainUntil(row)) : null,
     failure: row.failure,
     costMicroUsd: costAt(row, scene.now),
@@ -79,10 +80,22 @@ function presentNotice({ notice }: NodeRow): NodeView['notice'] {
   return { source, kind, action, toldAt: iso(toldAt), takenAt: maybeIso(takenAt) }
 }
 
+function presentHold({ state, holdUntil, holdBy, pricePerHourMicroUsd }: NodeRow, now: number): NodeView['hold'] {
+  const isKept = state === 'held'
+  if (holdUntil === null || state === 'releasing' || state === 'gone' || (!isKept && holdUntil <= now)) return null
+  const cost = costMicroUsd(pricePerHourMicroUsd, Math.max(0, holdUntil - now))
+  return { until: iso(holdUntil), by: holdBy, isKept, pricePerHourMicroUsd, costMicroUsd: cost }
+}
+
 function actionsOf({ state, drainAskedAt, unwantedAt }: NodeRow): NodeView['actions'] {
   const drains = stepOf(nodeTable, state, 'drain_asked') !== undefined && drainAskedAt === null && unwantedAt === null
   const ends = state !== 'releasing' && state !== 'gone'
-  return [...(drains ? (['drain'] as const) : []), ...(ends ? (['release'] as const) : [])]
+  const holds = ends && unwantedAt === null
+  return [
+    ...(drains ? (['drain'] as const) : []),
+    ...(ends ? (['release'] as const) : []),
+    ...(holds ? (['hold'] as const) : []),
+  ]
 }
 
 /** What the node does now, in words that need no table beside them. */
@@ -93,6 +106,7 @@ function statusMessage(row: NodeRow, now: number): string {
   if (state === 'booting') return 'booting, its agent has not joined yet'
   if (state === 'loading') return failure ? failure.cause : phaseInWords(row)
   if (state === 'draining') return drainInWords(row, now)
+  if (state === 'held') return because(`kept for ${row.holdBy ?? 'somebody'} to look at`, failure)
   if (state === 'releasing') return because('being released', failure)
   if (state === 'gone') return because('gone', failure)
   const faulty = gpuFailure(row.gpuFaults)

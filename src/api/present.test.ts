@@ -85,6 +85,9 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     notice: null,
     noticeServiceAnswers: null,
     gpuFaults: [],
+    holdUntil: null,
+    holdBy: null,
+    pricePerHourMicroUsd: 1_000_000,
     failure: null,
     heardAt: null,
     heartbeat: null,
@@ -163,16 +166,17 @@ test('only a ready node drains, once, and what is on its way out is not released
     nodeStates.map((state) => [state, presentNode(nodeRow({ state }), nodeScene).actions.join(' ')]),
   )
   expect(actions).toEqual({
-    intended: 'release',
-    requesting: 'release',
-    booting: 'release',
-    loading: 'release',
-    ready: 'drain release',
-    draining: 'release',
+    intended: 'release hold',
+    requesting: 'release hold',
+    booting: 'release hold',
+    loading: 'release hold',
+    ready: 'drain release hold',
+    draining: 'release hold',
+    held: 'release hold',
     releasing: '',
     gone: '',
   })
-  expect(presentNode(nodeRow({ drainAskedAt: now }), nodeScene).actions).toEqual(['release'])
+  expect(presentNode(nodeRow({ drainAskedAt: now }), nodeScene).actions).toEqual(['release', 'hold'])
 })
 
 test('a node says in plain words what it does, and why it ended', () => {
@@ -197,6 +201,20 @@ test('a notice is shown with its time and the end of the drain, and a machine th
   expect(message(drained)).toMatch(/left to its cloud to end, which makes its first hour free/)
   expect(message({ ...drained, spot: false })).toBe('draining for a notice (terminate), nothing in flight')
   expect(message({ notice: { ...notice, kind: 'rebalance' } })).toBe('serving, idle')
+})
+
+test('a hold is shown with what it costs until its end, and one that is over, or of a node that leaves, is none', () => {
+  const holds = { holdUntil: now + 1_800_000, holdBy: 'ann', pricePerHourMicroUsd: 3_600_000 }
+  const shown = (over: Partial<NodeRow>) => nodeView.encode(presentNode(nodeRow({ ...holds, ...over }), nodeScene))
+  const until = new Date(now + 1_800_000).toISOString()
+  const hold = { until, by: 'ann', isKept: false, pricePerHourMicroUsd: 3_600_000, costMicroUsd: 1_800_000 }
+  expect(shown({}).hold).toEqual(hold)
+  expect(shown({ state: 'held' }).hold).toEqual({ ...hold, isKept: true })
+  expect(shown({ holdUntil: now }).hold).toBeNull()
+  expect(shown({ state: 'releasing' }).hold).toBeNull()
+  const failure = failureRecord('engine_failed', 'Out of memory.')
+  expect(message({ ...holds, state: 'held', failure })).toBe('kept for ann to look at: Out of memory.')
+  expect(shown({ state: 'held' }).actions).toEqual(['release', 'hold'])
 })
 
 test('a faulty GPU is shown with its line and what it leads to, and why the node gets no requests', () => {

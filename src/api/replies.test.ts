@@ -134,6 +134,7 @@ const calls: Record<
   spend: (client) => client.spend(),
   audit: (client) => client.audit({ query: { limit: 500 } }),
   drainNode: (client) => client.drainNode({ params: { id: ids.ready }, body: { deadlineS: 60 } }),
+  holdNode: (client) => client.holdNode({ params: { id: ids.ready }, body: { forS: 60 } }),
   releaseNode: (client) => client.releaseNode({ params: { id: ids.node } }),
   cancelLaunch: (client) => client.cancelLaunch({ params: { id: ids.launch } }),
   deleteSecret: (client) => client.deleteSecret({ params: { id: 'OTHER' } }),
@@ -185,7 +186,7 @@ test('money is split by duty, failure and idleness, and told per million tokens'
     query: { from: new Date(now - 2.5 * hour).toISOString(), to: new Date(now - 1.5 * hour).toISOString() },
   })
   // Half an hour of each: starting and serving of one node, ending of the other.
-  expect(cut.byDuty).toEqual({ starting: near(1.8), serving: near(1.8), ending: near(1.8) })
+  expect(cut.byDuty).toEqual({ starting: near(1.8), serving: near(1.8), held: 0, ending: near(1.8) })
 })
 
 test('a node tells its cost as the sum of its ledger, open interval included', async () => {

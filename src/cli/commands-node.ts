@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { formatUsd } from '../core/money.ts'
 import type { LogLine } from '../wire/views.ts'
 import { type Act, answer, type Context, untilInterrupted } from './context.ts'
-import { asCliFailure, type ExitCode, exitCodes } from './exit.ts'
+import { asCliFailure, type ExitCode, exitCodes, usage } from './exit.ts'
 import { beginsWith, isWholeId, pickOne } from './find.ts'
 import { liveFailure, passesByItself } from './follow-launch.ts'
 import { type FeedEvent, openFeed } from './live-feed.ts'
-import { logText, nodesText, nodeText } from './node-text.ts'
+import { holdWords, logText, nodesText, nodeText } from './node-text.ts'
 import { timeFor, wholeFor } from './option-values.ts'
 import { addPageOptions, allOf, answerPage, type PageOptions } from './pages.ts'
 import { waitUntil } from './wait.ts'
@@ -66,6 +66,24 @@ async function release(context: Context, given: string, options: EndOptions): Pr
   const node = await context.client.releaseNode({ params: { id } })
   if (options.wait) return untilGone(context, id)
   answer(context, node, ({ name }) => `${name} is being given back; \`flightdeck nodes\` shows when it is gone.\n`)
+  return exitCodes.ok
+}
+
+interface HoldOptions {
+  readonly for?: number
+  readonly off?: boolean
+}
+
+async function hold(context: Context, given: string, options: HoldOptions): Promise<ExitCode> {
+  if ((options.for === undefined) === (options.off !== true))
+    throw usage('Say for how long, or that it is over.', 'Give either `--for 2h` or `--off`.')
+  const id = await findNode(context, given)
+  const node = await context.client.holdNode({ params: { id }, body: { forS: options.for ?? null } })
+  answer(context, node, ({ name, ...held }) => {
+    const words = holdWords(held, Date.now())
+    if (words === null) return `${name} is not held any more.\n`
+    return `${name} is ${words}, beside another machine in its place; \`flightdeck hold ${name} --off\` lets it go.\n`
+  })
   return exitCodes.ok
 }
 
@@ -175,6 +193,12 @@ export function addNodeCommands(program: Command, act: Act): void {
     .description('give the machine back now, and want one replica less')
     .option('--wait', 'until the machine is gone')
     .action(act((context, id: string, options: EndOptions) => release(context, id, options)))
+  program
+    .command('hold <node>')
+    .description('keep a node that fails or drains instead of releasing it, to look at; says what that costs')
+    .option('--for <time>', 'from now, like 2h', timeFor('--for'))
+    .option('--off', 'let it go')
+    .action(act((context, id: string, options: HoldOptions) => hold(context, id, options)))
   program
     .command('logs <node>')
     .description('the last lines of engine and agent')

@@ -33,7 +33,7 @@ test('the bill names what each second was for, and what a million tokens came to
     to: at(100),
     totalMicroUsd: 76_084,
     burnPerHourMicroUsd: 0,
-    byDuty: { starting: 6_917, serving: 69_167, ending: 0 },
+    byDuty: { starting: 6_917, serving: 69_167, held: 0, ending: 0 },
     failedMicroUsd: 0,
     idleMicroUsd: 60_000,
     promptTokens: 16,

@@ -58,6 +58,7 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
       ['says', plainLine(node.statusMessage)],
       ['verdict', `${verdict}${node.verdictRow ? ` by the row ${node.verdictRow}` : ''}`],
       ['notice', noticeWords(node, now)],
+      ['hold', holdWords(node, now)],
       ['heartbeat', signal('heartbeat')],
       ['probe', signal('probe')],
       ['sighting', signal('sighting')],
@@ -87,6 +88,16 @@ const standingWords: Readonly<Record<AgentStanding, string>> = {
 function agentWords({ agentVersion, agentProtocol, agentStanding }: NodeDetail): string | null {
   if (agentVersion === null || agentStanding === null) return null
   return plainLine(`${agentVersion}, protocol ${agentProtocol}${standingWords[agentStanding]}`)
+}
+
+/** Until when, by whom, and what that costs. */
+export function holdWords({ hold }: Pick<NodeDetail, 'hold'>, now: number): string | null {
+  if (hold === null) return null
+  const { until, by, isKept, pricePerHourMicroUsd, costMicroUsd } = hold
+  const left = humanMs(Math.max(0, Date.parse(until) - now))
+  const what = isKept ? `kept for ${left} more` : `kept for the next ${left}, should it fail or drain`
+  const cost = `${formatUsd(pricePerHourMicroUsd)}/h, ${formatUsd(costMicroUsd)} until then`
+  return plainLine(`${what}${by === null ? '' : `, for ${by}`}: ${cost}`)
 }
 
 /** Who announced what, and until when; a service that does not answer would announce nothing. */

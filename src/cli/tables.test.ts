@@ -164,6 +164,18 @@ test('a node shows what was announced of its end, or that nobody would announce 
   expect(line({})).toBeUndefined()
 })
 
+test('a node shows until when it is kept, for whom, and what that costs', () => {
+  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const line = (over: Partial<NodeView>) =>
+    /^hold +(.*)$/m.exec(nodeText({ ...node(over), ...rest }, now(100), ascii(100)))?.[1]
+  const hold = { until: at(3_700), by: 'ann', isKept: true, pricePerHourMicroUsd: 2_490_000, costMicroUsd: 2_490_000 }
+  expect(line({ hold })).toBe('kept for 1h00m more, for ann: $2.4900/h, $2.4900 until then')
+  expect(line({ hold: { ...hold, isKept: false, by: null } })).toBe(
+    'kept for the next 1h00m, should it fail or drain: $2.4900/h, $2.4900 until then',
+  )
+  expect(line({})).toBeUndefined()
+})
+
 test('a node shows what was said of its GPUs, the line itself, and what it leads to', () => {
   const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
   const fault = { source: 'xid', xid: 79, gpu: 'GPU-1', evidence: 'NVRM: Xid 79, fallen', toldAt: at(90) }

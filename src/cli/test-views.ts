@@ -174,6 +174,7 @@ export const node = (over: Partial<NodeView> = {}): NodeView => ({
   notice: null,
   noticeServiceAnswers: null,
   gpuFaults: [],
+  hold: null,
   drainUntil: null,
   failure: null,
   costMicroUsd: 66_400,

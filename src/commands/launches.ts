@@ -23,6 +23,7 @@ import {
   withdrawLaunch,
 } from '../store/launch-requests.ts'
 import { openLaunch } from '../store/launches.ts'
+import { withdrawHeld } from '../store/node-requests.ts'
 import { loadOfferReads } from '../store/offers.ts'
 import { isTaken } from '../store/transact.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
@@ -220,7 +221,12 @@ export function cancelLaunch(deps: CommandDeps, actor: Actor, id: string): Promi
     if (launch.state === 'cancelled') return { result: { over: true }, audit: null }
     if (launch.over) throw new Failure('wrong_state', `The launch ${id} is over already: ${launch.state}.`)
     const result = { over: false }
-    if (launch.leaving) return { result, audit: null, nudges: [['launch', id]] }
+    if (launch.leaving) {
+      const held = await withdrawHeld(tx, id, actor.name, now)
+      const audit = { action: 'launch.cancel', target: id, detail: { state: launch.state, held } }
+      const nudges = held.map((nodeId) => ['node', nodeId] as const)
+      return { result, audit: held.length > 0 ? audit : null, nudges: [['launch', id], ...nudges] }
+    }
     await withdrawLaunch(tx, launch, { outcome: 'cancelled', by: actor.name }, now)
     return {
       result,

@@ -1,6 +1,7 @@
 import { Failure } from '../core/failure.ts'
+import { costMicroUsd as costOf, formatUsd } from '../core/money.ts'
 import { lockLaunch, withdrawLaunch } from '../store/launch-requests.ts'
-import { askDrain, launchOfNode, lockNode, withdrawNode } from '../store/node-requests.ts'
+import { askDrain, launchOfNode, lockNode, saveHold, withdrawNode } from '../store/node-requests.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
 
@@ -44,7 +45,9 @@ export function releaseNode(deps: CommandDeps, actor: Actor, id: string): Promis
     if (!launch || !node) throw new Failure('not_found', `There is no node ${id}.`)
     if (node.state === 'releasing' || node.state === 'gone')
       throw new Failure('wrong_state', `The node ${id} is ${node.state} already.`)
-    if (!launch.leaving && !launch.over) await withdrawLaunch(tx, launch, { outcome: 'ended', by: actor.name }, now)
+    // One that is held is given up already: what takes its place stays.
+    if (!launch.leaving && !launch.over && node.state !== 'held')
+      await withdrawLaunch(tx, launch, { outcome: 'ended', by: actor.name }, now)
     await withdrawNode(tx, node, actor.name, now)
     return {
       result: { nodeId: id },
@@ -54,6 +57,43 @@ export function releaseNode(deps: CommandDeps, actor: Actor, id: string): Promis
         ['node', id],
         ['deployment', launch.deploymentId],
       ],
+    }
+  })
+}
+
+/**
+ * Keeps the machine for `forS` seconds from now, should the node fail, drain or run out of time, for somebody to look at:
+ * it gets no requests then, and its deployment asks for another one beside it. Null lets go of it.
+ * @throws Failure `not_found`, `bad_request` for longer than is allowed, or `wrong_state` when its end is asked for.
+ */
+export function holdNode(
+  deps: CommandDeps,
+  actor: Actor,
+  id: string,
+  forS: number | null,
+): Promise<{ nodeId: string }> {
+  const { holdLimitS } = deps.settings
+  return act(deps, actor, async (tx, now) => {
+    if (forS !== null && forS > holdLimitS)
+      throw new Failure('bad_request', `body.forS: a hold may last ${holdLimitS} s at most (\`holdLimitS\`).`)
+    const node = await lockNode(tx, actor.tenantId, id)
+    if (!node) throw new Failure('not_found', `There is no node ${id}.`)
+    const result = { nodeId: id }
+    if (forS === null && node.holdUntil === null) return { result, audit: null }
+    if (node.state === 'releasing' || node.state === 'gone' || node.unwanted)
+      throw new Failure(
+        'wrong_state',
+        `The node ${id} is ${node.state}${node.unwanted ? ' and released by hand' : ''}.`,
+      )
+    const until = forS === null ? null : now + forS * 1_000
+    const hold = until === null ? null : { until, by: actor.name }
+    const costMicroUsd = until === null ? 0 : costOf(node.pricePerHourMicroUsd, until - now)
+    const kept = `${actor.name} wants to look at it: it is not released in the next ${forS} s, which costs ${formatUsd(costMicroUsd)} at most.`
+    await saveHold(tx, node, hold, hold ? kept : `The hold was ended by ${actor.name}.`, now)
+    return {
+      result,
+      audit: { action: hold ? 'node.hold' : 'node.hold_off', target: id, detail: { forS, state: node.state } },
+      nudges: [['node', id]],
     }
   })
 }

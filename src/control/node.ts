@@ -21,6 +21,7 @@ const restMs: Readonly<Record<NodeState, number | null>> = {
   loading: 5_000,
   ready: 15_000,
   draining: 1_000,
+  held: 15_000,
   releasing: 1_000,
   gone: null,
 }

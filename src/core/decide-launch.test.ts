@@ -156,7 +156,7 @@ describe('attempts', () => {
     const closes = (state: LaunchView['state'], nodeState: NodeState, closedAt: number | null = null) =>
       decide(launch(state, { outcome: 'ended', attempts: [attempt(nodeState, { closedAt })] })).closeAttempt
     for (const state of nodeStates) {
-      const over = state === 'releasing' || state === 'gone'
+      const over = ['held', 'releasing', 'gone'].includes(state)
       assert.equal(closes('ending', state), over, state)
       assert.equal(closes('ending', state, now), false, state)
     }
@@ -259,5 +259,32 @@ describe('the failure', () => {
   test('of a machine that ended without a word, and of a launch without an offer, is told all the same', () => {
     assert.equal(causeOf(launch('live', { attempts: [attempt('gone')] }))?.code, 'node_vanished')
     assert.equal(causeOf(launch('queued', { offerClouds: [] }))?.code, 'no_offer_fits')
+  })
+})
+
+describe('a node that is held for somebody to look at', () => {
+  const served = { nodeReadyAt: 1, failure: full }
+
+  test('is given up: a live launch ends, its slot is free at once, and the node is left to whoever holds it', () => {
+    const { fact, state, holdsSlot, withdrawNodes } = decide(launch('live', { attempts: [attempt('held', served)] }))
+    assert.deepEqual([fact, state, holdsSlot, withdrawNodes], ['node_lost', 'ending', false, false])
+    const never = decide(launch('ending', { outcome: 'failed', attempts: [attempt('held')] }))
+    assert.deepEqual([never.fact, never.holdsSlot, never.withdrawNodes], [null, false, false])
+  })
+
+  test('keeps no next try waiting, and the launch is not over before the node is gone', () => {
+    const backing = launch('backing_off', { attempts: [attempt('held', { failure: full })], stateSince: now - 1_000 })
+    assert.equal(factOf(backing), 'retry_due')
+    const clear = [attempt('held', { failure: full, closedAt: now }), attempt('gone', { closedAt: now })]
+    assert.equal(factOf(launch('ending', { outcome: 'failed', attempts: clear })), null)
+  })
+
+  test('ends with its launch only when that is cancelled', () => {
+    const attempts = [attempt('held', { failure: full, closedAt: now }), attempt('ready', { nodeReadyAt: now })]
+    for (const unwantedOutcome of ['cancelled', 'ended'] as const) {
+      const ending = launch('ending', { outcome: unwantedOutcome, attempts: [attempt('held'), attempt('gone')] })
+      assert.equal(decide(ending).withdrawNodes, unwantedOutcome === 'cancelled')
+      assert.equal(decide(launch('live', { unwantedAt: now, unwantedOutcome, attempts })).withdrawNodes, true)
+    }
   })
 })

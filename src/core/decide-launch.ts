@@ -51,7 +51,8 @@ export interface LaunchDecision {
   readonly holdsSlot: boolean
 }
 
-const leaving: readonly NodeState[] = ['releasing', 'gone']
+// One that is held serves nobody any more, and costs money for a person's sake only.
+const leaving: readonly NodeState[] = ['held', 'releasing', 'gone']
 
 /** One step of a launch. It reads rows only; what is asked of the world hangs on the node's state. */
 export function decideLaunch(view: LaunchView, policy: RetryPolicy, now: number): LaunchDecision {
@@ -69,10 +70,14 @@ export function decideLaunch(view: LaunchView, policy: RetryPolicy, now: number)
     failure: entered ? failureFor(entered, view) : view.failure,
     openAttemptAt: opens ? nextOffer(tried, view.offerClouds, policy) : null,
     closeAttempt: current !== undefined && current.closedAt === null && attemptIsOver(state, current),
-    withdrawNodes: state === 'ending' && view.attempts.some((attempt) => !leaving.includes(attempt.nodeState)),
+    withdrawNodes: state === 'ending' && view.attempts.some(({ nodeState }) => mustEnd(nodeState, outcome)),
     holdsSlot: holdsSlot(state, current) && (view.slot === 'ours' || view.slot === 'free'),
   }
 }
+
+/** A launch that ends otherwise leaves a node that is held to whoever holds it; one that is cancelled leaves nothing. */
+const mustEnd = (node: NodeState, outcome: LaunchOutcome | null): boolean =>
+  !leaving.includes(node) || (node === 'held' && outcome === 'cancelled')
 
 function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact | null {
   if (isOver(view.state)) return null
@@ -112,7 +117,7 @@ const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.i
 /** A next try waits for the last machine to be gone, but not for ever: a cloud that is silent must not stop the launch. */
 function retryDue(view: LaunchView, current: AttemptView, policy: RetryPolicy, now: number): boolean {
   if (now < view.stateSince + backOffMs(policy, view.attempts.length)) return false
-  return current.nodeState === 'gone' || now >= view.stateSince + policy.waitForGoneMs
+  return ['held', 'gone'].includes(current.nodeState) || now >= view.stateSince + policy.waitForGoneMs
 }
 
 function attemptIsOver(state: LaunchState, attempt: AttemptView): boolean {
@@ -158,5 +163,6 @@ function timeoutFailure({ spent }: LaunchView, last: FailureRecord | null): Fail
 function holdsSlot(state: LaunchState, current: AttemptView | undefined): boolean {
   if (isOver(state)) return false
   if (!current || state === 'queued' || state === 'attempting' || state === 'backing_off') return true
+  if (current.nodeState === 'held') return false
   return current.nodeReadyAt === null ? current.nodeState !== 'gone' : !givenUp(current.nodeState)
 }

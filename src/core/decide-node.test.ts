@@ -1,77 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
-import { type CloudTraits, decideNode, type NodeView, stateLimitAt } from './decide-node.ts'
-import { failureRecord } from './failure.ts'
+import { decideNode, type NodeView, stateLimitAt } from './decide-node.ts'
+import { absent, engineFailed, factOf, known, node, now, present, refusal, traits } from './decide-node-for-tests.ts'
 import { type NodeFact, type NodeState, nodeStates, nodeTable } from './node-table.ts'
 import type { Notice } from './notice.ts'
-
-const traits: CloudTraits = {
-  confirmGoneMs: 100,
-  listingLagMs: 1_000,
-  askLimitMs: 3_000,
-  requestLimitMs: 10_000,
-  bootLimitMs: 20_000,
-  loadLimitMs: 30_000,
-  drainLimitMs: 40_000,
-  lookMs: 10_000,
-  lookFastMs: 250,
-}
-const now = 1_000_000
-
-/** A node of which nothing is known but its state, since ten seconds less one tick. */
-function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
-  return {
-    state,
-    stateSince: now - 9_999,
-    watchedSince: 0,
-    placed: true,
-    unwantedAt: null,
-    drainAskedAt: state === 'draining' ? now : null,
-    askedAt: state === 'releasing' ? 0 : null,
-    askOpen: false,
-    queuedUntil: null,
-    refusal: null,
-    sighting: null,
-    firstSeenAt: null,
-    joinedAt: null,
-    answeredAt: null,
-    heardAt: null,
-    drainDeadlineAt: null,
-    drainedAt: null,
-    failure: null,
-    spot: true,
-    notice: null,
-    gpuFaults: [],
-    verdict: 'unknown',
-    mayRelease: true,
-    ...over,
-  }
-}
-
-const absent = (since: number, at = now): Partial<NodeView> => ({
-  sighting: { seen: 'absent', at, absentSince: since },
-})
-const present: Partial<NodeView> = { sighting: { seen: 'present', at: now, absentSince: null } }
-const refusal = failureRecord('no_capacity', 'Full.')
-const engineFailed = failureRecord('engine_failed', 'It fell over.')
-const factOf = (view: NodeView, at = now) => decideNode(view, traits, at).fact
-
-/** What has to be known for each fact to hold. */
-const known: Record<NodeFact, Partial<NodeView>> = {
-  vanished: absent(now - 100),
-  unwanted: { unwantedAt: now },
-  refused: { refusal },
-  failed: { failure: engineFailed },
-  dead: { verdict: 'dead' },
-  drained: { drainedAt: now },
-  drain_asked: { drainAskedAt: now },
-  notice_withdrawn: { drainAskedAt: null },
-  answered: { answeredAt: now },
-  joined: { joinedAt: now },
-  sighted: present,
-  expired: { stateSince: now - 50_000, askedAt: now - 50_000 },
-  placed: {},
-}
 
 describe('each fact alone', () => {
   const arrows = nodeStates.flatMap((state) =>
@@ -176,39 +108,6 @@ describe('a notice', () => {
   })
 })
 
-describe('a fault of a GPU', () => {
-  const xid = (number: number) => ({ source: 'xid', xid: number, gpu: 'GPU-0', evidence: `Xid ${number}`, toldAt: now })
-  const faulty = (state: NodeState, over: Partial<NodeView> = {}) =>
-    node(state, { drainAskedAt: null, gpuFaults: [xid(13), xid(79)], ...over })
-
-  test('drains a node that serves, with its cause from then on; one that is the engine`s does nothing', () => {
-    const { fact, failure } = decideNode(faulty('ready'), traits, now)
-    assert.deepEqual([fact, failure?.code, failure?.evidence], ['drain_asked', 'gpu_fault', 'Xid 79'])
-    for (const state of nodeStates.filter((state) => state !== 'intended' && state !== 'draining'))
-      assert.equal(factOf(node(state, { gpuFaults: [xid(13)] })), null)
-  })
-
-  test('fails a node that does not serve yet, for another place to be tried', () => {
-    for (const state of ['booting', 'loading'] as const) {
-      const { fact, failure } = decideNode(faulty(state), traits, now)
-      assert.deepEqual([fact, failure?.code, failure?.retry], ['failed', 'gpu_fault', 'elsewhere'])
-    }
-  })
-
-  test('ends the drain like any other, and is never taken back, also when a notice is', () => {
-    const draining = faulty('draining')
-    assert.equal(factOf(draining), null)
-    assert.equal(stateLimitAt(draining, traits), draining.stateSince + traits.drainLimitMs)
-    assert.equal(factOf({ ...draining, drainedAt: now }), 'drained')
-    assert.equal(decideNode({ ...draining, drainedAt: now }, traits, now).failure?.code, 'gpu_fault')
-  })
-
-  test('is not why a node ends that somebody released', () => {
-    const released = faulty('draining', { unwantedAt: now, drainedAt: now })
-    assert.equal(decideNode(released, traits, now).failure, null)
-  })
-})
-
 describe("the cloud's word that a machine is not there", () => {
   const releasing = (over: Partial<NodeView>) => factOf(node('releasing', over))
 
@@ -260,7 +159,7 @@ describe("the cloud's word that a machine is not there", () => {
 
 describe('time limits', () => {
   test('each state that may not last for ever runs out at its own limit', () => {
-    const limits = { requesting: 10_000, booting: 20_000, loading: 30_000, draining: 40_000 }
+    const limits = { requesting: 10_000, booting: 20_000, loading: 30_000, draining: 40_000, held: now + 90_000 }
     for (const state of nodeStates) {
       const limit = (limits as Partial<Record<NodeState, number>>)[state]
       const view = node(state, { stateSince: 0, askedAt: 0 })

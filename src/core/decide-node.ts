@@ -53,6 +53,8 @@ export interface NodeView {
   readonly heardAt: number | null
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
+  /** Until when somebody wants to look at it, if it is to be released; null: nobody does. */
+  readonly holdUntil: number | null
   readonly failure: FailureRecord | null
   readonly spot: boolean
   /** What was announced of the machine's end. */
@@ -97,7 +99,8 @@ export function decideNode(view: NodeView, traits: CloudTraits, now: number): No
   for (const [fact, holds] of rules) {
     const next = stepOf(nodeTable, view.state, fact)
     if (next === undefined || !holds(view, traits, now) || isLeftToCloud(view, next, now)) continue
-    return { fact, state: next, failure: failureOf(fact, view) }
+    const kept = next === 'releasing' && isHeld(view, now) ? stepOf(nodeTable, view.state, 'held') : undefined
+    return { fact: kept ? 'held' : fact, state: kept ?? next, failure: failureOf(fact, view) }
   }
   return { fact: null, state: view.state, failure: view.failure }
 }
@@ -120,6 +123,10 @@ const isLeftToCloud = ({ state, unwantedAt, notice, spot, firstSeenAt }: NodeVie
   unwantedAt === null &&
   notice !== null &&
   now < (releaseNotBefore(notice, spot, firstSeenAt) ?? now)
+
+/** Who releases it is obeyed at once, whoever wanted to look at it. */
+const isHeld = ({ holdUntil, unwantedAt }: NodeView, now: number): boolean =>
+  holdUntil !== null && now < holdUntil && unwantedAt === null
 
 /** The cloud said "not there" twice, with time between, while no ask was open and the node itself was silent. */
 function vanished(view: NodeView, traits: CloudTraits): boolean {
@@ -171,11 +178,13 @@ export function stateLimitAt(view: TimedView, traits: CloudTraits): number | nul
 
 type TimedView = Pick<
   NodeView,
-  'state' | 'stateSince' | 'askedAt' | 'queuedUntil' | 'drainDeadlineAt' | 'notice' | 'watchedSince'
+  'state' | 'stateSince' | 'askedAt' | 'queuedUntil' | 'drainDeadlineAt' | 'notice' | 'watchedSince' | 'holdUntil'
 >
 
 /** From when the time of the node's state counts, and how much of it there is. */
 export function stateLimit(view: TimedView, traits: CloudTraits): { from: number; limitMs: number } | null {
+  // Whoever let it go before its time has set none.
+  if (view.state === 'held') return { from: view.stateSince, limitMs: (view.holdUntil ?? 0) - view.stateSince }
   const limit = limits[view.state]
   if (limit === undefined) return null
   if (view.state === 'draining') {
@@ -204,7 +213,7 @@ function failureOf(fact: NodeFact, view: NodeView): FailureRecord | null {
     const who = view.sighting?.ended ? `: ${view.sighting.ended}` : '.'
     return failureRecord('node_vanished', `The machine vanished while it was ${view.state}${who}`)
   }
-  if (fact === 'expired' && view.state !== 'draining') return expiryFailure(view)
+  if (fact === 'expired' && view.state !== 'draining' && view.state !== 'held') return expiryFailure(view)
   return null
 }
 

@@ -16,6 +16,7 @@ test('a machine that was seen is billed in every state but gone, for what it doe
     loading: 'starting',
     ready: 'serving',
     draining: 'serving',
+    held: 'held',
     releasing: 'ending',
     gone: null,
   })

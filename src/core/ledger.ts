@@ -1,7 +1,7 @@
 import type { NodeState } from './node-table.ts'
 
 /** What a paid second was for. Each is a line of its own in every account. */
-export const duties = ['starting', 'serving', 'ending'] as const
+export const duties = ['starting', 'serving', 'held', 'ending'] as const
 export type Duty = (typeof duties)[number]
 
 const dutyOfState: Readonly<Record<NodeState, Duty | null>> = {
@@ -11,6 +11,7 @@ const dutyOfState: Readonly<Record<NodeState, Duty | null>> = {
   loading: 'starting',
   ready: 'serving',
   draining: 'serving',
+  held: 'held',
   releasing: 'ending',
   gone: null,
 }

@@ -11,12 +11,15 @@ requesting -sighted-> booting       requesting -joined-> loading        requesti
 requesting -expired-> releasing     requesting -unwanted-> releasing
 booting -joined-> loading           booting -refused-> releasing        booting -failed-> releasing
 booting -expired-> releasing        booting -unwanted-> releasing       booting -vanished-> gone
+booting -held-> held                loading -held-> held                ready -held-> held
+draining -held-> held
 loading -answered-> ready           loading -failed-> releasing         loading -expired-> releasing
 loading -unwanted-> releasing       loading -vanished-> gone
 ready -drain_asked-> draining       ready -failed-> releasing           ready -dead-> releasing
 ready -unwanted-> draining          ready -vanished-> gone
 draining -drained-> releasing       draining -expired-> releasing       draining -notice_withdrawn-> ready
 draining -vanished-> gone
+held -expired-> releasing           held -unwanted-> releasing          held -vanished-> gone
 releasing -vanished-> gone
 gone -sighted-> releasing`
 
@@ -80,6 +83,7 @@ describe('the node table', () => {
       loading: 'yes',
       ready: 'yes',
       draining: 'yes',
+      held: 'yes',
       releasing: 'yes',
       gone: 'no',
     })

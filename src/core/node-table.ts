@@ -7,6 +7,7 @@ export const nodeStates = [
   'loading',
   'ready',
   'draining',
+  'held',
   'releasing',
   'gone',
 ] as const
@@ -26,6 +27,7 @@ export const nodeFacts = [
   'dead',
   'drained',
   'notice_withdrawn',
+  'held',
 ] as const
 export type NodeFact = (typeof nodeFacts)[number]
 
@@ -46,23 +48,40 @@ export const nodeTable: MachineTable<NodeState, NodeFact> = {
       refused: 'releasing',
       failed: 'releasing',
       expired: 'releasing',
+      held: 'held',
       unwanted: 'releasing',
       vanished: 'gone',
     },
   },
   loading: {
     billed: 'yes',
-    on: { answered: 'ready', failed: 'releasing', expired: 'releasing', unwanted: 'releasing', vanished: 'gone' },
+    on: {
+      answered: 'ready',
+      failed: 'releasing',
+      expired: 'releasing',
+      held: 'held',
+      unwanted: 'releasing',
+      vanished: 'gone',
+    },
   },
   // `failed`: the agent's bounded restarts of the engine are used up.
   ready: {
     billed: 'yes',
-    on: { drain_asked: 'draining', failed: 'releasing', dead: 'releasing', unwanted: 'draining', vanished: 'gone' },
+    on: {
+      drain_asked: 'draining',
+      failed: 'releasing',
+      dead: 'releasing',
+      held: 'held',
+      unwanted: 'draining',
+      vanished: 'gone',
+    },
   },
   draining: {
     billed: 'yes',
-    on: { drained: 'releasing', expired: 'releasing', notice_withdrawn: 'ready', vanished: 'gone' },
+    on: { drained: 'releasing', expired: 'releasing', held: 'held', notice_withdrawn: 'ready', vanished: 'gone' },
   },
+  // It would be released, and somebody wants to look at it first: for as long as they said, or until they let it go.
+  held: { billed: 'yes', on: { expired: 'releasing', unwanted: 'releasing', vanished: 'gone' } },
   // Only the cloud's own word ends the bill (if a machine was ever seen); no time limit leads out of here.
   releasing: { billed: 'yes', on: { vanished: 'gone' } },
   // A machine that shows up late is asked to end again, and the bill goes on.

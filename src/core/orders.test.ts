@@ -50,6 +50,11 @@ test('a notice drains at once, within the earlier of its own time and that of a 
   expect(orderOf({ ...node, notice: { ...notice, kind: 'rebalance' } }, 0).order).toBe('run')
 })
 
+test('a node that is held takes no request, and its agent and engine stay for somebody to look at', () => {
+  for (const node of every.filter(({ state }) => state === 'held'))
+    expect(orderOf(node, 0)).toEqual({ order: 'drain', drainDeadlineMs: null })
+})
+
 test('a GPU that cannot be trusted drains the node, one whose engine went wrong does not', () => {
   const xid = (number: number) => ({ source: 'xid', xid: number, gpu: 'GPU-0', evidence: 'Xid', toldAt: 0 })
   const ready = { state: 'ready' as const, unwanted: false, drainAsked: false, drainDeadlineAt: null, notice: null }

@@ -21,6 +21,8 @@ export interface Order {
 export function orderOf(node: OrderedNode, now: number): Order {
   const ends: Order = { order: 'end', drainDeadlineMs: null }
   if (node.state === 'releasing' || node.state === 'gone') return ends
+  // Requests stay away from it; agent and engine stay, for somebody to look at.
+  if (node.state === 'held') return { order: 'drain', drainDeadlineMs: null }
   const serves = node.state === 'ready' || node.state === 'draining'
   if (!serves) return node.unwanted ? ends : { order: 'run', drainDeadlineMs: null }
   const { unwanted, drainAsked, notice, gpuFaults } = node

@@ -53,6 +53,8 @@ export interface Settings {
   readonly heartbeatMs: number
   readonly leaseMs: number
   readonly joinTokenMs: number
+  /** The longest time that a node may be kept for somebody to look at. */
+  readonly holdLimitS: number
   readonly engineRestarts: number
   readonly engineStopGraceMs: number
   readonly signalAges: SignalAges
@@ -80,6 +82,8 @@ export const defaultSettings: Settings = {
   // Far above the hour of outage that is promised to be ridden out.
   leaseMs: 4 * 3_600_000,
   joinTokenMs: 1_800_000,
+  // A guess: a working day and the night after it.
+  holdLimitS: 86_400,
   engineRestarts: 3,
   engineStopGraceMs: 10_000,
   signalAges: defaultSignalAges,

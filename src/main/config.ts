@@ -97,6 +97,12 @@ export const configFile = z
       .min(0)
       .max(3_600)
       .default(defaultSettings.graceMs / 1_000),
+    holdLimitS: z
+      .number()
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(defaultSettings.holdLimitS),
     engineRestarts: z.number().int().min(0).max(20).default(defaultSettings.engineRestarts),
     allowedOrigins: z.array(z.string()).default([]),
     publicUrl: z.url().optional(),
@@ -192,6 +198,7 @@ export function settingsOf(config: Config): Settings {
     heartbeatMs: config.heartbeatS * 1_000,
     leaseMs: config.leaseS * 1_000,
     graceMs: config.graceS * 1_000,
+    holdLimitS: config.holdLimitS,
     engineRestarts: config.engineRestarts,
     allowedOrigins: config.allowedOrigins,
   }

@@ -13,6 +13,7 @@ import { waits } from './migrations/0011_waits.ts'
 import { auditByTime } from './migrations/0012_audit_by_time.ts'
 import { notices } from './migrations/0014_notices.ts'
 import { gpuFaults } from './migrations/0017_gpu_faults.ts'
+import { hold } from './migrations/0018_hold.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -101,6 +102,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0012_audit_by_time': auditByTime,
       '0014_notices': notices,
       '0017_gpu_faults': gpuFaults,
+      '0018_hold': hold,
     }),
   }
   try {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
-import { isOver, type LaunchState } from '../core/launch-table.ts'
+import { isOver, type LaunchOutcome, type LaunchState } from '../core/launch-table.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
 import { admissionOrder, fullServerOf, type QueueLimits, type QueueLoad, type Waiting } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
@@ -223,7 +223,7 @@ export async function saveLaunchDecision(
     if (!(await holds(tx, claim)) || !(await mayHold(tx, launch, decision))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
     if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
-    const withdrawn = decision.withdrawNodes ? await withdrawNodes(tx, launch.id, now) : []
+    const withdrawn = decision.withdrawNodes ? await withdrawNodes(tx, launch.id, decision.outcome, now) : []
     const moved = decision.state !== launch.view.state
     if (moved || decision.holdsSlot !== launch.holdsSlot) await writeStep(tx, launch, decision, now)
     const queue = moved ? await tellOfStep(tx, launch, decision, now) : []
@@ -325,12 +325,12 @@ async function openNext(
   )
 }
 
-async function withdrawNodes(tx: Tx, launchId: string, now: number): Promise<string[]> {
+async function withdrawNodes(tx: Tx, launchId: string, outcome: LaunchOutcome | null, now: number): Promise<string[]> {
   const withdrawn = await tx
     .updateTable('nodes')
     .set({ unwanted_at: at(now) })
     .where('launch_id', '=', launchId)
-    .where('state', 'not in', ['releasing', 'gone'])
+    .where('state', 'not in', outcome === 'cancelled' ? ['releasing', 'gone'] : ['held', 'releasing', 'gone'])
     .where('unwanted_at', 'is', null)
     .returning('id')
     .execute()

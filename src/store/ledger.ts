@@ -1,4 +1,4 @@
-import { ledgerDuty } from '../core/ledger.ts'
+import { type Duty, ledgerDuty } from '../core/ledger.ts'
 import { costMicroUsd } from '../core/money.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { at, type Db, type Tx } from './database.ts'
@@ -45,13 +45,7 @@ export async function settleLedger(tx: Tx, node: BilledNode, now: number): Promi
   )
 }
 
-async function openInterval(
-  tx: Tx,
-  nodeId: string,
-  duty: 'starting' | 'serving' | 'ending',
-  openedAt: number,
-  note: string | null,
-) {
+async function openInterval(tx: Tx, nodeId: string, duty: Duty, openedAt: number, note: string | null) {
   await tx
     .insertInto('ledger')
     .columns([

@@ -8,6 +8,8 @@ export interface LockedNode {
   readonly state: NodeState
   readonly unwanted: boolean
   readonly drainAsked: boolean
+  readonly holdUntil: number | null
+  readonly pricePerHourMicroUsd: number
 }
 
 /** The launch that a node belongs to; it is held before the node is. */
@@ -26,13 +28,14 @@ export async function lockNode(tx: Tx, tenantId: string, id: string): Promise<Lo
   const row = await tx
     .selectFrom('nodes')
     .select(['id', 'launch_id', 'state', 'unwanted_at', 'drain_asked_at'])
+    .select(['hold_until as holdUntil', 'price_per_hour_micro_usd as pricePerHourMicroUsd'])
     .where('id', '=', id)
     .where('tenant_id', '=', tenantId)
     .forUpdate()
     .executeTakeFirst()
   if (!row) return null
-  const { launch_id: launchId, state } = row
-  return { id, launchId, state, unwanted: row.unwanted_at !== null, drainAsked: row.drain_asked_at !== null }
+  const { launch_id: launchId, state, unwanted_at, drain_asked_at, ...rest } = row
+  return { ...rest, id, launchId, state, unwanted: unwanted_at !== null, drainAsked: drain_asked_at !== null }
 }
 
 /** `deadlineAt` null: the drain takes as long as the cloud's own limit allows. */
@@ -70,4 +73,34 @@ export async function withdrawNode(tx: Tx, node: LockedNode, by: string, now: nu
     nodeId: node.id,
     launchId: node.launchId,
   })
+}
+
+/** Until when the node is kept, should it be released; null: it is let go. */
+export async function saveHold(
+  tx: Tx,
+  node: LockedNode,
+  hold: { readonly until: number; readonly by: string } | null,
+  text: string,
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable('nodes')
+    .set({ hold_until: maybeAt(hold?.until ?? null), hold_by: hold?.by ?? null })
+    .where('id', '=', node.id)
+    .execute()
+  const kind = hold ? 'node.hold_asked' : 'node.hold_ended'
+  await tellEvent(tx, now, { kind, text, nodeId: node.id, launchId: node.launchId })
+}
+
+/** Nodes of a launch that are held: whoever cancels it wants none of them any more. */
+export async function withdrawHeld(tx: Tx, launchId: string, by: string, now: number): Promise<string[]> {
+  const held = await tx
+    .updateTable('nodes')
+    .set({ unwanted_at: at(now), unwanted_by: by })
+    .where('launch_id', '=', launchId)
+    .where('state', '=', 'held')
+    .where('unwanted_at', 'is', null)
+    .returning('id')
+    .execute()
+  return held.map(({ id }) => id)
 }

@@ -46,6 +46,7 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     drainAskedAt: row.drain_asked_at,
     drainDeadlineAt: row.drain_deadline_at,
     drainedAt: row.drained_at,
+    holdUntil: row.hold_until,
     askedAt: row.asked_at,
     askOpen: row.ask_open,
     queuedUntil: row.queued_until,

@@ -44,6 +44,9 @@ export interface NodeRow extends CostSoFar {
   readonly drainAskedAt: number | null
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
+  readonly holdUntil: number | null
+  readonly holdBy: string | null
+  readonly pricePerHourMicroUsd: number
   readonly notice: Notice | null
   readonly noticeServiceAnswers: boolean | null
   readonly gpuFaults: readonly GpuFault[]
@@ -69,7 +72,8 @@ const nodesOf = (picked: RawBuilder<unknown>): RawBuilder<NodeRow> => sql<NodeRo
     n.first_seen_at as "firstSeenAt", n.joined_at as "joinedAt", n.ready_at as "readyAt", n.gone_at as "goneAt",
     n.unwanted_at as "unwantedAt", n.drain_asked_at as "drainAskedAt",
     n.drain_deadline_at as "drainDeadlineAt", n.drained_at as "drainedAt", n.notice, n.notice_service_answers as "noticeServiceAnswers",
-    n.gpu_faults as "gpuFaults", n.failure, g.heard_at as "heardAt", g.heartbeat,
+    n.gpu_faults as "gpuFaults", n.hold_until as "holdUntil", n.hold_by as "holdBy",
+    n.price_per_hour_micro_usd as "pricePerHourMicroUsd", n.failure, g.heard_at as "heardAt", g.heartbeat,
     coalesce(g.in_flight, 0) as "inFlight", g.probe_at as "probeAt", g.probe_good as "probeGood",
     g.probe_detail as "probeDetail", s.seen, s.at as "seenAt", p.phase, p.percent as "phasePercent",
     cost."closedMicroUsd", cost.open

@@ -147,7 +147,7 @@ export async function seenMachines(
     .innerJoin('sightings as s', 's.name', 'n.name')
     .select(['n.name', 's.detail'])
     .where('n.cloud', '=', cloud)
-    .where('n.state', 'in', ['booting', 'loading', 'ready', 'draining'])
+    .where('n.state', 'in', ['booting', 'loading', 'ready', 'draining', 'held'])
     .execute()
   return rows.map(({ name, detail }) => ({ name, detail: detail ?? {} }))
 }

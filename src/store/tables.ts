@@ -260,6 +260,8 @@ interface NodesTable {
   drain_asked_at: MaybeTime
   drain_deadline_at: MaybeTime
   drained_at: MaybeTime
+  hold_until: MaybeTime
+  hold_by: Maybe<string>
   failure: MaybeJson<FailureRecord>
   notice: MaybeJson<Notice>
   notice_service_answers: Maybe<boolean>

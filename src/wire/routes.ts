@@ -160,6 +160,10 @@ export const routes = {
       reply: view.nodeDetail,
     },
   ),
+  holdNode: route('POST', '/api/nodes/:id/hold', 'operator', 'Keep a node that fails, or let it go (`forS` null)', {
+    body: z.object({ forS: z.number().int().min(1).nullable() }).strict(),
+    reply: view.nodeDetail,
+  }),
   nodeLogs: route('GET', '/api/nodes/:id/logs', 'viewer', 'The last lines of engine and agent', {
     query: z.strictObject({
       tail: z.coerce.number().int().min(1).max(5_000).default(200),

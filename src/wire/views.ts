@@ -11,6 +11,7 @@ import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
 import { fitView } from './catalog.ts'
+import { holdView } from './hold-view.ts'
 
 const text = (max: number) => z.string().max(max)
 const id = text(64)
@@ -207,11 +208,12 @@ export const nodeView = z.object({
   /** Whether the machine's cloud can be asked for notices; null: it has no such service, or was not heard of yet. */
   noticeServiceAnswers: z.boolean().nullable(),
   gpuFaults: z.array(gpuFaultView),
+  hold: holdView.nullable(),
   /** Until when requests in flight may take; null while nothing says so. */
   drainUntil: time.nullable(),
   failure: failureSchema.nullable(),
   costMicroUsd: microUsd,
-  actions: z.array(z.enum(['drain', 'release'])),
+  actions: z.array(z.enum(['drain', 'release', 'hold'])),
 })
 export type NodeView = z.infer<typeof nodeView>
 
