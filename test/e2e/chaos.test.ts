@@ -49,7 +49,7 @@ test('two control planes, killed and restarted at random during 20 launches: nev
   const seed = Number(process.env.FLIGHTDECK_SEED ?? Date.now() % 100_000)
   console.info(`seed ${seed} (FLIGHTDECK_SEED=${seed} runs it again)`)
   const random = chances(seed)
-  // Fewer in flight than the kills leave behind: some wait in the queue.
+  // So few at a time that some wait in the queue.
   const { first, second, server } = await twoPlanes({ queue: { attemptsInFlight: 3 }, claimHoldS: 3 })
   const inFlight = async () => {
     const [row] = await query(
