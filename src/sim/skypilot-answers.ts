@@ -115,11 +115,6 @@ export const acceleratorRow = (count: number): unknown[] => [
   'main*,spot',
 ]
 
-export const noCapacity = (region: string) => ({
-  type: 'ResourcesUnavailableError',
-  message: `\u001b[31mFailed to provision all possible launchable resources.\u001b[0m Relax the task's resource requirements: 1x Slurm(cpus=1, mem=1, {'H100': 1})\nReasons for provision failures (for details, please check the log above):\nProvision failures (tried 1 infra):\n\n✗ Slurm (lab) — (gpus=H100:1, ...)\n  Failed to acquire resources in ${region.split('/')[1]} for {Slurm(cpus=1, mem=1, {'H100': 1})}.\n`,
-})
-
 export type KubernetesGpus = Readonly<Record<string, readonly (readonly [string, readonly number[], number, number])[]>>
 
 /** By the server's source: contexts without GPUs are left out, and none at all is an error. */

@@ -1,5 +1,5 @@
 import type { KubernetesGpus } from './skypilot-answers.ts'
-import type { Step } from './skypilot-launch.ts'
+import type { Step } from './skypilot-said.ts'
 
 /** What goes wrong, each switched by hand at any time. Counts are used up. */
 export interface SkyFaults {

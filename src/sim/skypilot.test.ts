@@ -5,7 +5,7 @@ import { afterEach, beforeEach, test, vi } from 'vitest'
 import { isStep } from '../clouds/skypilot/steps.ts'
 import { StreamDecoder } from '../clouds/skypilot/stream.ts'
 import { SimSkyPilot } from './skypilot.ts'
-import { launchSteps } from './skypilot-launch.ts'
+import { launchSteps } from './skypilot-said.ts'
 
 const folder = join(import.meta.dirname, '../../test/fixtures/skypilot')
 const recorded = (file: string): unknown => JSON.parse(readFileSync(join(folder, file), 'utf8'))
@@ -38,6 +38,9 @@ async function over(id: string): Promise<{ status: number; body: unknown }> {
   return get(id)
 }
 
+const onMain = { name: 'fd-a', place: 'lab/main', gpus: 'H100:1' }
+/** A launch of eight GPUs in whichever partition has them. */
+const anywhere = (name: string) => ({ cluster_name: name, task: 'infra: "slurm/lab"\naccelerators: "H100:8"\n' })
 const launch = (name: string) =>
   post('/launch', { cluster_name: name, task: 'resources:\n  infra: "slurm/lab/main"\n' }).then(over)
 
@@ -66,28 +69,50 @@ test('a launch that ends well is answered as the real one was', async () => {
   sameAs(await launch('fd-a'), 'api_get.launch.SUCCEEDED.http200.json')
 })
 
-test('a launch without room is answered as the real one was, in two levels of JSON', async () => {
-  sky.faults.full = new Set(['lab/main'])
-  const answer = await launch('fd-b')
+test('a launch without room is answered as the real one was, word for word, in two levels of JSON', async () => {
+  sky.faults.full = new Set(['lab/main', 'lab/spot'])
+  const answer = await over(await post('/launch', anywhere('fd-b')))
   sameAs(answer, 'api_get.launch.FAILED.no_capacity.http500.json')
-  const error = (body: unknown) => JSON.parse((body as { detail: { error: string } }).detail.error) as { type: string }
-  assert.equal(error(answer.body).type, error(recorded('api_get.launch.FAILED.no_capacity.http500.json')).type)
+  const error = (body: unknown) => JSON.parse((body as { detail: { error: string } }).detail.error) as object
+  const real = error(recorded('api_get.launch.FAILED.no_capacity.http500.json'))
+  assert.deepEqual({ ...error(answer.body), object: '' }, { ...real, object: '' })
 })
 
-test('a launch tells its steps as the recorded one did, in its order and with its times', async () => {
-  const file = readFileSync(join(folder, 'launch_success.new_cluster.console_stream.timed.txt'), 'utf8')
-  const timed = file.split('\n').flatMap((line) => {
+interface Timed {
+  readonly atMs: number
+  readonly text: string
+}
+
+function timedLines(file: string): Timed[] {
+  const lines = readFileSync(join(folder, file), 'utf8').split('\n')
+  return lines.flatMap((line) => {
     const [, s, text] = /^ *(\d+\.\d+) ?(.*)$/s.exec(line) ?? []
     return s === undefined || text === undefined ? [] : [{ atMs: Number(s) * 1_000, text }]
   })
-  const steps = (lines: readonly { atMs: number; text: string }[]) => {
+}
+
+/** What a launch writes from now on, each line at the time that was recorded for it. */
+function writtenFromNowOn(): Timed[] {
+  const lines: Timed[] = []
+  let atMs = 0
+  const later = sky.work.later.bind(sky.work)
+  sky.work.later = (id, act, recordedMs) => {
+    atMs += recordedMs
+    later(id, act, recordedMs)
+  }
+  sky.onLine = (text) => lines.push({ atMs, text })
+  return lines
+}
+
+test('a launch tells its steps as the recorded one did, in its order and with its times', async () => {
+  const steps = (lines: readonly Timed[]) => {
     const decoder = new StreamDecoder()
     return lines.flatMap(({ atMs, text }) =>
       decoder.push(`${text}\n`).flatMap((item) => (item.n > 0 && isStep(item.text) ? [{ atMs, text: item.text }] : [])),
     )
   }
-  const faked = launchSteps('fd-a', 'lab/main').flatMap(({ atMs, log }) => log.map((text) => ({ atMs, text })))
-  const [real, fake] = [steps(timed), steps(faked)]
+  const faked = launchSteps(onMain).flatMap(({ atMs, log }) => log.map((text) => ({ atMs, text })))
+  const [real, fake] = [steps(timedLines('launch_success.new_cluster.console_stream.timed.txt')), steps(faked)]
   assert.deepEqual(
     fake.map(({ text }) => text),
     real.map(({ text }) => text),
@@ -99,6 +124,45 @@ test('a launch tells its steps as the recorded one did, in its order and with it
   }
 })
 
+/** Without ids and times of day; and without the warning that a partition of the recorded Slurm had no time limit. */
+const plain = (lines: readonly string[], id: string): string[] =>
+  lines
+    .filter((line) => !/has no MaxTime or DefaultTime configured/.test(line))
+    .map((line) => line.replaceAll(id, 'ID').replace(/sky-20[\d-]+/, 'sky-NOW'))
+
+test('a launch that finds room nowhere says of each place what the recorded one said, every line at its time', async () => {
+  const real = timedLines('launch_failover_fail.console_stream.timed.txt')
+  Object.assign(sky.faults, { full: new Set(['lab/main', 'lab/spot']), stopBefore: 'placing' })
+  const written = writtenFromNowOn()
+  const id = await post('/launch', anywhere('fd-b'))
+  const stream = await fetch(`${url}/api/stream?request_id=${id}&format=console`)
+  let told = ''
+  for await (const chunk of (stream.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+    told += chunk
+    // The first words are those of a request that waits for a worker.
+    if (told.includes('to be scheduled')) sky.faults.stopBefore = null
+  }
+  const [realId = ''] = /[\da-f]{8}-[\da-f-]{27}/.exec(real[0]?.text ?? '') ?? []
+  const realLines = real.map(({ text }) => text)
+  assert.deepEqual(plain(told.trimEnd().split('\n'), id), plain(realLines, realId))
+
+  const ofTheRequest = real.filter(({ text }) => plain([text], realId).length > 0).slice(4, -1)
+  assert.equal(written.length, ofTheRequest.length)
+  for (const [i, { atMs, text }] of written.entries()) {
+    const late = atMs - (ofTheRequest[i]?.atMs ?? Number.NaN)
+    assert.ok(Math.abs(late) < 750, `${text}: ${late} ms`)
+  }
+})
+
+test('a launch that one partition has no room for goes on at the next, and succeeds there', async () => {
+  sky.faults.full = new Set(['lab/main'])
+  const written = writtenFromNowOn()
+  assert.equal((await over(await post('/launch', anywhere('fd-f')))).status, 200)
+  const said = written.map(({ text }) => text).join(' ')
+  assert.match(said, /Launching on Slurm lab.*\(main\).*in main for.*Trying other.*\(spot\).*Job submitted/s)
+  assert.doesNotMatch(said, /Failed to provision/)
+})
+
 test('its row shows the events that were polled, as long as they were', async () => {
   const polled = readFileSync(join(folder, 'launch_success.polled.txt'), 'utf8').split('\n')
   const seen = polled.flatMap((line) => {
@@ -106,11 +170,11 @@ test('its row shows the events that were polled, as long as they were', async ()
     const [row] = list === undefined ? [] : (JSON.parse(list) as [string, string][])
     return row ? [{ atMs: Number(s) * 1_000, event: row[1] }] : []
   })
-  for (const { atMs, event } of launchSteps('fd-a', 'lab/main')) {
+  for (const { atMs, event } of launchSteps(onMain)) {
     const first = seen.find((one) => one.event === event)
     if (first) assert.ok(Math.abs(first.atMs - atMs) < 1_000, `${event}: ${first.atMs} ms, not ${atMs}`)
   }
-  const events = launchSteps('fd-a', 'lab/main').flatMap(({ event }) => event ?? [])
+  const events = launchSteps(onMain).flatMap(({ event }) => event ?? [])
   assert.deepEqual(events, [...new Set(seen.map(({ event }) => event))])
 })
 

@@ -11,7 +11,6 @@ import {
   jobRow,
   kubernetesFree,
   kubernetesRows,
-  noCapacity,
   noKubernetesGpus,
   noSuchCluster,
   notUp,
@@ -22,20 +21,12 @@ import {
 } from './skypilot-answers.ts'
 import { noFaults } from './skypilot-faults.ts'
 import { readCall, type SkyCall, send } from './skypilot-http.ts'
-import { type Launch, launchSteps } from './skypilot-launch.ts'
+import { type LaunchGround, type Machine, SkyLaunch } from './skypilot-launch.ts'
 import { streamOf } from './skypilot-stream.ts'
 import { SkyWork } from './skypilot-work.ts'
 
-// As recorded: `/down` took 6 s, a refused launch is tried again after 30 s. How long a job waits was not recorded.
+// As recorded.
 const downMs = 6_000
-const retryMs = 30_000
-const jobStartMs = 1_000
-
-/** A job that runs at the "cloud". It outlives the server's requests, its restarts, and a row that went away. */
-interface Machine {
-  readonly name: string
-  jobs: string[]
-}
 
 /**
  * A contract fake of the SkyPilot API server: its routes, answers and order of events as recorded from 0.14.1, over
@@ -58,10 +49,18 @@ export class SimSkyPilot {
   onLine: ((line: string, cluster: string) => void) | null = null
   readonly #server: Server
   readonly work: SkyWork
+  readonly #ground: LaunchGround
 
   /** `pace` is a share of the time that was recorded. By hand: the server works on its requests only when it is told to. */
   constructor({ pace = 1 / 1_000, byHand = false }: { pace?: number; byHand?: boolean } = {}) {
     this.work = new SkyWork({ pace, byHand })
+    const { faults, work, machines, clusters } = this
+    this.#ground = {
+      ...{ faults, work, machines, clusters },
+      happens: (...what) => this.#happens(...what),
+      finish: (...what) => this.#finish(...what),
+      written: (line, name) => this.onLine?.(line, name),
+    }
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy())
     })
@@ -153,7 +152,7 @@ export class SimSkyPilot {
     if (url.pathname === '/api/status')
       return send(response, 200, rowsFor(url.searchParams, this.requests).map(rowOf).map(this.#strange))
     if (asked && url.pathname === '/api/get') return this.#get(asked, response)
-    if (asked && url.pathname === '/api/stream') return streamOf(asked, this.faults, response)
+    if (asked && url.pathname === '/api/stream') return streamOf(asked, this.faults, response, this.work.pace)
     if (url.pathname === '/enabled_clouds') {
       this.#done(this.#newRequest(id, 'sky.enabled_clouds', null, this.#userOf({})), this.faults.infra)
       return send(response, 200, null)
@@ -167,7 +166,7 @@ export class SimSkyPilot {
     const request = this.#newRequest(id, `sky.${path.slice(1).replace('/', '_')}`, name, this.#userOf(body))
     if (path === '/launch' && name !== null) {
       this.posted.push(body)
-      this.#launch(request, name, body)
+      new SkyLaunch(this.#ground, request, name, body).begin()
       if (this.faults.loseAnswers > 0) {
         this.faults.loseAnswers -= 1
         return response.destroy()
@@ -251,79 +250,6 @@ export class SimSkyPilot {
     return token
       ? userOfToken
       : String((said as Record<string, unknown> | undefined)?.['SKYPILOT_USER_ID'] ?? 'f11e4dec')
-  }
-
-  #launch(request: Request, name: string, body: Readonly<Record<string, unknown>>): void {
-    const region = /infra: "?slurm\/([\w/-]+)/.exec(String(body['task']))?.[1] ?? 'lab'
-    const made = { name, region, owner: request.userId, command: String(body['entrypoint_command'] ?? '') }
-    const steps = launchSteps(name, region)
-    const go = (at: number): unknown => {
-      const step = steps[at]
-      if (request.status === 'CANCELLED' || !step) return
-      if (this.faults.stopBefore === step.name) return this.work.later(request.id, () => go(at), 0)
-      Object.assign(request, { status: 'RUNNING', waits: null })
-      if (this.#failsAt(step, region, request, name)) {
-        if (body['retry_until_up'] !== true || step.name !== 'machine') return this.#fail(request, name)
-        this.#waitForRoom(request, name)
-        return this.work.later(request.id, () => go(0), retryMs)
-      }
-      this.#take(step, request, made)
-      return this.work.later(request.id, () => go(at + 1), (steps[at + 1]?.atMs ?? 0) - step.atMs)
-    }
-    this.work.later(request.id, () => go(0), steps[0]?.atMs ?? 0)
-  }
-
-  #failsAt({ name: step }: Launch, region: string, request: Request, name: string): boolean {
-    const { launchError, setUpError, full, foreignNames } = this.faults
-    if (step === 'placing' && launchError) request.error = launchError
-    if (step === 'row' && foreignNames) {
-      const lastEvent = 'All nodes up; SkyPilot runtime healthy.'
-      const others = { region, madeAt: Date.now(), owner: '50me0ne5', command: 'sky launch', status: 'UP', lastEvent }
-      this.clusters.set(name, { name, ...others })
-      request.error = ownedByOthers(name)
-    }
-    if (step === 'machine' && full.has(region)) request.error = noCapacity(region)
-    if (step === 'up') request.error = setUpError
-    return request.error !== null
-  }
-
-  #fail(request: Request, name: string): void {
-    // A machine that came up and could not be set up stays, and is billed.
-    if (!this.machines.has(name) && this.clusters.get(name)?.status === 'INIT') this.clusters.delete(name)
-    this.#finish(request, 'FAILED')
-  }
-
-  /** Asked to try for ever, the server parks the request between its rounds. */
-  #waitForRoom(request: Request, name: string): void {
-    const [said = ''] = request.error?.message.split('\n') ?? []
-    Object.assign(request, { status: 'WAITING', error: null, waits: `${said} (retrying in 30s)` })
-    this.#happens(name, 'Retrying provisioning after 30s')
-  }
-
-  #take(step: Launch, request: Request, made: Omit<Cluster, 'madeAt' | 'status' | 'lastEvent'>): void {
-    const { name } = made
-    request.log.push(...step.log)
-    for (const line of step.log) this.onLine?.(line, name)
-    if (step.name === 'row' && !this.clusters.has(name))
-      this.clusters.set(name, { ...made, madeAt: Date.now(), status: 'INIT', lastEvent: '' })
-    if (step.name === 'machine' && !this.machines.has(name)) this.machines.set(name, { name, jobs: [] })
-    const cluster = this.clusters.get(name)
-    if (cluster && step.event) this.#happens(name, step.event, step.more)
-    if (cluster && step.name === 'up') cluster.status = 'UP'
-    if (step.name !== 'job') return
-    if (!this.faults.noJobs) this.#submit(name)
-    this.#done(request, { job_id: 1, handle: 'gAROLg==' })
-  }
-
-  /** A job waits for its machine for a moment, then it comes to what it comes to. */
-  #submit(name: string): void {
-    const machine = this.machines.get(name)
-    if (!machine) return
-    const place = machine.jobs.push('PENDING') - 1
-    const runs = () => {
-      machine.jobs[place] = this.faults.jobState
-    }
-    this.work.later(`job ${place} of ${name}`, runs, jobStartMs)
   }
 
   /** Refused where there is no row yet, also while a launch is about to make one. */
