@@ -96,6 +96,75 @@ describe('a launch that SkyPilot refused, in the words that were recorded,', () 
   })
 })
 
+describe('a launch that is answered with 503', () => {
+  /** How often each name was posted, whether or not it was taken. */
+  function posts(): Map<string, number> {
+    const times = new Map<string, number>()
+    world.cloud.sky.onCall = ({ method, url, body }) => {
+      const name = String(body['cluster_name'])
+      if (method === 'POST' && url.pathname === '/launch') times.set(name, (times.get(name) ?? 0) + 1)
+    }
+    return times
+  }
+
+  test('is tried again under another name: no name is posted twice, and those that were refused cost nothing', async () => {
+    await begin({ busyLaunches: 2 })
+    const posted = posts()
+    assert.equal(await live(), 'live')
+    const nodes = await world.nodes()
+    assert.deepEqual(
+      nodes.map(({ name, failure, firstSeenAt }) => [posted.get(name), failure, firstSeenAt === null]),
+      [
+        [1, 'cloud_unavailable', true],
+        [1, 'cloud_unavailable', true],
+        [1, null, false],
+      ],
+    )
+    const [first] = await failures()
+    assert.match(first?.cause ?? '', /not ready/)
+    await world.withdraw()
+    await world.untilOver()
+    const refused = nodes.slice(0, 2).map(({ id }) => id)
+    const paid = await db().selectFrom('ledger').select('node_id').where('node_id', 'in', refused).execute()
+    assert.deepEqual(paid, [])
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test('and was taken all the same has its machine ended before another is asked for; no name is posted twice', async () => {
+    await begin({ busyAnswers: 1 })
+    const posted = posts()
+    assert.equal(await live(), 'live')
+    assert.deepEqual([...posted.values()], [1, 1])
+    const [taken] = await world.nodes()
+    assert.deepEqual([taken?.state, taken?.failure], ['gone', 'cloud_unavailable'])
+    assert.equal(world.cloud.sky.machines.size, 1)
+    await world.withdraw()
+    await world.untilOver()
+    assert.deepEqual(await world.faults(), [])
+  })
+
+  test.each(['busyLaunches', 'busyAnswers'] as const)(
+    'leaves nothing and has no name posted twice, wherever the control plane dies before it has kept the answer (%s)',
+    { timeout: 300_000 },
+    async (fault) => {
+      let times: number[] = []
+      for (let at = 1, reached = true; reached; at++) {
+        world = await skyWorld(base, { faults: { [fault]: 1 }, crash: { at, when: 'before' } })
+        const posted = posts()
+        await world.passes(4)
+        await world.withdraw()
+        await world.untilOver()
+        assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
+        times = [...times, ...posted.values()]
+        reached = world.crashes.fired
+        if (reached) await world.cloud.stop()
+      }
+      assert.ok(times.length > 5, `only ${times.length} posts`)
+      assert.equal(Math.max(...times), 1)
+    },
+  )
+})
+
 describe('set-up that fails at SkyPilot', () => {
   const exit = 'Failed to run setup commands on an instance. (exit code 1). Error:'
   test.each([
@@ -143,7 +212,13 @@ test('a stream that is cut in the middle of a line, again and again, is kept as 
   const keeping = keepSteps(process.deps)
   const last = 'Preparing SkyPilot runtime (3/3 - runtime)'
   const texts = async () => {
-    const rows = await db().selectFrom('steps').select(['text']).where('n', '<', ofTheStream).orderBy('n').execute()
+    const rows = await db()
+      .selectFrom('steps')
+      .select(['text'])
+      .where('n', '>', 0)
+      .where('n', '<', ofTheStream)
+      .orderBy('n')
+      .execute()
     return rows.map(({ text }) => text)
   }
   await world.until(() => world.cloud.machines.size === 1, process)

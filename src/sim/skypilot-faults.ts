@@ -15,6 +15,10 @@ export interface SkyFaults {
   loseAnswers: number
   /** Calls that are answered with 503. */
   busy: number
+  /** Launches that are answered with 503, and not taken. */
+  busyLaunches: number
+  /** Launches that are taken, and answered with 503 by what stands before the server. */
+  busyAnswers: number
   /** Nobody answers: connections break before a word. */
   away: boolean
   /** The token that the server wants; null: none. */
@@ -54,6 +58,8 @@ export const noFaults = (): SkyFaults => ({
   stopBefore: null,
   loseAnswers: 0,
   busy: 0,
+  busyLaunches: 0,
+  busyAnswers: 0,
   away: false,
   token: null,
   userOfToken: '5e4v1ce5',

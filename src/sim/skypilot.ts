@@ -27,6 +27,7 @@ import { SkyWork } from './skypilot-work.ts'
 
 // As recorded.
 const downMs = 6_000
+const tryLater = { detail: 'Server is shutting down, please try again later.' }
 
 /**
  * A contract fake of the SkyPilot API server: its routes, answers and order of events as recorded from 0.14.1, over
@@ -141,10 +142,7 @@ export class SimSkyPilot {
       return send(response, 401, { detail: 'Authentication required' })
     if (version && Number(version) < this.faults.leastVersion)
       return send(response, 400, { error: 'version_mismatch', message: 'Your SkyPilot client version is too old' })
-    if (this.faults.busy > 0) {
-      this.faults.busy -= 1
-      return send(response, 503, { detail: 'Server is shutting down, please try again later.' })
-    }
+    if (this.#isBusy(call)) return send(response, 503, tryLater)
     if (request.method === 'POST') return this.#post(url.pathname, id, body, response)
     const asked = this.requests.get(url.searchParams.get('request_id') ?? '')
     if (url.pathname === '/api/health')
@@ -161,6 +159,15 @@ export class SimSkyPilot {
     return send(response, 404, { detail: unknown ? `Request '${unknown}' not found` : 'Not Found' })
   }
 
+  #isBusy({ method, url }: SkyCall): boolean {
+    const { faults } = this
+    const kind = faults.busy > 0 ? 'busy' : 'busyLaunches'
+    if (faults[kind] === 0 || (kind === 'busyLaunches' && !(method === 'POST' && url.pathname === '/launch')))
+      return false
+    faults[kind] -= 1
+    return true
+  }
+
   #post(path: string, id: string, body: Readonly<Record<string, unknown>>, response: ServerResponse): unknown {
     const name = typeof body['cluster_name'] === 'string' ? body['cluster_name'] : null
     const request = this.#newRequest(id, `sky.${path.slice(1).replace('/', '_')}`, name, this.#userOf(body))
@@ -170,6 +177,10 @@ export class SimSkyPilot {
       if (this.faults.loseAnswers > 0) {
         this.faults.loseAnswers -= 1
         return response.destroy()
+      }
+      if (this.faults.busyAnswers > 0) {
+        this.faults.busyAnswers -= 1
+        return send(response, 503, tryLater)
       }
     } else if (path === '/down' && name !== null) this.#down(request, name)
     else if (path === '/api/cancel') this.#cancel(request, body)

@@ -12,6 +12,8 @@ const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fl
 const logs = join(folder, 'log')
 const env = { ...process.env, SLURM_CONF: join(folder, 'slurm', 'slurm.conf') }
 
+let traced = false
+
 // Others may load the machine: only a wait that nobody ever ends should reach this.
 export const deadline = { timeout: 300_000, interval: 500 }
 
@@ -25,9 +27,11 @@ export const slurmRig = {
     if (trace) {
       await this.down()
       for (const file of traceFiles()) rmSync(file)
+      traced = true
     }
-    const traced = trace ? { RIG_TRACE: '1' } : {}
-    const { stdout } = await run(join(rig, 'up'), [folder], { maxBuffer: 2 ** 26, env: { ...process.env, ...traced } })
+    // What is started again is followed like what it takes the place of.
+    const more = traced ? { RIG_TRACE: '1' } : {}
+    const { stdout } = await run(join(rig, 'up'), [folder], { maxBuffer: 2 ** 26, env: { ...process.env, ...more } })
     return stdout.trim().split('\n').at(-1) ?? ''
   },
 
