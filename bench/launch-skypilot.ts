@@ -16,7 +16,19 @@ const inFlight = 100
 // A recorded launch takes 29 s, 22 s of them until its job is submitted; those that are followed are at that pace.
 const pace = 0.2
 const watchedMs = 22_000
+// Long enough for six looks at each job, at the pace before its agent speaks.
+const restedMs = 18_000
+const settledMs = 5_000
 const giveUpMs = 60_000
+
+/** What is asked of it at most. */
+export const skyTargets = {
+  skyPostedP50Ms: 150,
+  skyPostedBusyP50Ms: 150,
+  skyLineMaxMs: 1_000,
+  skyFollowingCpuPercent: 20,
+  skyRestingCpuPercent: 20,
+} as const
 
 interface Scene {
   readonly sky: SimSkyPilot
@@ -27,7 +39,7 @@ interface Scene {
   readonly client: Client
 }
 
-/** Ask -> post, line -> WebSocket, and the CPU for following many launches at once. */
+/** Ask -> post, line -> WebSocket, and the CPU for following many launches at once, before and after SkyPilot's success. */
 export async function measureSkypilot() {
   const sky = new SimSkyPilot({ pace })
   const dataDir = mkdtempSync(join(tmpdir(), 'fd-bench-sky-'))
@@ -50,6 +62,7 @@ export async function measureSkypilot() {
       skyLineP50Ms: median(lineMs),
       skyLineMaxMs: round(Math.max(...lineMs)),
       ...followed,
+      ...(await resting(scene)),
     }
   } finally {
     child.disconnect()
@@ -117,40 +130,85 @@ async function lineToSocket(scene: Scene): Promise<number[]> {
   return waits
 }
 
-/** CPU of control plane and database while many launches go on as recorded, all at once, and nothing new is asked. */
-async function following(scene: Scene) {
-  const { sky, child, dataDir } = scene
-  sky.faults.stopBefore = 'placing'
-  const before = sky.posted.length
-  await Promise.all(Array.from({ length: inFlight }, () => launch(scene)))
-  await until('all are posted', () => sky.posted.length >= before + inFlight)
-  await pause(10_000)
+/** CPU of control plane and database for this long, in percent of a core, and what was asked of the database. */
+async function costOver({ child, dataDir }: Scene, forMs: number) {
   const figures = async (): Promise<Figures> => {
     const answer = messageOf(child, 'figures')
     child.send('figures')
     return answer
   }
+  const share = (ms: number) => round((100 * ms) / forMs)
+  const first = await figures()
+  const databaseBefore = databaseCpuMs(dataDir)
+  await pause(forMs)
+  const last = await figures()
+  const [controlMs, databaseMs] = [last.cpuMs - first.cpuMs, databaseCpuMs(dataDir) - databaseBefore]
+  return {
+    control: share(controlMs),
+    database: share(databaseMs),
+    both: share(controlMs + databaseMs),
+    statementsPerSecond: round((1_000 * (last.statements - first.statements)) / forMs),
+  }
+}
+
+/** While many launches go on as recorded, all at once, and nothing new is asked. */
+async function following(scene: Scene) {
+  const { sky } = scene
+  sky.faults.stopBefore = 'placing'
+  const before = sky.posted.length
+  await Promise.all(Array.from({ length: inFlight }, () => launch(scene)))
+  await until('all are posted', () => sky.posted.length >= before + inFlight)
+  await pause(10_000)
   let told = 0
   sky.onLine = () => {
     told += 1
   }
   sky.work.pace = 1
-  const first = await figures()
-  const databaseBefore = databaseCpuMs(dataDir)
   sky.faults.stopBefore = 'job'
-  await pause(watchedMs)
-  const last = await figures()
-  const share = (ms: number) => round((100 * ms) / watchedMs)
-  const databaseMs = databaseCpuMs(dataDir) - databaseBefore
+  const cost = await costOver(scene, watchedMs)
   sky.onLine = null
   sky.work.pace = pace
   return {
     skyInFlight: inFlight,
     skyFollowingLinesPerSecond: round((1_000 * told) / watchedMs),
-    skyFollowingControlCpuPercent: share(last.cpuMs - first.cpuMs),
-    skyFollowingDatabaseCpuPercent: share(databaseMs),
-    skyFollowingCpuPercent: share(last.cpuMs - first.cpuMs + databaseMs),
-    skyFollowingStatementsPerSecond: round((1_000 * (last.statements - first.statements)) / watchedMs),
+    skyFollowingControlCpuPercent: cost.control,
+    skyFollowingDatabaseCpuPercent: cost.database,
+    skyFollowingCpuPercent: cost.both,
+    skyFollowingStatementsPerSecond: cost.statementsPerSecond,
+  }
+}
+
+/**
+ * The same launches once SkyPilot has succeeded and until an agent speaks: the queue and the log of each job are looked
+ * at, and each job writes another line every second, as a set-up that is at work does.
+ */
+async function resting(scene: Scene) {
+  const { sky } = scene
+  sky.faults.jobState = 'SETTING_UP'
+  sky.faults.stopBefore = null
+  const launches = () => [...sky.requests.values()].filter(({ verb }) => verb === 'sky.launch')
+  await until('all jobs are submitted', () => launches().every(({ status }) => status === 'SUCCEEDED'))
+  await pause(settledMs)
+  let looks = 0
+  let line = 0
+  sky.onCall = ({ url }) => {
+    if (url.pathname === '/logs') looks += 1
+  }
+  const writing = setInterval(() => {
+    line += 1
+    sky.faults.jobLines = [`flightdeck: part ${line} of the agent is fetched`]
+  }, 1_000)
+  const cost = await costOver(scene, restedMs)
+  clearInterval(writing)
+  sky.onCall = null
+  if (looks < inFlight) throw new Error(`only ${looks} logs were looked at`)
+  return {
+    skyResting: launches().length,
+    skyRestingLooksPerSecond: round((1_000 * looks) / restedMs),
+    skyRestingControlCpuPercent: cost.control,
+    skyRestingDatabaseCpuPercent: cost.database,
+    skyRestingCpuPercent: cost.both,
+    skyRestingStatementsPerSecond: cost.statementsPerSecond,
   }
 }
 
@@ -167,4 +225,4 @@ function median(values: readonly number[]): number {
   return round([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN)
 }
 
-if (import.meta.main) console.log(JSON.stringify(await measureSkypilot()))
+if (import.meta.main) console.log(JSON.stringify({ ...(await measureSkypilot()), targets: skyTargets }))
