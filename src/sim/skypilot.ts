@@ -161,10 +161,10 @@ export class SimSkyPilot {
 
   #isBusy({ method, url }: SkyCall): boolean {
     const { faults } = this
-    const kind = faults.busy > 0 ? 'busy' : 'busyLaunches'
-    if (faults[kind] === 0 || (kind === 'busyLaunches' && !(method === 'POST' && url.pathname === '/launch')))
-      return false
-    faults[kind] -= 1
+    const isLaunch = method === 'POST' && url.pathname === '/launch'
+    if (faults.busy > 0) faults.busy -= 1
+    else if (isLaunch && faults.busyLaunches > 0) faults.busyLaunches -= 1
+    else return false
     return true
   }
 
