@@ -39,6 +39,6 @@ export function endsAsBroken(text: string): void {
     .flatMap((event) => (event.startsWith('data: ') ? [event.slice('data: '.length)] : []))
   expect(events).not.toContain('[DONE]')
   expect(JSON.parse(events.at(-1) ?? '')).toMatchObject({
-    error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) },
+    error: { message: expect.any(String), type: expect.any(String) },
   })
 }

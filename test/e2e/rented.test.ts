@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
 import { CallFailure, makeClient } from '../../src/wire/client.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
@@ -14,7 +14,7 @@ let plane: Plane
 beforeAll(async () => {
   const slurm = { nodeBin: process.execPath, onThisHost: true }
   plane = await startPlane({
-    scripts: { rented: {}, streamed: { tokensPerS: 20 } },
+    scripts: { rented: {}, told: { tokensPerS: 20 }, unwarned: { tokensPerS: 20 } },
     config: { skypilot: { url: await machines.start(), clouds: { slurm } } },
   })
 })
@@ -23,18 +23,20 @@ afterAll(async () => {
   await machines.stop()
 })
 
+afterEach(() => Object.assign(machines.sky.faults, { away: false, stopBefore: null }))
+
 const onSlurm = { wish: { clouds: ['slurm'], gpus: ['H100'], gpuCount: 1 } }
 const shown = (id: string): Promise<LaunchDetail> => plane.client.showLaunch({ params: { id } })
 const nodeComesTo = (launch: LaunchDetail, state: string) =>
   until(
     async () => (await shown(launch.id)).attempts.at(-1)?.nodeState === state,
-    40_000,
+    90_000,
     () => `its node never is ${state}`,
   )
 const nothingRuns = (name: string) =>
   until(
     async () => !(await plane.machines()).has(name),
-    40_000,
+    90_000,
     () => `${name} runs on`,
   )
 
@@ -42,7 +44,7 @@ async function joinRefusal(name: string): Promise<CallFailure> {
   const task = String(machines.sky.posted.find((body) => body['cluster_name'] === name)?.['task'])
   const token = /FD_JOIN_TOKEN: "([^"]+)"/.exec(task)?.[1] ?? ''
   const hardware = { hostname: 'late', cpus: 1, memoryMib: 1, gpus: [], instanceType: null }
-  const body = { instance: 'late', incarnation: 'late', agentVersion: '0.1.0', hardware }
+  const body = { instance: 'a-late-agent', incarnation: 'a-late-agent', agentVersion: '0.1.0', hardware }
   const failure = await makeClient({ url: plane.url, token })
     .join({ body })
     .catch((error: unknown) => error)
@@ -65,7 +67,7 @@ test('an agent that joins after its node was released is told 410 and to end its
   const log = () => (existsSync(join(folder, 'agent.log')) ? readFileSync(join(folder, 'agent.log'), 'utf8') : '')
   await until(
     () => log().includes('The node was released before it joined.'),
-    40_000,
+    90_000,
     () => `the agent says: ${log()}`,
   )
   await nothingRuns(name)
@@ -79,32 +81,32 @@ test('an agent that joins after its node was released is told 410 and to end its
   expect(node).toMatchObject({ state: 'releasing', billed: 'yes', hostname: null, agentVersion: null })
 
   Object.assign(sky.faults, { away: false, stopBefore: null })
-  await plane.reaches(launch.id, ['cancelled'], 60_000)
+  await plane.reaches(launch.id, ['cancelled'], 90_000)
   expect(await joinRefusal(name)).toMatchObject({ status: 410, error: { code: 'node_released' } })
   const gone = await plane.client.showNode({ params: { id } })
   expect(gone).toMatchObject({ state: 'gone', billed: 'no' })
   ledgerIsWhole(gone)
   expect(sky.machines.has(name)).toBe(false)
-}, 180_000)
+}, 300_000)
 
 test.for([
-  ['told to end, as a reclaim does,', 'SIGTERM'],
-  ['without a word', 'SIGKILL'],
+  ['told to end, as a reclaim does,', 'told', 'SIGTERM', 'reclaimed'],
+  ['without a word,', 'unwarned', 'SIGKILL', 'node_vanished'],
 ] as const)(
   'a machine that is taken away under traffic, %s ends its stream as broken; its bill is closed, another takes its place',
-  { timeout: 180_000 },
-  async ([, signal]) => {
-    const launch = await plane.launched('streamed', onSlurm)
-    const lost = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
+  { timeout: 300_000 },
+  async ([, model, signal, code]) => {
+    const launch = await plane.launched(model, onSlurm)
+    const lost = await plane.node(await plane.reaches(launch.id, ['live'], 90_000))
     const body = { stream: true, max_tokens: 4_000 }
-    const { whole } = await begunStream(await plane.chat('streamed', await plane.key(signal), body))
+    const { whole } = await begunStream(await plane.chat(model, await plane.key(model), body))
     for (const pid of (await plane.machines()).get(lost.name) ?? []) signalProcess(pid, signal)
     machines.sky.vanish(lost.name)
     endsAsBroken(await whole)
 
-    await plane.reaches(launch.id, ['ended', 'failed'], 60_000)
+    await plane.reaches(launch.id, ['ended', 'failed'], 90_000)
     const gone = await plane.client.showNode({ params: { id: lost.id } })
-    expect(gone).toMatchObject({ state: 'gone', billed: 'no', failure: { code: 'reclaimed' } })
+    expect(gone).toMatchObject({ state: 'gone', billed: 'no', failure: { code } })
     ledgerIsWhole(gone)
     const replacement = async () => {
       const { items } = await plane.client.listLaunches({})
@@ -112,13 +114,13 @@ test.for([
     }
     await until(
       async () => (await replacement()) !== undefined,
-      60_000,
+      90_000,
       () => 'nothing takes its place',
     )
     const next = await shown((await replacement())?.id ?? '')
     expect((await plane.node(next)).name).not.toBe(lost.name)
     await plane.client.cancelLaunch({ params: { id: next.id } })
-    const over = await plane.reaches(next.id, ['ended', 'cancelled'], 60_000)
+    const over = await plane.reaches(next.id, ['ended', 'cancelled'], 90_000)
     ledgerIsWhole(await plane.node(over))
     expect(machines.sky.machines.size).toBe(0)
   },
