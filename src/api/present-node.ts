@@ -6,6 +6,7 @@ import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
 import { nodeTable } from '../core/node-table.ts'
 import { drainUntil, endsMachine, releaseNotBefore } from '../core/notice.ts'
+import { isAccused } from '../core/verdict-table.ts'
 import type { IntervalRow, NodeRow } from '../store/read-nodes.ts'
 import type { EventRow } from '../store/read-told.ts'
 import type { EventView, NodeDetail, NodeView } from '../wire/views.ts'
@@ -112,8 +113,9 @@ function statusMessage(row: NodeRow, now: number): string {
   const faulty = gpuFailure(row.gpuFaults)
   if (faulty) return `gets no requests: ${faulty.cause}`
   if (endsMachine(notice)) return `gets no requests: the machine is taken (${notice.action})`
-  const serving = inFlight === 0 ? 'serving, idle' : `serving, ${inFlight} in flight`
-  return verdict === 'suspect' || verdict === 'dead' ? `gets no requests: ${verdict}` : serving
+  if (isAccused(verdict))
+    return `gets no requests: ${verdict}${row.replaceAskedAt === null ? '' : ', and another machine is to take its place'}`
+  return inFlight === 0 ? 'serving, idle' : `serving, ${inFlight} in flight`
 }
 
 function drainInWords(row: NodeRow, now: number): string {

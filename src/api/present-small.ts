@@ -1,4 +1,5 @@
 import { decideDeployment } from '../core/decide-deployment.ts'
+import { formatUsd } from '../core/money.ts'
 import type { DeploymentRow } from '../store/read-deployments.ts'
 import type { AuditLine, KeyRow, OperatorRow } from '../store/read-people.ts'
 import type { LineRow } from '../store/read-told.ts'
@@ -15,7 +16,10 @@ export function presentDeployment(
     { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [] },
     now,
   )
-  const why = `${failuresInARow} launches in a row failed. Mend the cause, then resume with \`flightdeck resume ${name}\`.`
+  const spent = formatUsd(costAt(row.failures, now))
+  const evidence =
+    row.failedLaunchId === null ? '' : `Look at the evidence with \`flightdeck show ${row.failedLaunchId}\`, `
+  const why = `${failuresInARow} failures in a row, ${spent} spent on them. ${evidence}then \`flightdeck resume ${name}\`.`
   return {
     id,
     name,

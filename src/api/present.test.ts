@@ -58,6 +58,7 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     verdict: 'healthy',
     verdictRow: null,
     verdictSince: null,
+    replaceAskedAt: null,
     launchId: 'la-1',
     deploymentId: 'de-1',
     deployment: 'd',
@@ -184,6 +185,7 @@ test('a node says in plain words what it does, and why it ended', () => {
   expect(message({ state: 'loading', phase: 'weights_load', phasePercent: 40.4 })).toBe('weights_load 40 %')
   expect(message({ inFlight: 3 })).toBe('serving, 3 in flight')
   expect(message({ verdict: 'suspect' })).toBe('gets no requests: suspect')
+  expect(message({ verdict: 'suspect', replaceAskedAt: now })).toContain('another machine is to take its place')
   expect(message({ state: 'draining', inFlight: 2 })).toBe('draining, 2 left')
   const failure = failureRecord('engine_failed', 'Out of memory.')
   expect(message({ state: 'releasing', failure })).toBe('being released: Out of memory.')

@@ -1,5 +1,6 @@
 import type { AgentStanding } from '../core/agent-protocol.ts'
 import { formatUsd } from '../core/money.ts'
+import { meaningOf } from '../core/verdict-table.ts'
 import type { LogLine, NodeDetail, NodeView } from '../wire/views.ts'
 import { failureText } from './exit.ts'
 import { ageOf, humanMs, msBetween } from './human-time.ts'
@@ -56,7 +57,10 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
       ['node', plainLine(`${node.name} (${node.id})`)],
       ['state', `${paint.bold(node.state)} for ${ageOf(node.stateSince, now)}`],
       ['says', plainLine(node.statusMessage)],
-      ['verdict', `${verdict}${node.verdictRow ? ` by the row ${node.verdictRow}` : ''}`],
+      [
+        'verdict',
+        `${verdict}${node.verdictRow ? ` by the row ${node.verdictRow}: ${meaningOf(node.verdictRow)}` : ''}`,
+      ],
       ['notice', noticeWords(node, now)],
       ['hold', holdWords(node, now)],
       ['heartbeat', signal('heartbeat')],

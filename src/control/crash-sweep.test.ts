@@ -49,7 +49,7 @@ let lives = 0
 
 describe('wherever the control plane dies and whenever a launch is withdrawn', () => {
   test('nothing is left running and every second is billed once: dying before each effect', {
-    timeout: 180_000,
+    timeout: 300_000,
   }, async () => {
     await inLanes([0, 1, 2, 4, passesToLive], (base, withdrawAfter) => sweep(base, withdrawAfter, 'before'))
     assert.ok(lives > 200, `only ${lives} lives`)

@@ -1,5 +1,6 @@
-import { guardReason, judge, signalsOf, silentSince } from '../core/health.ts'
-import { severity } from '../core/verdict-table.ts'
+import { guardReason, inGrace, type Judgement, judge, signalsOf, silentSince } from '../core/health.ts'
+import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
+import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
 import { loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
 import type { ControlDeps } from './context.ts'
@@ -14,18 +15,28 @@ export function healthLoop(deps: ControlDeps): Loop {
     const watched = await loadWatched(deps.db)
     const judged = watched.map((node) => {
       const signals = signalsOf(node.witnesses, deps.settings.signalAges, now)
-      const { row, verdict, meaning } = judge(signals, { verdict: node.verdict, since: node.verdictSince }, now)
-      return { node, verdict, row, meaning }
+      return { node, signals, judgement: judge(signals, node.standing, now) }
     })
-    const changed = judged.filter(({ node, verdict, row }) => verdict !== node.verdict || row !== node.verdictRow)
-    const suspect = judged.filter(({ verdict }) => severity[verdict] >= severity.suspect).length
-    const view = { pool: watched.length, suspect, watchingSince: deps.continuity.since }
-    await saveHealthDecision(deps.db, claim, changed, guardReason(view, now, deps.settings.graceMs), now)
+    const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
+    const { since: watchingSince } = deps.continuity
+    const guard = guardReason({ pool: watched.length, suspect, watchingSince }, now, deps.settings.graceMs)
+    const hold = inGrace(watchingSince, now, deps.settings.graceMs)
+    const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
+    const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
+    await saveHealthDecision(deps.db, claim, { judged, replace, guard }, now)
     await nudge(deps.db, 'sight', cloudsToAsk(deps, watched, now), now)
-    return { moved: changed.length > 0, nextDueAt: now + everyMs }
+    const moved = judged.some(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
+    return { moved, nextDueAt: Math.min(now + everyMs, replacementDueAt(serving, now) ?? Number.POSITIVE_INFINITY) }
   }
 
   return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+}
+
+function replaceable({ node, judgement }: { node: WatchedNode; judgement: Judgement }, now: number): Replaceable {
+  const { id, standing, restarting, replaceAskedAt, replaced } = node
+  const { verdict } = judgement.row
+  const verdictSince = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
+  return { id, verdict, verdictSince, restarting, replaceAskedAt, replaced }
 }
 
 /** Clouds with a node that has turned silent since they were last looked at: the next look may be half a minute away. */

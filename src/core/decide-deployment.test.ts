@@ -9,6 +9,8 @@ const holder = (launchId: string, live = true, unwanted = false) => ({
   live,
   unwanted,
   seen: live,
+  serves: live,
+  inFlight: 0,
 })
 
 function decide(over: Partial<DeploymentView>, at = now) {
@@ -30,6 +32,20 @@ test('of too many, what does not serve yet goes first, and of equals the newest'
   assert.deepEqual(decide({ wanted: 3, holders }).withdraw, ['d'])
   assert.deepEqual(decide({ wanted: 1, holders }).withdraw, ['d', 'b', 'c'])
   assert.deepEqual(decide({ wanted: 0, holders }).withdraw, ['d', 'b', 'c', 'a'])
+})
+
+test('of those that are live, what gets no requests goes before what does, and what has fewer before what has more', () => {
+  const busy = { ...holder('a'), inFlight: 3 }
+  const holders = [busy, { ...holder('b'), serves: false }, { ...holder('c'), inFlight: 1 }]
+  assert.deepEqual(decide({ wanted: 2, holders }).withdraw, ['b'])
+  assert.deepEqual(decide({ wanted: 1, holders }).withdraw, ['b', 'c'])
+})
+
+test('the last one that serves stays while it has requests, and goes when they are done', () => {
+  const holders = [{ ...holder('a'), inFlight: 2 }, { ...holder('b'), inFlight: 1 }, holder('c', false)]
+  assert.deepEqual(decide({ wanted: 0, holders }).withdraw, ['c', 'b'])
+  assert.deepEqual(decide({ wanted: 0, holders: holders.slice(0, 1) }).withdraw, [])
+  assert.deepEqual(decide({ wanted: 0, holders: [holder('a')] }).withdraw, ['a'])
 })
 
 test('what is being withdrawn already is not counted and not withdrawn twice', () => {

@@ -18,6 +18,10 @@ export interface SlotHolder {
   readonly unwanted: boolean
   /** A machine of it is there, so that money runs. */
   readonly seen: boolean
+  /** Its node gets requests: it is ready, and nobody accuses it. */
+  readonly serves: boolean
+  /** Requests that it has now, as far as its agent told. */
+  readonly inFlight: number
 }
 
 export interface DeploymentDecision {
@@ -32,7 +36,7 @@ const refillBackOffMs = 5_000
 
 /**
  * Fills slots that nothing holds and withdraws what is too many: first a replacement that is not needed any more and has
- * cost nothing yet, then what does not serve yet, newest first.
+ * cost nothing yet, then the least useful. The last one that serves stays while requests are open.
  */
 export function decideDeployment(view: DeploymentView, now: number): DeploymentDecision {
   const stopped = view.failuresInARow >= view.stopAfterFailures
@@ -43,7 +47,9 @@ export function decideDeployment(view: DeploymentView, now: number): DeploymentD
   )
   const kept = view.holders.filter((holder) => !holder.unwanted && !needless.includes(holder))
   const surplus = Math.max(0, kept.length - view.wanted)
-  const leastUseful = [...kept].reverse().sort((a, b) => Number(a.live) - Number(b.live))
+  const others = [...kept].reverse().sort(byUse).slice(0, surplus)
+  const lastOnes = kept.filter(({ serves }) => serves).every((holder) => others.includes(holder))
+  const busy = lastOnes ? others.findLast(({ serves, inFlight }) => serves && inFlight > 0) : undefined
   const waits =
     view.lastFailureAt !== null &&
     view.failuresInARow > 0 &&
@@ -51,7 +57,12 @@ export function decideDeployment(view: DeploymentView, now: number): DeploymentD
   const missing = Math.max(0, view.wanted - view.holders.length - view.returned.length)
   return {
     fill: stopped || waits ? 0 : missing,
-    withdraw: [...needless, ...leastUseful.slice(0, surplus)].map(({ launchId }) => launchId),
+    withdraw: [...needless, ...others.filter((holder) => holder !== busy)].map(({ launchId }) => launchId),
     stopped,
   }
+}
+
+/** The least useful first: what is not live yet, then what gets no requests, then who has the fewest of them. */
+function byUse(a: SlotHolder, b: SlotHolder): number {
+  return Number(a.live) - Number(b.live) || Number(a.serves) - Number(b.serves) || a.inFlight - b.inFlight
 }

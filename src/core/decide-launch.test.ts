@@ -25,6 +25,7 @@ function attempt(nodeState: NodeState, over: Partial<AttemptView> = {}): Attempt
     nodeStateSince: now,
     nodeReadyAt: null,
     drainAsked: false,
+    replaceAsked: false,
     failure: null,
     ...over,
   }
@@ -44,6 +45,7 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
     admitted: false,
     slot: 'ours',
     failure: null,
+    guarded: false,
     ...over,
   }
 }
@@ -51,6 +53,16 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
 const decide = (view: LaunchView, at = now) => decideLaunch(view, policy, at)
 const factOf = (view: LaunchView, at = now) => decide(view, at).fact
 const gone = [attempt('gone', { failure: full, closedAt: now })]
+
+test('a launch whose node is accused gives up its slot, and ends once another one serves in it, unless the guard holds', () => {
+  const accused = [attempt('ready', { nodeReadyAt: now, replaceAsked: true })]
+  const live = (over: Partial<LaunchView>) => launch('live', { attempts: accused, ...over })
+  assert.equal(decide(live({})).holdsSlot, false)
+  assert.equal(decide(live({ attempts: [attempt('ready', { nodeReadyAt: now })], slot: 'free' })).holdsSlot, true)
+  assert.equal(factOf(live({ slot: 'taken' })), null)
+  assert.equal(factOf(live({ slot: 'served' })), 'unwanted')
+  assert.equal(factOf(live({ slot: 'served', guarded: true })), null)
+})
 
 /** One situation for each arrow of the table. */
 const situations: Record<string, LaunchView> = {

@@ -13,6 +13,8 @@ export interface AttemptView {
   readonly nodeReadyAt: number | null
   /** A person wanted it drained, so its end is none that has to be explained. */
   readonly drainAsked: boolean
+  /** It is accused, and another machine is to take its place. */
+  readonly replaceAsked: boolean
   readonly failure: FailureRecord | null
 }
 
@@ -33,6 +35,8 @@ export interface LaunchView {
   /** Who holds the launch's slot: itself, nobody, or another launch, which may serve already. */
   readonly slot: 'ours' | 'free' | 'taken' | 'served'
   readonly failure: FailureRecord | null
+  /** While the guard holds, an accused node that is replaced is kept: it may be us who are cut off. */
+  readonly guarded: boolean
   /** Where its time went; asked for only when the limit has run out. */
   readonly spent?: TimeSpent
 }
@@ -106,10 +110,11 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
 }
 
 /** A drain may be withdrawn, so only a node that leaves is lost. One whose replacement serves is not needed any more. */
-function factOfLive({ slot }: LaunchView, current: AttemptView | undefined): LaunchFact | null {
+function factOfLive({ slot, guarded }: LaunchView, current: AttemptView | undefined): LaunchFact | null {
   if (!current) return null
   if (leaving.includes(current.nodeState)) return 'node_lost'
-  return current.nodeState === 'ready' && slot === 'served' ? 'unwanted' : null
+  if (current.nodeState !== 'ready' || slot !== 'served') return null
+  return current.replaceAsked && guarded ? null : 'unwanted'
 }
 
 const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.includes(state)
@@ -164,5 +169,6 @@ function holdsSlot(state: LaunchState, current: AttemptView | undefined): boolea
   if (isOver(state)) return false
   if (!current || state === 'queued' || state === 'attempting' || state === 'backing_off') return true
   if (current.nodeState === 'held') return false
-  return current.nodeReadyAt === null ? current.nodeState !== 'gone' : !givenUp(current.nodeState)
+  if (current.nodeReadyAt === null) return current.nodeState !== 'gone'
+  return !givenUp(current.nodeState) && !current.replaceAsked
 }

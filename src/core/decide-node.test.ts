@@ -252,3 +252,10 @@ describe('the failure that is kept', () => {
     assert.equal(codeOf(node('releasing', { ...absent(now - 500), failure: engineFailed })), 'engine_failed')
   })
 })
+
+test('a draining node of which neither engine nor agent speaks any more has nothing to wait for', () => {
+  const deaf = { verdict: 'suspect', heardAt: now - 60_000, stateSince: now - 1_000 } as const
+  assert.equal(factOf(node('draining', deaf)), 'drained')
+  for (const over of [{ heardAt: now - 59_999 }, { verdict: 'unknown' as const }, { watchedSince: now - 59_999 }])
+    assert.notEqual(factOf(node('draining', { ...deaf, ...over })), 'drained')
+})

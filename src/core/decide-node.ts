@@ -4,7 +4,7 @@ import { stepOf } from './machine-table.ts'
 import { type NodeFact, type NodeState, nodeTable } from './node-table.ts'
 import { drainUntil, endsMachine, type Notice, reclaimed, releaseNotBefore } from './notice.ts'
 import { evidenceOf, type TimeSpent, whereTimeWent } from './time-limit.ts'
-import type { Verdict } from './verdict-table.ts'
+import { isAccused, type Verdict } from './verdict-table.ts'
 
 /** What a cloud is like, as far as deciding needs to know. All in ms. */
 export interface CloudTraits {
@@ -84,7 +84,7 @@ const rules: readonly Rule[] = [
   ['refused', (view) => view.refusal !== null],
   ['failed', (view) => view.failure !== null || isTakenEarly(view)],
   ['dead', (view) => view.verdict === 'dead' && view.mayRelease],
-  ['drained', (view) => view.drainedAt !== null],
+  ['drained', (view, _, now) => view.drainedAt !== null || cannotDrain(view, now)],
   ['drain_asked', (view) => mustDrain(view)],
   ['notice_withdrawn', (view) => !mustDrain(view) && view.unwantedAt === null],
   ['answered', (view) => view.answeredAt !== null],
@@ -107,6 +107,13 @@ export function decideNode(view: NodeView, traits: CloudTraits, now: number): No
 
 const mustDrain = ({ drainAskedAt, notice, gpuFaults }: NodeView): boolean =>
   drainAskedAt !== null || endsMachine(notice) || isBroken(gpuFaults)
+
+// Past what makes a heartbeat stale: the agent restarts within seconds where it can.
+const silentMs = 60_000
+
+/** Its engine answers nobody and its agent is silent: nothing is in flight there, and nobody is left to say so. */
+const cannotDrain = ({ state, verdict, heardAt, watchedSince }: NodeView, now: number): boolean =>
+  state === 'draining' && isAccused(verdict) && now - Math.max(heardAt ?? watchedSince, watchedSince) >= silentMs
 
 /**
  * It would be taken before it serves, or soon after: another place does better. A signal alone is no reason: an agent that

@@ -6,12 +6,13 @@ import {
   guardReason,
   healthScore,
   judge,
+  type Standing,
   signalsOf,
   silentSince,
   suspectLimitMs,
   type Witnesses,
 } from './health.ts'
-import { type Signals, signalValues, verdictOf } from './verdict-table.ts'
+import { type Signals, signalValues, type Verdict, verdictOf } from './verdict-table.ts'
 
 const now = 10_000_000
 const silent: Witnesses = { heardAt: null, failure: null, readyAt: 0, probe: null, sighting: null }
@@ -69,19 +70,56 @@ describe('judging', () => {
   )
   const longAgo = now - suspectLimitMs
 
+  const standing = (verdict: Verdict, since: number, over: Partial<Standing> = {}): Standing => ({
+    verdict,
+    since,
+    accusations: 1,
+    accusedAt: since,
+    wellSince: null,
+    ...over,
+  })
+
   test('time turns a node that stays suspect into a dead one, and nothing else into anything', () => {
     for (const given of inputs) {
       const { verdict } = verdictOf(given)
-      const after = judge(given, { verdict, since: longAgo }, now).verdict
+      const after = judge(given, standing(verdict, longAgo), now).row.verdict
       assert.equal(after, verdict === 'suspect' ? 'dead' : verdict, JSON.stringify(given))
-      assert.equal(judge(given, { verdict, since: longAgo + 1 }, now).verdict, verdict)
+      assert.equal(judge(given, standing(verdict, longAgo + 1), now).row.verdict, verdict)
     }
   })
 
   test('a node that was called dead stays so while it is accused, and is believed when it serves again', () => {
-    const dead = { verdict: 'dead', since: now } as const
-    assert.equal(judge({ heartbeat: 'bad', probe: 'unknown', sighting: 'good' }, dead, now).verdict, 'dead')
-    assert.equal(judge({ heartbeat: 'good', probe: 'good', sighting: 'good' }, dead, now).verdict, 'healthy')
+    const dead = standing('dead', now)
+    assert.equal(judge({ heartbeat: 'bad', probe: 'unknown', sighting: 'good' }, dead, now).row.verdict, 'dead')
+    assert.equal(judge({ heartbeat: 'good', probe: 'good', sighting: 'good' }, dead, now).row.verdict, 'healthy')
+  })
+
+  test('a node that flaps has to be well for longer after each accusation, and a calm one at once', () => {
+    const bad: Signals = { heartbeat: 'good', probe: 'bad', sighting: 'good' }
+    const well: Signals = { heartbeat: 'good', probe: 'good', sighting: 'good' }
+    let before = standing('healthy', 0, { accusations: 0, accusedAt: null })
+    let at = now
+    const see = (given: Signals, afterMs: number) => {
+      at += afterMs
+      const { row, ...next } = judge(given, before, at)
+      const { verdict } = row
+      before = { ...next, verdict, since: verdict === before.verdict ? before.since : at }
+      return before.verdict
+    }
+    const waits = [0, 15, 30, 60, 120, 240, 300, 300].map((trialS) => {
+      assert.equal(see(bad, 5_000), 'suspect')
+      if (trialS > 0) {
+        assert.equal(see(well, 5_000), 'suspect')
+        assert.equal(see(bad, 1_000), 'suspect', 'what is well for a moment has not begun its return')
+        assert.equal(see(well, 1_000), 'suspect')
+        assert.equal(see(well, trialS * 1_000 - 1), 'suspect')
+        return see(well, 1)
+      }
+      return see(well, 5_000)
+    })
+    assert.deepEqual(new Set(waits), new Set(['healthy']))
+    see(bad, 10 * 60_000)
+    assert.equal(see(well, 5_000), 'healthy', 'ten calm minutes end the bout')
   })
 
   test('a verdict as a number falls with what it says, and unknown has none', () => {

@@ -1,5 +1,14 @@
 import type { FailureRecord } from './failure.ts'
-import { type Signals, type SignalValue, severity, type Verdict, type VerdictRow, verdictOf } from './verdict-table.ts'
+import {
+  isAccused,
+  type Signals,
+  type SignalValue,
+  severity,
+  timeRows,
+  type Verdict,
+  type VerdictRow,
+  verdictOf,
+} from './verdict-table.ts'
 
 /** How long each witness's last word counts. Past that it is unknown, never bad. */
 export interface SignalAges {
@@ -55,14 +64,51 @@ export function silentSince(
 /** A suspect is called dead after this long: the "long time" that stands in for the cloud's word. A guess. */
 export const suspectLimitMs = 30 * 60_000
 
-/** The verdict with the row that applied; time turns `suspect` into `dead`, never anything else. */
-export function judge(signals: Signals, before: { verdict: Verdict; since: number }, now: number): VerdictRow {
-  const applied = verdictOf(signals)
-  const longSuspect =
-    applied.verdict === 'suspect' && before.verdict === 'suspect' && now - before.since >= suspectLimitMs
-  const stillDead = applied.verdict === 'suspect' && before.verdict === 'dead'
-  return longSuspect || stillDead ? { ...applied, row: 'suspect-too-long', verdict: 'dead' } : applied
+/** Accusations within this time of each other are one bout: a node that flaps. A guess. */
+const boutMs = 10 * 60_000
+// After its second accusation of a bout a node has to be well for this long before it gets requests again; then twice that.
+const firstTrialMs = 15_000
+const longestTrialMs = 300_000
+
+/** What is remembered of a node's verdicts. Times are epoch ms. */
+export interface Standing {
+  readonly verdict: Verdict
+  readonly since: number
+  /** Times in this bout that it was accused, the last one of them, and since when the table says that it is well. */
+  readonly accusations: number
+  readonly accusedAt: number | null
+  readonly wellSince: number | null
 }
+
+/** The row that applies, and what is to be remembered. */
+export interface Judgement extends Pick<Standing, 'accusations' | 'accusedAt' | 'wellSince'> {
+  readonly row: VerdictRow
+}
+
+/**
+ * The verdict with the row that applied. Time turns `suspect` into `dead`, never anything else, and a node that flaps has
+ * to be well for a while before it is believed.
+ */
+export function judge(signals: Signals, before: Standing, now: number): Judgement {
+  const applied = verdictOf(signals)
+  const { verdict } = applied
+  const { accusations, accusedAt } = before
+  if (isAccused(verdict)) {
+    const longSuspect = before.verdict === 'suspect' && now - before.since >= suspectLimitMs
+    const dead = verdict === 'suspect' && (longSuspect || before.verdict === 'dead')
+    const row = dead ? timeRows.tooLong : applied
+    if (isAccused(before.verdict)) return { row, accusations, accusedAt, wellSince: null }
+    const again = accusedAt !== null && now - accusedAt < boutMs
+    return { row, accusations: again ? accusations + 1 : 1, accusedAt: now, wellSince: null }
+  }
+  const wellSince = isAccused(before.verdict) ? (before.wellSince ?? now) : null
+  if (wellSince === null || now - wellSince >= trialMs(accusations))
+    return { row: applied, accusations, accusedAt, wellSince: null }
+  return { row: timeRows.onTrial, accusations, accusedAt, wellSince }
+}
+
+const trialMs = (accusations: number): number =>
+  accusations < 2 ? 0 : Math.min(firstTrialMs * 2 ** (accusations - 2), longestTrialMs)
 
 /** How a node feels as one number: 100 well, 0 dead; null while nothing is known. */
 export function healthScore(verdict: Verdict): number | null {

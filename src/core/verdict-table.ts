@@ -74,6 +74,30 @@ export const verdictTable: readonly VerdictRow[] = [
   ),
 ]
 
+/** Rows that time adds to the table. */
+export const timeRows = {
+  tooLong: row(
+    'suspect-too-long',
+    '*',
+    '*',
+    '*',
+    'dead',
+    'It has been suspect for half an hour, which stands in for the word of its cloud.',
+  ),
+  onTrial: row(
+    'on-trial',
+    '*',
+    '*',
+    '*',
+    'suspect',
+    'It is well again, but it was accused several times lately: it has to stay well for a while.',
+  ),
+} as const
+
+/** What a row says, by its name; null for one that is not of this table. */
+export const meaningOf = (name: string): string | null =>
+  [...verdictTable, ...Object.values(timeRows)].find((one) => one.row === name)?.meaning ?? null
+
 /** How bad a verdict is. `unknown` accuses nobody, so it weighs no more than `healthy`. */
 export const severity: Readonly<Record<Verdict, number>> = { healthy: 0, unknown: 0, degraded: 1, suspect: 2, dead: 3 }
 
@@ -100,5 +124,8 @@ export function verdictOf(signals: Signals): VerdictRow {
   return found
 }
 
+/** Somebody says that it is ill; silence does not. */
+export const isAccused = (verdict: Verdict): boolean => severity[verdict] >= severity.suspect
+
 /** Verdicts under which a ready node may get requests: only an accusation takes traffic away. */
-export const isRoutable = (verdict: Verdict): boolean => severity[verdict] < severity.suspect
+export const isRoutable = (verdict: Verdict): boolean => !isAccused(verdict)

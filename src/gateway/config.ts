@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly badProbeMs: number
   /** A node that completed nothing for this long is asked for one token. */
   readonly tokenProbeMs: number
+  /** How long a node may have no connection here before that counts against it. */
+  readonly awayMs: number
   readonly reportMs: number
   readonly pollWaitMs: number
   readonly stopMs: number
@@ -52,6 +54,8 @@ const numbers = {
   probeMs: ['PROBE_MS', 30_000],
   badProbeMs: ['BAD_PROBE_MS', 5_000],
   tokenProbeMs: ['TOKEN_PROBE_MS', 60_000],
+  // An agent that lost its connections calls again within two seconds; its loop starts a dead one within one more.
+  awayMs: ['AWAY_MS', 10_000],
   reportMs: ['REPORT_MS', 2_000],
   pollWaitMs: ['POLL_WAIT_MS', 25_000],
   stopMs: ['STOP_MS', usualStopMs],

@@ -172,3 +172,38 @@ test('stopping lets what is in flight end, cuts it at the limit, and keeps its u
   )
   await world.restart()
 })
+
+test('a failed request has its node probed at once, and not at its next turn', async () => {
+  world = await World.start([routed('n1')], { probeMs: 600_000 })
+  const node = await world.node('n1', ({ socket }) => answerJson(socket, {}, 500))
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  const { script: well } = node
+  node.script = (request) => (request.path === '/health' ? answerJson(request.socket, {}, 503) : well(request))
+  assert.equal((await world.post(hello)).status, 500)
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === false)
+})
+
+test('a node that takes requests and says nothing is probed before its next turn', async () => {
+  world = await World.start([routed('n1')], { probeMs: 600_000, badProbeMs: 50 })
+  const node = await world.node('n1', () => undefined)
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  const looks = () => node.requests.filter(({ path }) => path === '/health').length
+  const before = looks()
+  const sent = world.post(hello)
+  await node.until(() => looks() > before)
+  sent.abort()
+  await assert.rejects(sent)
+})
+
+test('a node without a connection is told as out of reach after a while, and as well when it is back', async () => {
+  world = await World.start([routed('n1')], { awayMs: 100, badProbeMs: 50, probeMs: 600_000 })
+  const node = await world.node('n1', script)
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  node.close()
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.reached === false)
+  const told = world.control.reports.at(-1)?.probes[0]
+  assert.equal(told?.good, false)
+  assert.match(told?.detail ?? '', /had no connection here/)
+  await world.node('n1', script)
+  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+})

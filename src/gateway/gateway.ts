@@ -4,6 +4,7 @@ import type { ClientResponse } from './client-response.ts'
 import type { GatewayConfig } from './config.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import type { Refusal } from './openai-error.ts'
+import { PassiveHealth } from './passive-health.ts'
 import type { NodePool } from './pool.ts'
 import { type Call, Relay, type RelayHost, type RelayTimes } from './relay.ts'
 import { Router } from './route.ts'
@@ -15,6 +16,7 @@ export class Gateway implements RelayHost {
   readonly router: Router
   readonly times: RelayTimes
   readonly usage = new UsageTally()
+  readonly passive: PassiveHealth
   coarseNow = performance.now()
   open = true
   readonly #metrics: GatewayMetrics
@@ -24,8 +26,10 @@ export class Gateway implements RelayHost {
   #idle: (() => void) | null = null
   #tidyAt = 0
 
-  constructor(config: GatewayConfig, metrics: GatewayMetrics, log: Log) {
+  /** `suspicious`: a request failed at the node, which should be probed now. */
+  constructor(config: GatewayConfig, metrics: GatewayMetrics, log: Log, suspicious: (pool: NodePool) => void) {
     this.router = new Router({ maxSockets: config.maxSocketsPerNode, maxWaiting: config.maxWaitingPerNode })
+    this.passive = new PassiveHealth((pool) => this.router.peersOf(pool), suspicious)
     this.times = config
     this.#metrics = metrics
     this.#log = log
@@ -56,6 +60,10 @@ export class Gateway implements RelayHost {
     this.#metrics.retries += 1
   }
 
+  failed(pool: NodePool) {
+    this.passive.failed(pool, this.coarseNow)
+  }
+
   refuse(response: ClientResponse, refusal: Refusal, requestId: string) {
     this.#metrics.refused(refusal.status)
     sendRefusal(response, refusal, requestId)
@@ -66,7 +74,10 @@ export class Gateway implements RelayHost {
     this.#metrics.finished(spent)
     if (pool) {
       this.usage.add(spent, Date.now())
-      if (spent.outcome === 'ok') pool.completedAt = this.coarseNow
+      if (spent.outcome === 'ok') {
+        pool.completedAt = this.coarseNow
+        this.passive.worked(pool)
+      }
     }
     if (this.#relays.size === 0) this.#idle?.()
   }
@@ -97,6 +108,7 @@ export class Gateway implements RelayHost {
         relay.cut()
       }
     }
+    this.passive.sweep(this.router.pools.values(), now)
     if (now < this.#tidyAt) return
     this.#tidyAt = now + 5_000
     this.router.tidy(now)

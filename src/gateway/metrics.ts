@@ -23,6 +23,8 @@ export class GatewayMetrics {
   retries = 0
   /** Requests whose usage was thrown away because control was away for too long. */
   lostUsage = 0
+  /** Nodes that were taken away because requests failed at them. */
+  ejections = 0
   readonly #models = new Map<string, ModelCounts>()
   readonly #refusals = new Map<number, number>()
   readonly #buckets = new Array<number>(durationBounds.length + 1).fill(0)
@@ -62,6 +64,9 @@ export class GatewayMetrics {
       .counter('retries_total', 'Requests given to another node or socket before the first byte.')
       .inc(this.retries)
     metrics
+      .counter('ejections_total', 'Nodes that got no more requests because these failed one after another.')
+      .inc(this.ejections)
+    metrics
       .counter('usage_lost_total', 'Requests whose usage could not be kept while control was away.')
       .inc(this.lostUsage)
     const { contentType, text } = await metrics.page()
@@ -87,8 +92,10 @@ export class GatewayMetrics {
     const spares = metrics.gauge('spare_sockets', 'Of them, those that carry nothing.', ['node'])
     const waiting = metrics.gauge('waiting', 'Requests that wait for a spare socket of a node.', ['node'])
     const routable = metrics.gauge('routable', 'Whether a node is to get requests.', ['node'])
+    const ejected = metrics.gauge('ejected', 'Whether a node gets no requests because these failed.', ['node'])
     for (const pool of router.pools.values()) {
       const node = pool.node.name
+      ejected.set({ node }, pool.ejectedUntil === null ? 0 : 1)
       inFlight.set({ node }, pool.inFlight)
       sockets.set({ node }, pool.sockets.size)
       direct.set({ node }, pool.directCount)

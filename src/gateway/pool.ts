@@ -29,10 +29,20 @@ export class NodePool implements SocketOwner {
   inFlight = 0
   /** The last own probe was bad: chosen only when there is nothing better, which matters while control is away. */
   doubtful = false
+  /** Requests of clients that met a fault of this node since the last one that did not. */
+  failuresInARow = 0
+  /** Until when its failures keep it from getting requests while others serve: monotonic ms; null: it gets them. */
+  ejectedUntil: number | null = null
+  timesEjected = 0
+  /** When its last ejection ended: monotonic ms. */
+  quietSince = Number.NEGATIVE_INFINITY
   /** The node left the table: what is in flight may end, and every socket goes as soon as it is free. */
   retired = false
   /** When a client's request last completed here: monotonic ms. */
   completedAt = Number.NEGATIVE_INFINITY
+  /** Since when it has had requests without a pause, and when a byte of an answer last came: monotonic ms, coarse. */
+  busySince = Number.NEGATIVE_INFINITY
+  heardAt = Number.NEGATIVE_INFINITY
   readonly sockets = new Set<NodeSocket>()
   /** Calls the node at its address so many times more; null while its agent has to call us. */
   dialMore: ((count: number) => void) | null = null

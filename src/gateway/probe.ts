@@ -9,10 +9,14 @@ export interface ProbeTimes {
   readonly probeMs: number
   readonly badProbeMs: number
   readonly tokenProbeMs: number
+  /** How long a node may have no connection here before that counts against it. */
+  readonly awayMs: number
 }
 
 export interface Seen {
   readonly good: boolean
+  /** False: nothing was asked, for want of a connection. */
+  readonly reached: boolean
   readonly detail: string
   readonly tookMs: number
   /** Monotonic ms. */
@@ -21,6 +25,8 @@ export interface Seen {
 
 interface Subject {
   nextAt: number
+  /** Since when no connection of the node is here: monotonic ms; null while there is one. */
+  awaySince: number | null
   running: boolean
   routable: boolean
   /** Of the last token that was asked for. */
@@ -58,13 +64,43 @@ export class Prober {
     const subject = this.#subjectOf(pool)
     const becameRoutable = pool.node.routable && !subject.routable
     subject.routable = pool.node.routable
-    // Without a connection nothing can be asked, and that is no bad result: another gateway may have one.
-    if (pool.node.order !== 'run' || pool.sockets.size === 0 || subject.running) return
-    if (!becameRoutable && now < subject.nextAt) return
+    if (pool.node.order !== 'run' || subject.running) return
+    if (pool.sockets.size === 0) return this.#away(subject, now)
+    const isBack = subject.awaySince !== null
+    subject.awaySince = null
+    if (!becameRoutable && !isBack && now < this.#dueAt(pool, subject)) return
     subject.running = true
     void this.#probe(pool, subject, now).finally(() => {
       subject.running = false
     })
+  }
+
+  /** Requests wait and not a byte comes: that is slow work, or an engine that hangs. */
+  #dueAt(pool: NodePool, { nextAt, last }: Subject): number {
+    const { badProbeMs } = this.#times
+    const quietSince = Math.max(pool.heardAt, pool.busySince, last?.at ?? 0)
+    return pool.inFlight > 0 ? Math.min(nextAt, quietSince + badProbeMs) : nextAt
+  }
+
+  /** A request met a fault of the node: it is asked at once, and not at its next turn. */
+  hurry(pool: NodePool) {
+    this.#subjectOf(pool).nextAt = 0
+  }
+
+  /**
+   * Nothing can be asked of a node that has no connection here. That it stays so is a result of its own, which counts
+   * where no other gateway reaches the node either.
+   */
+  #away(subject: Subject, now: number) {
+    if (subject.awaySince === null) subject.nextAt = now + this.#times.awayMs
+    subject.awaySince ??= now
+    if (now < subject.nextAt) return
+    const awayMs = now - subject.awaySince
+    const changed = subject.last?.good !== false
+    const detail = `Its agent has had no connection here for ${Math.round(awayMs / 1_000)} s.`
+    subject.last = { good: false, reached: false, detail, tookMs: 0, at: now }
+    subject.nextAt = now + this.#times.badProbeMs
+    if (changed) this.#changed()
   }
 
   #subjectOf(pool: NodePool): Subject {
@@ -72,6 +108,7 @@ export class Prober {
     if (known) return known
     const fresh = {
       nextAt: 0,
+      awaySince: null,
       running: false,
       routable: false,
       tokenAt: Number.NEGATIVE_INFINITY,
@@ -89,7 +126,7 @@ export class Prober {
     )
     const at = performance.now()
     const changed = subject.last?.good !== good
-    subject.last = { good, detail: detail.slice(0, 500), tookMs: Math.round(at - began), at }
+    subject.last = { good, reached: true, detail: detail.slice(0, 500), tookMs: Math.round(at - began), at }
     subject.nextAt = at + (good ? this.#times.probeMs : this.#times.badProbeMs) * jitter(0.2)
     pool.doubtful = !good
     if (changed) this.#changed()
@@ -128,8 +165,8 @@ export class Prober {
     const results: ProbeResult[] = []
     for (const [nodeId, { last }] of this.#subjects) {
       if (!last) continue
-      const { good, detail, tookMs, at } = last
-      results.push({ nodeId, good, detail, tookMs, agoMs: Math.max(0, Math.round(now - at)) })
+      const { good, reached, detail, tookMs, at } = last
+      results.push({ nodeId, good, reached, detail, tookMs, agoMs: Math.max(0, Math.round(now - at)) })
     }
     return results
   }

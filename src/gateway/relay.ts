@@ -1,3 +1,4 @@
+import { completesNothing } from '../core/engine-presets.ts'
 import { reverse } from '../wire/paths.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { AnswerHead, BodyFraming } from './framing.ts'
@@ -38,6 +39,8 @@ export interface RelayHost {
   /** Every relay tells its end once. `pool`: the last node that had it. */
   over(relay: Relay, spent: Spent, pool: NodePool | null): void
   retried(): void
+  /** A request met a fault of the node. */
+  failed(pool: NodePool): void
   /** Ends the answer with an error that the gateway or a node caused. */
   refuse(response: ClientResponse, refusal: Refusal, requestId: string): void
 }
@@ -47,6 +50,8 @@ const maxTries = 3
 const maxErrorBytes = 65_536
 /** The agent or something before the engine could not serve it; another node may. */
 const retryable = (status: number) => status === 502 || status === 503 || status === 504
+/** The node is at fault; an engine that cannot do what was asked is well. */
+const isFault = (status: number) => status >= 500 && !completesNothing(status)
 
 /** One request of a client, from the choice of a node to the last byte of the answer. */
 export class Relay implements AnswerReader, Waiter {
@@ -89,8 +94,9 @@ export class Relay implements AnswerReader, Waiter {
     if (this.#tried.length > 0) this.#host.retried()
     this.#tried.push(pool)
     this.#pool = pool
-    pool.inFlight += 1
     this.#since = this.#host.coarseNow
+    if (pool.inFlight === 0) pool.busySince = this.#since
+    pool.inFlight += 1
     const socket = pool.take()
     if (socket) return this.ready(socket)
     this.#state = 'waiting'
@@ -142,6 +148,7 @@ export class Relay implements AnswerReader, Waiter {
   body(bytes: Buffer, framing: BodyFraming, from: number, to: number, verbatim: boolean, last: boolean) {
     const now = this.#host.coarseNow
     this.#since = now
+    if (this.#pool) this.#pool.heardAt = now
     if (this.#error) return this.#errorBody(bytes, framing, last)
     this.#wroteAt = now
     const passed = this.#plain
@@ -150,6 +157,7 @@ export class Relay implements AnswerReader, Waiter {
     if (passed === 'more') return
     if (passed === 'slow') return this.#pause()
     if (!last) this.#socket?.destroy()
+    if (passed !== 'complete' && this.#pool) this.#host.failed(this.#pool)
     this.#finish(passed === 'complete' ? 'ok' : 'failed')
   }
 
@@ -157,13 +165,14 @@ export class Relay implements AnswerReader, Waiter {
     if (this.#state === 'over') return
     this.#socket = null
     const pool = this.#pool
+    // A spare that was dead already says nothing about its node, so the same one may be asked again.
+    if (pool && !silent) this.#host.failed(pool)
     if (this.#response.headersSent) return this.#brokenLate(why)
     this.#plain = null
     this.#error = null
     this.#stream = null
     this.#leavePool()
     this.#lastPool = pool
-    // A spare that was dead already says nothing about its node, so the same one may be asked again.
     this.#next(silent && pool?.serves ? pool : null, refusals.nodeFailed(why))
   }
 
@@ -195,6 +204,7 @@ export class Relay implements AnswerReader, Waiter {
     }
     this.#error = null
     this.#socket = null
+    if (this.#pool && isFault(status)) this.#host.failed(this.#pool)
     if (!retryable(status) || this.#response.headersSent) return this.#refuse(refusal)
     this.#lastPool = this.#pool
     this.#leavePool()
@@ -283,6 +293,7 @@ export class Relay implements AnswerReader, Waiter {
 
   #timedOut() {
     this.#socket?.destroy()
+    if (this.#pool) this.#host.failed(this.#pool)
     this.#refuse(refusals.nodeSilent())
   }
 
@@ -293,6 +304,7 @@ export class Relay implements AnswerReader, Waiter {
       this.#response.destroy()
       return this.#finish('aborted')
     }
+    if (this.#pool) this.#host.failed(this.#pool)
     if (this.#response.headersSent) this.#brokenLate('The node fell silent.')
     else this.#refuse(refusals.nodeSilent())
   }

@@ -107,7 +107,15 @@ export class Router {
     return models === null ? this.#cards : this.#cards.filter(({ id }) => models.has(id))
   }
 
-  /** The node with the least in flight; among equals, chance. A node whose own probe failed only if there is no other. */
+  /** Every node of the model that the pool's node serves. */
+  peersOf(pool: NodePool): readonly NodePool[] {
+    return this.#models.get(pool.node.servedName) ?? []
+  }
+
+  /**
+   * The node with the least in flight; among equals, chance. One whose own probe failed only if there is no other, and one
+   * that was ejected for its failures only after those.
+   */
   choose(model: string, tried: readonly NodePool[]): NodePool | null {
     let best: NodePool | null = null
     let ties = 0
@@ -131,5 +139,8 @@ export class Router {
 }
 
 function compare(a: NodePool, b: NodePool): number {
-  return a.doubtful === b.doubtful ? a.inFlight - b.inFlight : Number(a.doubtful) - Number(b.doubtful)
+  const trouble = troubleOf(a) - troubleOf(b)
+  return trouble === 0 ? a.inFlight - b.inFlight : trouble
 }
+
+const troubleOf = ({ doubtful, ejectedUntil }: NodePool): number => (ejectedUntil === null ? 0 : 2) + (doubtful ? 1 : 0)

@@ -91,7 +91,7 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const token = (await readFile(config.tokenFile, 'utf8')).trim()
   const control = new ControlClient(config.controlUrl, token, signal)
   const metrics = new GatewayMetrics()
-  const gateway = new Gateway(config, metrics, log)
+  const gateway = new Gateway(config, metrics, log, (pool) => prober.hurry(pool))
   const { router, usage } = gateway
   const nudges = new DrainNudges(gateway, log)
   const apply = (table: RoutingTable) => {
@@ -138,6 +138,7 @@ function serverOf(
     refused: (status) => metrics.refused(status),
     metricsPage: () => {
       metrics.lostUsage = journal.lost
+      metrics.ejections = gateway.passive.ejections
       return metrics.page(router, table.awaySince !== null)
     },
     mayReadMetrics: (request) => mayReadMetrics(request, parts.token),

@@ -82,7 +82,7 @@ test('the newest probe of a node is kept, and the health loop is woken when it s
     return row.due_at !== far.getTime()
   }
   const probe = async (good: boolean, agoMs: number) => {
-    const one = { nodeId, good, detail: good ? 'answered' : 'refused', tookMs: 3, agoMs }
+    const one = { nodeId, good, reached: true, detail: good ? 'answered' : 'refused', tookMs: 3, agoMs }
     await intake.take(gatewayReport({ probes: [{ ...one, agoMs: agoMs + 9_000, good: !good }, one] }))
     return woken()
   }
@@ -95,9 +95,37 @@ test('the newest probe of a node is kept, and the health loop is woken when it s
   expect(await kept()).toMatchObject({ probe_good: false, probe_detail: 'refused' })
 })
 
+test('a gateway without a connection of a node says nothing while another one reaches it', async () => {
+  const { nodeId } = await addNode(world, { state: 'ready' })
+  const told = (gatewayId: string, reached: boolean) => {
+    const probe = {
+      nodeId,
+      good: reached,
+      reached,
+      detail: reached ? 'answered' : 'no connection',
+      tookMs: 0,
+      agoMs: 0,
+    }
+    return intake.take(gatewayReport({ gatewayId, probes: [probe] }))
+  }
+  const kept = async () => (await db().selectFrom('signals').select('probe_good').executeTakeFirst())?.probe_good
+  await told('gw-1', true)
+  await told('gw-2', false)
+  expect(await kept()).toBe(true)
+  world.deps.clock.pass(44_000)
+  await told('gw-2', false)
+  expect(await kept()).toBe(true)
+  world.deps.clock.pass(2_000)
+  await told('gw-2', false)
+  expect(await kept(), 'nobody has reached it for a probe and a half').toBe(false)
+  await told('gw-1', true)
+  await told('gw-1', false)
+  expect(await kept(), 'the one that reached it lost it').toBe(false)
+})
+
 test('probes and second holders of nodes that are not known are passed over', async () => {
   const { nodeId } = await addNode(world, { state: 'ready' })
-  const probes = [{ nodeId: 'no-nope', good: true, detail: '', tookMs: 1, agoMs: 0 }]
+  const probes = [{ nodeId: 'no-nope', good: true, reached: true, detail: '', tookMs: 1, agoMs: 0 }]
   const secondHolders = ['no-nope', nodeId, nodeId].map((id) => ({ nodeId: id, incarnation: 'incarnation-x' }))
   await intake.take(gatewayReport({ probes, secondHolders }))
   const told = await db()

@@ -26,13 +26,14 @@ export function makeGatewayIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(dep
         const { gatewayId: id, url, fingerprint, tableVersion, batch } = report
         await saveGateway(tx, { id, url, fingerprint, tableVersion, startedAt: Date.parse(report.startedAt) }, now)
         if (batch !== null) await addUsage(tx, id, batch, report.usage, now)
-        const probes = report.probes.map(({ nodeId, good, detail, agoMs }) => ({
+        const probes = report.probes.map(({ nodeId, good, reached, detail, agoMs }) => ({
           nodeId,
           good,
+          reached,
           detail,
           at: now - agoMs,
         }))
-        return saveProbes(tx, probes)
+        return saveProbes(tx, id, probes)
       })
       // What was told is kept; a nudge that is lost costs time only.
       if (changed) await nudge(db, 'health', ['health'], now).catch(() => undefined)

@@ -5,7 +5,7 @@ import { type SmiSign, smiSigns, type XidAction, xids } from '../core/gpu-fault.
 import { launchTable } from '../core/launch-table.ts'
 import { type Billed, endStatesOf, type MachineTable, statesOf } from '../core/machine-table.ts'
 import { nodeTable } from '../core/node-table.ts'
-import { severity, verdictTable } from '../core/verdict-table.ts'
+import { severity, timeRows, type VerdictRow, verdictTable } from '../core/verdict-table.ts'
 import { inGeneral, isAlert, type RuleGroup, ruleGroups, scrapeConfig } from './alerts-page.ts'
 import { projectRoot } from './config.ts'
 
@@ -40,8 +40,14 @@ own word leads, given twice with time between, while the node itself is silent.`
 and the sighting of its machine at the cloud. Each is good, bad or unknown; one that is silent is unknown, never bad.
 The first row that matches applies. A ready node gets requests unless it is \`suspect\` or \`dead\`: silence
 accuses nobody, and a cloud that says "gone" of a node that serves is not believed
-([why](decisions/0008-only-an-accusation-takes-requests-away.md)). Only \`dead\` releases a node.`,
-    verdictsTable(),
+([why](decisions/0008-only-an-accusation-takes-requests-away.md)). How each of them is asked, and what follows from a
+verdict, is in [watching.md](watching.md).`,
+    verdictsTable(verdictTable),
+    'What was so before adds two rows:',
+    tableOf(
+      ['Row', 'Verdict', 'Meaning'],
+      Object.values(timeRows).map(({ row, verdict, meaning }) => [`\`${row}\``, verdict, meaning]),
+    ),
   )
 }
 
@@ -63,8 +69,8 @@ function statesTable<S extends string, F extends string>(table: MachineTable<S, 
   return tableOf(['State', 'Billed', 'What leads out of it'], rows)
 }
 
-function verdictsTable(): string {
-  const rows = verdictTable.map(({ row, when, verdict, meaning }) => {
+function verdictsTable(table: readonly VerdictRow[]): string {
+  const rows = table.map(({ row, when, verdict, meaning }) => {
     const { heartbeat, probe, sighting } = when
     const signals = [heartbeat, probe, sighting].map((value) => (value === '*' ? 'any' : value))
     return [`\`${row}\``, ...signals, verdict, String(severity[verdict]), meaning]

@@ -26,6 +26,8 @@ interface SlotRow {
   readonly holds: boolean
   readonly unwanted: boolean
   readonly seen: boolean
+  readonly serves: boolean
+  readonly inFlight: number
 }
 
 /** A deployment with the launches that hold its slots, oldest first, and those that are back from a notice. */
@@ -39,9 +41,15 @@ export async function loadDeployment(
   const { rows: launches } = await sql<SlotRow>`
     select l.id as "launchId", l.slot_id as "slotId", l.state, l.holds_slot as holds, l.unwanted_at is not null as unwanted,
       exists (select from nodes n where n.launch_id = l.id and n.first_seen_at is not null
-        and n.state <> 'gone') as seen
-    from launches l where l.deployment_id = ${id} and (l.holds_slot or (l.state = 'live' and l.unwanted_at is null
-      and exists (select from nodes n where n.launch_id = l.id and n.state = 'ready')))
+        and n.state <> 'gone') as seen,
+      coalesce(w.serves, false) as serves, coalesce(w.in_flight, 0) as "inFlight"
+    from launches l
+    left join lateral (
+      select n.state = 'ready' and n.verdict not in ('suspect', 'dead') as serves, g.in_flight
+      from nodes n left join signals g on g.node_id = n.id
+      where n.launch_id = l.id and n.state in ('ready', 'draining') limit 1) w on true
+    where l.deployment_id = ${id} and (l.holds_slot or (l.state = 'live' and l.unwanted_at is null
+      and exists (select from nodes n where n.launch_id = l.id and n.state = 'ready' and n.replace_asked_at is null)))
     order by l.created_at`.execute(db)
   return {
     id: row.id,
@@ -58,13 +66,15 @@ export async function loadDeployment(
       stopAfterFailures,
       holders: launches
         .filter(({ holds: holdsSlot }) => holdsSlot)
-        .map(({ launchId, slotId, state, unwanted, seen }) => ({
+        .map(({ launchId, slotId, state, unwanted, seen, serves, inFlight }) => ({
           launchId,
           slotId,
           live: state === 'live',
           // One that ends by itself is on its way out as well: nothing else is to be withdrawn in its stead.
           unwanted: unwanted || state === 'ending',
           seen,
+          serves,
+          inFlight,
         })),
       returned: launches.filter((launch) => !launch.holds),
     },

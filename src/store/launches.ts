@@ -88,6 +88,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     .innerJoin('deployments as d', 'd.id', 'l.deployment_id')
     .selectAll('l')
     .select(['d.model', 'd.engine_args'])
+    .select(sql<boolean>`exists (select from install where guard is not null)`.as('guarded'))
     .where('l.id', '=', launchId)
     .executeTakeFirst()
   if (!row) return null
@@ -95,6 +96,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     .selectFrom('attempts as a')
     .innerJoin('nodes as n', 'n.id', 'a.node_id')
     .select(['a.id', 'a.closed_at', 'n.state', 'n.state_since', 'n.ready_at', 'n.drain_asked_at', 'n.failure'])
+    .select('n.replace_asked_at')
     .where('a.launch_id', '=', launchId)
     .orderBy('a.ordinal')
     .execute()
@@ -113,11 +115,13 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
       nodeStateSince: attempt.state_since,
       nodeReadyAt: attempt.ready_at,
       drainAsked: attempt.drain_asked_at !== null,
+      replaceAsked: attempt.replace_asked_at !== null,
       failure: attempt.failure,
     })),
     admitted: false,
     slot: row.holds_slot ? 'ours' : await standingOfSlot(db, row.slot_id, launchId),
     failure: row.failure,
+    guarded: row.guarded,
   }
   return {
     id: row.id,

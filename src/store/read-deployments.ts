@@ -13,13 +13,17 @@ export interface DeploymentRow extends CostSoFar {
   readonly createdAt: number
   readonly ready: number
   readonly starting: number
+  /** The last launch that failed since one got ready, and what those failures cost. */
+  readonly failedLaunchId: string | null
+  readonly failures: CostSoFar
 }
 
 /** Deployments by name, with what serves for them and what is on its way; with an id, that one alone. */
 export async function readDeployments(db: Db, tenantId: string, id?: string): Promise<DeploymentRow[]> {
   const { rows } = await sql<DeploymentRow>`
     select d.id, d.name, d.model, d.engine, d.wanted, d.paused, d.failures_in_a_row as "failuresInARow",
-      d.created_at as "createdAt", n.ready, l.starting, cost."closedMicroUsd", cost.open
+      d.created_at as "createdAt", n.ready, l.starting, cost."closedMicroUsd", cost.open,
+      f.last as "failedLaunchId", json_build_object('closedMicroUsd', failed."closedMicroUsd", 'open', failed.open) as failures
     from deployments d
     left join lateral (
       select count(*) as ready from nodes where deployment_id = d.id and state = 'ready') n on true
@@ -28,6 +32,12 @@ export async function readDeployments(db: Db, tenantId: string, id?: string): Pr
         and state in ('queued', 'attempting', 'backing_off')) l on true
     left join lateral (
       ${costOver(sql`g.node_id in (select id from nodes where deployment_id = d.id)`)}) cost on true
+    left join lateral (
+      select array_agg(id) as launches, (array_agg(id order by created_at desc))[1] as last from (
+        select id, created_at from launches where deployment_id = d.id and origin = 'deployment'
+          and outcome in ('failed', 'timed_out') order by created_at desc limit d.failures_in_a_row) one) f on true
+    left join lateral (
+      ${costOver(sql`g.node_id in (select id from nodes where launch_id = any(f.launches))`)}) failed on true
     where d.tenant_id = ${tenantId} ${id === undefined ? sql`` : sql`and d.id = ${id}`}
     order by d.name`.execute(db)
   return rows

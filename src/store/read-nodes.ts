@@ -20,6 +20,8 @@ export interface NodeRow extends CostSoFar {
   readonly verdict: Verdict
   readonly verdictRow: string | null
   readonly verdictSince: number | null
+  /** Since when another machine is to take its place. */
+  readonly replaceAskedAt: number | null
   readonly launchId: string
   readonly deploymentId: string
   readonly deployment: string
@@ -66,7 +68,7 @@ export interface NodeRow extends CostSoFar {
 /** The page is cut before anything is joined, so that a page costs the same however many nodes there are. */
 const nodesOf = (picked: RawBuilder<unknown>): RawBuilder<NodeRow> => sql<NodeRow>`
   select n.id, n.name, n.state, n.state_since as "stateSince", n.verdict, n.verdict_row as "verdictRow",
-    n.verdict_since as "verdictSince", n.launch_id as "launchId", n.deployment_id as "deploymentId", d.name as deployment,
+    n.verdict_since as "verdictSince", n.replace_asked_at as "replaceAskedAt", n.launch_id as "launchId", n.deployment_id as "deploymentId", d.name as deployment,
     d.model, d.engine, n.offer, n.instance_type as "instanceType", n.spot, n.gpus, n.agent_version as "agentVersion",
     n.agent_protocol as "agentProtocol", n.engine_version as "engineVersion", n.addresses, n.hostname, n.created_at as "createdAt", n.asked_at as "askedAt",
     n.first_seen_at as "firstSeenAt", n.joined_at as "joinedAt", n.ready_at as "readyAt", n.gone_at as "goneAt",

@@ -37,7 +37,8 @@ export async function standingOfSlot(db: Db | Tx, slotId: string, launchId: stri
               .selectFrom('nodes as n')
               .select('n.id')
               .whereRef('n.launch_id', '=', 'l.id')
-              .where('n.state', '=', 'ready'),
+              .where('n.state', '=', 'ready')
+              .where('n.verdict', 'not in', ['suspect', 'dead']),
           )
           .as('serves'),
     ])

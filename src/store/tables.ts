@@ -8,7 +8,7 @@ import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
 import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Role } from '../core/tokens.ts'
-import type { Verdict } from '../core/verdict-table.ts'
+import type { Signals, Verdict } from '../core/verdict-table.ts'
 
 /** Epoch ms when read; written as a Date, because the driver writes those without loss. */
 export type Time = ColumnType<number, Date, Date>
@@ -145,6 +145,8 @@ export interface Database {
     spare_sockets: Generated<number>
     probe_at: MaybeTime
     probe_good: Maybe<boolean>
+    /** The gateway that asked. */
+    probe_by: Maybe<string>
     probe_detail: Maybe<string>
   }
   offers: { id: string; cloud: string; data: Json<Offer>; seen_at: Time }
@@ -269,6 +271,11 @@ interface NodesTable {
   verdict: Generated<Verdict>
   verdict_row: Maybe<string>
   verdict_since: MaybeTime
+  signals_judged: MaybeJson<Signals>
+  replace_asked_at: MaybeTime
+  accusations: Generated<number>
+  accused_at: MaybeTime
+  well_since: MaybeTime
   join_token_hash: string
   join_token_until: Time
   join_used_at: MaybeTime

@@ -1,9 +1,10 @@
+import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
-import type { Witnesses } from '../core/health.ts'
+import type { Judgement, Standing, Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
-import type { Verdict } from '../core/verdict-table.ts'
+import type { Signals } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
-import { at, type Db, type Tx } from './database.ts'
+import { at, type Db, json, maybeAt, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { transact } from './transact.ts'
 
@@ -13,10 +14,16 @@ export interface WatchedNode {
   readonly cloud: string
   readonly launchId: string
   readonly state: NodeState
-  readonly verdict: Verdict
   readonly verdictRow: string | null
-  readonly verdictSince: number
+  readonly standing: Standing
+  /** What the witnesses said when it was last judged. */
+  readonly judged: Signals | null
   readonly witnesses: Witnesses
+  /** Its agent starts the engine anew. */
+  readonly restarting: boolean
+  readonly replaceAskedAt: number | null
+  /** Another launch's node serves in its slot. */
+  readonly replaced: boolean
 }
 
 /** Every node that has joined and is not on its way out, with the last words of its three witnesses. */
@@ -34,11 +41,21 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
       'n.verdict',
       'n.verdict_row',
       'n.verdict_since',
+      'n.accusations',
+      'n.accused_at',
+      'n.well_since',
+      'n.replace_asked_at',
+      'n.signals_judged',
       'n.failure',
       'n.created_at',
       'n.ready_at',
     ])
     .select(['g.heard_at', 'g.heartbeat', 'g.probe_at', 'g.probe_good', 's.seen', 's.at'])
+    .select(
+      sql<boolean>`n.replace_asked_at is not null and exists (
+        select from launches own join launches other on other.slot_id = own.slot_id and other.id <> own.id
+          and other.holds_slot and other.state = 'live' where own.id = n.launch_id)`.as('replaced'),
+    )
     .where('n.state', 'in', ['loading', 'ready', 'draining'])
     .execute()
   return rows.map((row) => ({
@@ -47,12 +64,21 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     cloud: row.cloud,
     launchId: row.launch_id,
     state: row.state,
-    verdict: row.verdict,
     verdictRow: row.verdict_row,
-    verdictSince: row.verdict_since ?? row.created_at,
+    standing: {
+      verdict: row.verdict,
+      since: row.verdict_since ?? row.created_at,
+      accusations: row.accusations,
+      accusedAt: row.accused_at,
+      wellSince: row.well_since,
+    },
+    judged: row.signals_judged,
+    restarting: engineOf(row.heartbeat)?.state === 'starting',
+    replaceAskedAt: row.replace_asked_at,
+    replaced: row.replaced,
     witnesses: {
       heardAt: row.heard_at,
-      failure: row.failure ?? engineFailure(row.heartbeat),
+      failure: row.failure ?? engineOf(row.heartbeat)?.failure ?? null,
       readyAt: row.ready_at,
       probe: row.probe_at === null || row.probe_good === null ? null : { good: row.probe_good, at: row.probe_at },
       sighting: row.seen === null || row.seen === 'asked' || row.at === null ? null : { seen: row.seen, at: row.at },
@@ -60,48 +86,99 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
   }))
 }
 
-function engineFailure(heartbeat: Record<string, unknown> | null): FailureRecord | null {
-  const engine = heartbeat?.engine as { failure?: FailureRecord | null } | undefined
-  return engine?.failure ?? null
+function engineOf(heartbeat: Record<string, unknown> | null) {
+  return heartbeat?.engine as { state?: string; failure?: FailureRecord | null } | undefined
 }
 
-export interface NewVerdict {
-  readonly node: WatchedNode
-  readonly verdict: Verdict
-  readonly row: string
-  readonly meaning: string
+export interface HealthDecision {
+  readonly judged: readonly { readonly node: WatchedNode; readonly signals: Signals; readonly judgement: Judgement }[]
+  /** Nodes that give up their slot, and those that take it back. */
+  readonly replace: { readonly ask: readonly string[]; readonly withdraw: readonly string[] }
+  readonly guard: string | null
 }
 
-/** Writes changed verdicts and the guard's word; wakes the nodes concerned. False when the claim is no longer ours. */
+type Judged = HealthDecision['judged'][number]
+
+/** Writes what changed of the verdicts, and the guard's word; wakes whom it concerns. False when the claim is not ours. */
 export async function saveHealthDecision(
   db: Db,
   claim: Claim,
-  changed: readonly NewVerdict[],
-  guard: string | null,
+  decision: HealthDecision,
   now: number,
 ): Promise<boolean> {
+  const { judged, replace, guard } = decision
+  const changed = judged.filter(isNews)
+  const concerned = judged.filter(({ node }) => [...replace.ask, ...replace.withdraw].includes(node.id))
   const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
-    for (const { node, verdict, row, meaning } of changed) {
-      await tx
-        .updateTable('nodes')
-        .set({ verdict, verdict_row: row })
-        .$if(verdict !== node.verdict, (q) => q.set({ verdict_since: at(now) }))
-        .where('id', '=', node.id)
-        .execute()
-      await tellEvent(tx, now, {
-        kind: 'node.verdict',
-        text: `${node.verdict} -> ${verdict} (row ${row}). ${meaning}`,
-        nodeId: node.id,
-        launchId: node.launchId,
-      })
-    }
+    for (const one of changed) await saveVerdict(tx, one, now)
+    for (const { node } of concerned) await saveReplacement(tx, node, replace.ask.includes(node.id), now)
     await saveGuard(tx, guard, now)
     return true
   })
+  if (!saved) return false
   const ids = changed.map(({ node }) => node.id)
-  if (saved) await nudge(db, 'node', ids, now)
-  return saved
+  await nudge(db, 'node', ids, now)
+  const launches = concerned.map(({ node }) => node.launchId)
+  await nudge(db, 'launch', launches, now)
+  return true
+}
+
+const isNews = ({ node: { verdictRow, standing, judged }, signals, judgement }: Judged): boolean =>
+  judgement.row.verdict !== standing.verdict ||
+  judgement.row.row !== verdictRow ||
+  judgement.accusedAt !== standing.accusedAt ||
+  judgement.wellSince !== standing.wellSince ||
+  turned(judged, signals).length > 0
+
+/** Witnesses that say something else than when the node was last judged. */
+const turned = (before: Signals | null, now: Signals): (keyof Signals)[] =>
+  (['heartbeat', 'probe', 'sighting'] as const).filter((witness) => (before?.[witness] ?? 'unknown') !== now[witness])
+
+async function saveVerdict(tx: Tx, { node, signals, judgement }: Judged, now: number): Promise<void> {
+  const { accusations, accusedAt, wellSince } = judgement
+  const { row, verdict, meaning } = judgement.row
+  const before = node.standing.verdict
+  await tx
+    .updateTable('nodes')
+    .set({ verdict, verdict_row: row, accusations, accused_at: maybeAt(accusedAt), well_since: maybeAt(wellSince) })
+    .set({ signals_judged: json(signals) })
+    .$if(verdict !== before, (q) => q.set({ verdict_since: at(now) }))
+    .where('id', '=', node.id)
+    .execute()
+  const said = turned(node.judged, signals).map(
+    (witness) => `${witness} ${node.judged?.[witness] ?? 'unknown'} -> ${signals[witness]}`,
+  )
+  if (said.length > 0)
+    await tellEvent(tx, now, {
+      kind: 'node.signal',
+      text: `Signals: ${said.join(', ')}.`,
+      nodeId: node.id,
+      launchId: node.launchId,
+    })
+  if (verdict === before && row === node.verdictRow) return
+  await tellEvent(tx, now, {
+    kind: 'node.verdict',
+    text: `${before} -> ${verdict} (row ${row}). ${meaning}`,
+    nodeId: node.id,
+    launchId: node.launchId,
+  })
+}
+
+async function saveReplacement(tx: Tx, { id, launchId }: WatchedNode, asked: boolean, now: number): Promise<void> {
+  await tx
+    .updateTable('nodes')
+    .set({ replace_asked_at: asked ? at(now) : null })
+    .where('id', '=', id)
+    .execute()
+  await tellEvent(tx, now, {
+    kind: asked ? 'node.replace_asked' : 'node.replace_withdrawn',
+    text: asked
+      ? 'It gives up its slot: another machine is asked for, unless its deployment is paused.'
+      : 'It is well again and takes its slot back, unless another machine serves in it by now.',
+    nodeId: id,
+    launchId,
+  })
 }
 
 async function saveGuard(tx: Tx, guard: string | null, now: number): Promise<void> {

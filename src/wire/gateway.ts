@@ -66,6 +66,8 @@ export type UsageRow = z.infer<typeof usageRow>
 export const probeResult = z.object({
   nodeId: text(64),
   good: z.boolean(),
+  /** False: nothing could be asked, because the gateway has had no connection of the node for a while. */
+  reached: z.boolean().default(true),
   /** What was seen, in plain words; for a bad one also what was expected. */
   detail: text(500),
   tookMs: count,

@@ -29,7 +29,8 @@ const dies = /-> dead \(row/
 const isReleased = /^ready -> releasing/
 
 test('a node that counts as dead when the control plane starts is not released before the grace is over, and is after it', async () => {
-  await planeWith({ scripts: { quick: {} } })
+  // With room for one machine nothing can take its place, so it is its death that ends it.
+  await planeWith({ scripts: { quick: {} }, local: { maxMachines: 1 } })
   const launch = await plane.launched('quick')
   const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
   const shown = () => plane.client.showNode({ params: { id } })

@@ -1,0 +1,53 @@
+import { isAccused, type Verdict } from './verdict-table.ts'
+
+/** A node that serves, as far as replacing it goes. Times are epoch ms. */
+export interface Replaceable {
+  readonly id: string
+  readonly verdict: Verdict
+  readonly verdictSince: number
+  /** Its agent speaks and says that it starts the engine anew. */
+  readonly restarting: boolean
+  readonly replaceAskedAt: number | null
+  /** Another node serves in its slot already. */
+  readonly replaced: boolean
+}
+
+/** What stands in the way: nothing is replaced while we have just come up, one at a time while the guard holds. */
+export type ReplacementGuard = 'none' | 'one_at_a_time' | 'hold'
+
+// A guess: an agent that is started anew, or a connection that is made anew, is back within a few seconds.
+const doubtMs = 15_000
+// Karpenter's patience with a bad accelerator. An engine that its agent starts anew may need minutes for its model.
+const restartMs = 10 * 60_000
+
+/**
+ * Which nodes give up their slot because they have been accused for long enough, and which take it back, because
+ * somebody vouches for them again. Neither ends a machine.
+ */
+export function decideReplacements(
+  nodes: readonly Replaceable[],
+  guard: ReplacementGuard,
+  now: number,
+): { readonly ask: readonly string[]; readonly withdraw: readonly string[] } {
+  const withdraw = nodes.filter(
+    ({ verdict, replaceAskedAt }) => replaceAskedAt !== null && (verdict === 'healthy' || verdict === 'degraded'),
+  )
+  const due = nodes
+    .filter(({ replaceAskedAt, verdict }) => replaceAskedAt === null && isAccused(verdict))
+    .filter(({ verdictSince, restarting }) => now - verdictSince >= (restarting ? restartMs : doubtMs))
+    .sort((a, b) => a.verdictSince - b.verdictSince)
+  const underWay = nodes.filter(
+    (node) => node.replaceAskedAt !== null && !node.replaced && !withdraw.includes(node),
+  ).length
+  const room = { none: due.length, one_at_a_time: Math.max(0, 1 - underWay), hold: 0 }[guard]
+  return { ask: due.slice(0, room).map(({ id }) => id), withdraw: withdraw.map(({ id }) => id) }
+}
+
+/** When the next of them is due, so that nobody waits for the next pass; null: none is. */
+export function replacementDueAt(nodes: readonly Replaceable[], now: number): number | null {
+  const times = nodes
+    .filter(({ replaceAskedAt, verdict }) => replaceAskedAt === null && isAccused(verdict))
+    .map(({ verdictSince, restarting }) => verdictSince + (restarting ? restartMs : doubtMs))
+    .filter((at) => at > now)
+  return times.length > 0 ? Math.min(...times) : null
+}
