@@ -6,6 +6,7 @@ import { launchLoop } from '../src/control/launch.ts'
 import { nodeLoop } from '../src/control/node.ts'
 import { sightLoop } from '../src/control/sight.ts'
 import { isOver, type LaunchState } from '../src/core/launch-table.ts'
+import type { LaunchTime } from '../src/core/launch-time.ts'
 import type { NodeState } from '../src/core/node-table.ts'
 import { anyWish, type Offer, rankOffers, type Wish } from '../src/core/offer.ts'
 import type { Settings } from '../src/core/settings.ts'
@@ -37,6 +38,7 @@ export interface WorldOptions {
   readonly wish?: Wish
   readonly faults?: Partial<SimFaults>
   readonly settings?: Partial<Settings>
+  readonly time?: LaunchTime
 }
 
 // Long enough for the longest wait of a scenario, short enough that a loop which never ends is told.
@@ -87,6 +89,7 @@ export class World<C extends WorldCloud = SimCloud> {
   static async of<C extends WorldCloud>(base: TestWorld, cloud: C, options: WorldOptions = {}): Promise<World<C>> {
     const wanted = options.offers ?? offers
     const wish = options.wish ?? anyWish
+    const time = options.time ?? { limitMs: launchMs, waitsCount: true }
     const { db } = base.deps.store
     const now = base.deps.clock.now()
     const { tenantId, name } = base.actor
@@ -101,7 +104,7 @@ export class World<C extends WorldCloud = SimCloud> {
       if (!deployment) throw new Error('the deployment was made a moment ago')
       const by = { tenantId, deploymentId: deployment.id, origin: 'hand' as const, requestedBy: name }
       const ranked = rankOffers(wanted, wish)
-      return openLaunch(tx, { ...by, wish, offers: ranked, deadlineAt: now + launchMs }, now)
+      return openLaunch(tx, { ...by, wish, offers: ranked, time }, now)
     })
     await enrol(db, 'sight', cloud.name, now, cloud.name)
     return new World(base, cloud, options, launchId)

@@ -1,4 +1,5 @@
 import { isOver, launchTable } from '../core/launch-table.ts'
+import { deadlineOf } from '../core/launch-time.ts'
 import { stepOf } from '../core/machine-table.ts'
 import {
   isAgentPhase,
@@ -40,7 +41,7 @@ export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
     origin,
     requestedBy,
     createdAt: iso(row.createdAt),
-    deadlineAt: iso(row.deadlineAt),
+    deadlineAt: maybeIso(deadlineOf(row.createdAt, row, row.tried)),
     endedAt: maybeIso(row.endedAt),
     queuePlace: place < 0 ? null : place + 1,
     waitsFor: waitsForOf(row, scene),

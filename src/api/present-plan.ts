@@ -1,10 +1,12 @@
 import type { Plan } from '../commands/launches.ts'
 import type { CatalogModel } from '../core/catalog.ts'
+import { credentialsOf } from '../core/credentials.ts'
 import type { Fit } from '../core/fit.ts'
 import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
 import type { Setups } from '../core/setup.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
-import type { CloudOffersView, OfferNowView, PlanView, RankedOfferView } from '../wire/views.ts'
+import type { PlanView } from '../wire/plan.ts'
+import type { CloudOffersView, OfferNowView, RankedOfferView } from '../wire/views.ts'
 import { maybeIso } from './present-time.ts'
 
 export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
@@ -15,11 +17,13 @@ export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
 export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups, now: number): PlanView {
   return {
     ...plan,
+    refusals: [...plan.refusals],
     clouds: plan.clouds.map((read) => presentRead(read, now)),
     offers: plan.offers.map((offer) => {
       return {
         ...presentOfferNow(offer, plan.clouds, now),
         fit: offer.fit && presentFit(offer.fit),
+        unchecked: offer.unchecked,
         setups: setupsAt(offer),
       }
     }),
@@ -30,11 +34,12 @@ function presentFit({ failure, ...fit }: Fit): FitView {
   return { ...fit, cause: failure?.cause ?? null, remedy: failure?.remedy ?? null }
 }
 
-export const presentRead = ({ readAt, failedAt, ...read }: OfferRead, now: number): CloudOffersView => ({
+export const presentRead = (read: OfferRead, now: number): CloudOffersView => ({
   ...read,
-  readAt: maybeIso(readAt),
-  failedAt: maybeIso(failedAt),
-  stale: isStale({ ...read, readAt, failedAt }, now),
+  readAt: maybeIso(read.readAt),
+  failedAt: maybeIso(read.failedAt),
+  stale: isStale(read, now),
+  credentials: credentialsOf(read, now),
 })
 
 export function presentOfferNow(offer: RankedOffer, reads: readonly OfferRead[], now: number): OfferNowView {

@@ -11,15 +11,8 @@ import { type LaunchRow, readAttempts, readLaunch, readLaunches } from '../store
 import { readFleet, readIntervals, readNode, readNodes } from '../store/read-nodes.ts'
 import { readStatus } from '../store/read-status.ts'
 import { readTimeline } from '../store/read-told.ts'
-import type {
-  DeploymentView,
-  LaunchDetail,
-  LaunchView,
-  NodeDetail,
-  NodeView,
-  PlanView,
-  StatusView,
-} from '../wire/views.ts'
+import type { PlanView } from '../wire/plan.ts'
+import type { DeploymentView, LaunchDetail, LaunchView, NodeDetail, NodeView, StatusView } from '../wire/views.ts'
 import { pageOf, placeOf, statesIn } from './cursor.ts'
 import { makePast } from './past.ts'
 import { type LaunchScene, presentLaunch, presentLaunchDetail } from './present-launch.ts'

@@ -6,7 +6,7 @@ import { spotRules } from '../core/offer.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { type Act, answer, type Context } from './context.ts'
-import { type ExitCode, exitCodes, usage } from './exit.ts'
+import { type ExitCode, exitCodeOf, exitCodes, usage } from './exit.ts'
 import { isWholeId, pickOne } from './find.ts'
 import { followLaunch } from './follow-launch.ts'
 import { launchesText, launchText, transcriptText } from './launch-text.ts'
@@ -91,7 +91,8 @@ async function launch(context: Context, model: string, options: LaunchOptions): 
   const reply = await context.client.createLaunch({ body, idempotencyKey })
   if ('dryRun' in reply) {
     answer(context, reply.plan, (plan) => planText(plan, Date.now(), context.terminal.look()))
-    return exitCodes.ok
+    const [refusal] = reply.plan.refusals
+    return refusal ? exitCodeOf(refusal, 422) : exitCodes.ok
   }
   if (options.detach) {
     answer(context, reply, ({ id }) => `${id}\n`)

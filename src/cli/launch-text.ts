@@ -1,3 +1,4 @@
+import { isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import type { EventView, LaunchDetail, LaunchView, LogLine } from '../wire/views.ts'
 import { failureText } from './exit.ts'
@@ -61,19 +62,23 @@ export function launchText(launch: LaunchDetail, now: number, look: Look): strin
   const attempts = launch.attempts.map((attempt) => attemptText(attempt, launch, now, look)).join('')
   const rows = currentPhases(launch)
   const picture = rows.length === 0 ? '' : `\n${paint.dim('phases')}\n${phaseBars(rows, now, look)}`
-  const failure = launch.failure ? `\n${failureText({ record: launch.failure, requestId: null }, look)}` : ''
+  const record = ownFailure(launch)
+  const failure = record ? `\n${failureText({ record, requestId: null }, look)}` : ''
   return `${head}${attempts && `\n${paint.dim('attempts')}\n${attempts}`}${picture}${failure}`
 }
+
+/** While more attempts may follow, what went wrong is the attempt's alone. */
+const ownFailure = ({ state, failure }: LaunchDetail) => (state === 'ending' || isOver(state) ? failure : null)
 
 // What is shown of a text, and of the steps inside an attempt; `--json` has all.
 const mostLines = 12
 
 /** Each attempt: where, for how much, how long; what was worked on inside; why it failed, and the text that says so. */
-function attemptText(attempt: Attempt, { steps, failure }: LaunchDetail, now: number, look: Look): string {
+function attemptText(attempt: Attempt, launch: LaunchDetail, now: number, look: Look): string {
   const outcome = attempt.outcome ?? `running (${attempt.nodeState})`
   const took = humanMs(attempt.seconds * 1_000)
   const line = `${attempt.ordinal}  ${offerWords(attempt.offer)}  ${plainLine(attempt.nodeName)}  ${outcome}  ${took}  ${formatUsd(attempt.costMicroUsd)}`
-  const inside = steps
+  const inside = launch.steps
     .filter(({ attemptId }) => attemptId === attempt.id)
     .slice(-mostLines)
     .map(({ text, startedAt, endedAt }) => {
@@ -82,7 +87,7 @@ function attemptText(attempt: Attempt, { steps, failure }: LaunchDetail, now: nu
   const lines = [line, ...inside, ...whyLines(attempt)].map((text) => `${cut(text, look.columns)}\n`)
   const { evidence } = attempt.failure ?? {}
   // The failure of the launch is shown whole at the end.
-  const isShownBelow = evidence === failure?.evidence
+  const isShownBelow = evidence === ownFailure(launch)?.evidence
   return [...lines, ...(evidence && !isShownBelow ? evidenceLines(evidence, look) : [])].join('')
 }
 

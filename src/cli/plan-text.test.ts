@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../wire/catalog.ts'
-import type { PlanView } from '../wire/views.ts'
+import type { PlanView } from '../wire/plan.ts'
 import { offersText } from './fleet-text.ts'
 import { standingWords } from './launch-progress.ts'
 import { widthOf } from './plain-text.ts'
@@ -59,14 +59,17 @@ const plan: PlanView = {
   argv: ['vllm', 'serve'],
   deployment: 'eight',
   offers: [
-    { ...gpu, gpuCount: 4, fit, setups },
-    { ...gpu, gpuCount: 1, fit: cut, setups: brought },
-    { ...gpu, gpuCount: 1, fit: none, setups: brought },
+    { ...gpu, gpuCount: 4, fit, unchecked: null, setups },
+    { ...gpu, gpuCount: 1, fit: cut, unchecked: null, setups: brought },
+    { ...gpu, gpuCount: 1, fit: none, unchecked: null, setups: brought },
   ],
+  refusals: [],
+  hubToken: 'not_needed',
   clouds: [],
   pricePerHourMicroUsd: 800_000,
   pricePerMonthMicroUsd: 584_000_000,
   timeLimitS: 1_800,
+  timeLimitCountsWaits: true,
   queuePlace: 0,
   warnings: [],
 }
@@ -81,7 +84,7 @@ test('a plan shows how full each GPU gets, what the engine is told, and why an o
     planText(plan, now(0), ascii(Number.POSITIVE_INFINITY)),
   ).toBe(`would launch  eight (vllm) for the deployment eight
 cost          $0.8000 an hour, $584.00 a month
-time limit    30m00s
+time limit    30m00s in all, as asked for
 queue         starts at once
 disk          about 36 GiB
 engine        vllm serve
@@ -147,7 +150,7 @@ org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 
 test('why an offer has its rank is said below it, with what it counted for', () => {
   const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
-  const refused = { ...plan, offers: [{ ...offered, standing, fit: null, setups: brought }] }
+  const refused = { ...plan, offers: [{ ...offered, standing, fit: null, unchecked: null, setups: brought }] }
   expect(planText(refused, now(240), ascii(200))).toContain(
     '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
   )
@@ -155,9 +158,9 @@ test('why an offer has its rank is said below it, with what it counted for', () 
   expect(standingWords({ ...offer, standing: gave }, now(60))).toBe(
     'gave a machine 1m00s ago: ranked as x0.90 its price',
   )
-  expect(planText({ ...plan, offers: [{ ...offered, fit: null, setups: brought }] }, now(0), ascii(200))).not.toContain(
-    'ranked',
-  )
+  expect(
+    planText({ ...plan, offers: [{ ...offered, fit: null, unchecked: null, setups: brought }] }, now(0), ascii(200)),
+  ).not.toContain('ranked')
 })
 
 test('offers that are old say so, and a cloud that offers nothing now says why and what to do', () => {
@@ -168,16 +171,24 @@ test('offers that are old say so, and a cloud that offers nothing now says why a
     cause: 'Not enabled.',
     remedy: 'sky check aws',
   } as const
-  const aws = { cloud: 'aws', readAt: null, stale: true, failedAt: at(0), failure }
+  const aws = { cloud: 'aws', readAt: null, stale: true, failedAt: at(0), failure, credentials: 'refused' as const }
   const sky = {
     cloud: 'sky',
     readAt: at(0),
     stale: true,
     failedAt: at(0),
     failure: { ...failure, cause: 'It is away.' },
+    credentials: 'unknown' as const,
   }
-  const local = { cloud: 'local', readAt: at(0), stale: false, failedAt: null, failure: null }
-  const old = { ...gpu, stale: true, gpuCount: 1, fit: null, setups: brought }
+  const local = {
+    cloud: 'local',
+    readAt: at(0),
+    stale: false,
+    failedAt: null,
+    failure: null,
+    credentials: 'not_needed' as const,
+  }
+  const old = { ...gpu, stale: true, gpuCount: 1, fit: null, unchecked: null, setups: brought }
   const text = planText({ ...plan, offers: [old], clouds: [aws, local, sky] }, now(600), ascii(200))
   expect(text).toContain('sky eu L4, $0.8000/h, $584.00 a month, stale (10m00s)\n')
   expect(text).toContain('aws: Not enabled. (its offers were never read)\n  what to do: sky check aws\n')
@@ -185,4 +196,43 @@ test('offers that are old say so, and a cloud that offers nothing now says why a
   expect(text).not.toContain('local:')
   expect(offersText({ items: [], clouds: [aws] }, now(600), ascii(200))).toMatch(/offers anything.*\naws: Not enabled/)
   expect(offersText({ items: [old], clouds: [] }, now(600), ascii(200))).toContain('10m00s stale')
+})
+
+test('which clouds were asked for their credentials is said with the answer, also when they work', () => {
+  const asked = (cloud: string, credentials: PlanView['clouds'][number]['credentials']) => {
+    return { cloud, readAt: at(0), stale: false, failedAt: null, failure: null, credentials }
+  }
+  const clouds = [
+    asked('aws', 'work'),
+    asked('gcp', 'refused'),
+    asked('lambda', 'unknown'),
+    asked('local', 'not_needed'),
+  ]
+  expect(planText({ ...plan, clouds, hubToken: 'set' }, now(12), ascii(200))).toContain(
+    'credentials   aws works, asked 12s ago; gcp REFUSED; lambda not known now; local needs none\n' +
+      'hub token     set, as the model asks for one\n',
+  )
+})
+
+test('what nobody has checked says so below its offer, with why', () => {
+  const unchecked = { ...gpu, gpuCount: 1, fit: null, unchecked: 'nobody knows it', setups: brought }
+  expect(planText({ ...plan, offers: [unchecked] }, now(0), ascii(200))).toContain(
+    '\n     NOT CHECKED whether it fits: nobody knows it\n',
+  )
+})
+
+test('a plan that would be refused is shown as a whole, with each refusal in it', () => {
+  const refused = (code: string) => {
+    return { code, fault: 'policy', retry: 'never', cause: `Cause of ${code}.`, remedy: `Mend ${code}.` } as const
+  }
+  const refusals = [refused('gated_without_token')]
+  const text = planText({ ...plan, refusals }, now(0), ascii(200))
+  expect(text).toContain('offers, in the order they would be tried\n  1  sky eu L4 x4')
+  expect(text).toMatch(
+    /would be refused: Cause of gated_without_token\.\nwhat to do: Mend gated_without_token\.\n\(code gated_without_token\)\nNothing was started\.\n$/,
+  )
+  const offers = plan.offers.slice(2)
+  const none = planText({ ...plan, offers, refusals: [refused('model_too_large')] }, now(0), ascii(200))
+  expect(none).not.toMatch(/^cost|in the order/m)
+  expect(none).toMatch(/offers that cannot hold the model\n {2}- [\s\S]*would be refused: Cause of model_too_large/)
 })

@@ -1,6 +1,6 @@
 import { formatUsd } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
-import type { PlanView, SetupView } from '../wire/views.ts'
+import type { PlanView, SetupView } from '../wire/plan.ts'
 import { ageOf, humanRough } from './human-time.ts'
 import { cloudTroubles, offerWords, standingWords } from './launch-progress.ts'
 import { cut, plainLine } from './plain-text.ts'
@@ -18,14 +18,21 @@ export function planText(plan: PlanView, now: number, look: Look): string {
   const { paint } = look
   const tried = plan.offers.filter(({ fit }) => fit?.fits ?? true)
   const refused = plan.offers.slice(tried.length)
+  const isTried = tried.length > 0
+  const price = `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`
   const disk = tried[0]?.fit?.diskGib
   const head = facts(
     [
       ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
-      ['cost', `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`],
-      ['time limit', humanRough(plan.timeLimitS * 1_000)],
+      ['cost', isTried ? price : null],
+      ['time limit', isTried ? limitWords(plan) : null],
       ['queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
       ['disk', disk === undefined ? null : `about ${disk} GiB`],
+      [
+        'credentials',
+        cut(plainLine(plan.clouds.map((cloud) => credentialWords(cloud, now)).join('; ')), look.columns - 14),
+      ],
+      ['hub token', plan.hubToken === 'set' ? 'set, as the model asks for one' : null],
       ['engine', cut(plainLine(plan.argv.join(' ')), look.columns - 14)],
     ],
     look,
@@ -35,8 +42,28 @@ export function planText(plan: PlanView, now: number, look: Look): string {
   const cannot = others && `${paint.dim('offers that cannot hold the model')}\n${others}`
   const warnings = plan.warnings.map((warning) => `${paint.warn('warning')}: ${plainLine(warning)}\n`).join('')
   const clouds = cloudTroubles(plan.clouds, now, look)
-  return `${head}${paint.dim('offers, in the order they would be tried')}\n${offers}${cannot}${clouds}${warnings}Nothing was started.\n`
+  const order = isTried ? `${paint.dim('offers, in the order they would be tried')}\n${offers}` : ''
+  const why = plan.refusals.map((refusal) => refusalText(refusal, look)).join('')
+  return `${head}${order}${cannot}${clouds}${warnings}${why}Nothing was started.\n`
 }
+
+const refusalText = ({ code, cause, remedy }: PlanView['refusals'][number], { paint }: Look): string =>
+  `${paint.bad('would be refused:')} ${plainLine(cause)}\n${paint.bold('what to do:')} ${plainLine(remedy)}\n${paint.dim(`(code ${code})`)}\n`
+
+/** What was answered when the cloud's server was asked last. */
+function credentialWords({ cloud, credentials, readAt }: PlanView['clouds'][number], now: number): string {
+  const answer = {
+    not_needed: 'needs none',
+    work: `works, asked ${ageOf(readAt, now)} ago`,
+    refused: 'REFUSED',
+    unknown: 'not known now',
+  }
+  return `${cloud} ${answer[credentials]}`
+}
+
+/** A limit that an operator set holds for everything; the one that follows from the offers, for what is tried. */
+const limitWords = ({ timeLimitS, timeLimitCountsWaits }: PlanView): string =>
+  `${humanRough(timeLimitS * 1_000)} ${timeLimitCountsWaits ? 'in all, as asked for' : 'of trying; time in queues does not count'}`
 
 function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): string {
   const aMonth = `${formatUsd(offer.pricePerHourMicroUsd * hoursPerMonth)} a month`
@@ -46,6 +73,7 @@ function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): 
     ...(lately ? [`${indent}${lately}`] : []),
     ...setupLines(offer.setups),
     ...(offer.fit ? fitLines(offer.fit, look) : []),
+    ...(offer.unchecked ? [`${indent}NOT CHECKED whether it fits: ${plainLine(offer.unchecked)}`] : []),
   ]
   return lines.map((line) => `${cut(line, look.columns)}\n`).join('')
 }

@@ -91,6 +91,20 @@ test('each attempt shows what was worked on inside, its class, and the text that
   expect(text).not.toContain('\u001b')
 })
 
+test('what ended an attempt is shown with it alone while the launch goes on, with its text; once it is over, below', () => {
+  const failure = { ...engineFailure, evidence: 'SafetensorError: header too small' }
+  const first = attempt({ outcome: 'failed', failure })
+  const second = attempt({ id: 'at-0000000002', ordinal: 2, nodeName: 'fd-abcde-0000000002' })
+  for (const state of ['attempting', 'backing_off'] as const) {
+    const text = launchText(launch({ state, attempts: [first, second], failure }), now(40), ascii(100))
+    expect(text).not.toContain('error:')
+    expect(text).toMatch(/class: engine_failed[\s\S]*\| SafetensorError[\s\S]*\n2 {2}local here/)
+  }
+  const over = launchText(launch({ state: 'failed', attempts: [first], failure }), now(40), ascii(100))
+  expect(over).toMatch(/error: The weights file is damaged\.\n {2}\| SafetensorError/)
+  expect(over.match(/SafetensorError/g)).toHaveLength(1)
+})
+
 test('texts that nobody has seen before are shown as they came, with how often', () => {
   const seen = {
     cloud: 'aws',
@@ -111,18 +125,21 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     engine: 'sim',
     argv: ['sim', '--port', '{port}'],
     deployment: 'sim-small',
-    offers: [{ ...offered, fit: null, setups: { does: null, instead: null } }],
+    offers: [{ ...offered, fit: null, unchecked: null, setups: { does: null, instead: null } }],
+    refusals: [],
+    hubToken: 'not_needed' as const,
     clouds: [],
     pricePerHourMicroUsd: 2_490_000,
     pricePerMonthMicroUsd: 1_817_700_000,
     timeLimitS: 1_800,
+    timeLimitCountsWaits: true,
     queuePlace: 0,
     warnings: [],
   }
   expect(planText(plan, now(0), ascii(80))).toBe(
     `would launch  sim-small (sim) for the deployment sim-small
 cost          $2.4900 an hour, $1817.70 a month
-time limit    30m00s
+time limit    30m00s in all, as asked for
 queue         starts at once
 engine        sim --port {port}
 offers, in the order they would be tried

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { LaunchState } from '../core/launch-table.ts'
-import { type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
+import { saveOffers } from '../store/offers.ts'
+import { gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { cancelLaunch, createLaunch, deploymentNameOf, planLaunch } from './launches.ts'
 
@@ -42,7 +43,9 @@ test('a plan names engine words, ranked offers and what they cost, and writes no
     offers: [{ id: 'local/here/cpu' }, { id: 'sky/eu/a100' }],
     pricePerHourMicroUsd: 100_000,
     pricePerMonthMicroUsd: 73_000_000,
-    timeLimitS: 1_800,
+    // Both offers, as often as a launch may try them.
+    timeLimitS: 2 * 2 * 2 * 1_800,
+    timeLimitCountsWaits: false,
     queuePlace: 1,
   })
   expect(plan.argv).toEqual(
@@ -58,11 +61,31 @@ test('what cannot run is refused with a remedy before anything is written', asyn
   )
   await expect(plan({ engineArgs: { host: '0.0.0.0' } })).rejects.toEqual(refusal('forbidden_argument'))
   await expect(plan({ engineArgs: { seed: 'x' } })).rejects.toEqual(refusal('malformed_argument'))
-  await expect(plan({ wish: { ...anyWish, gpus: ['H100'] } })).rejects.toEqual(
+  await expect(create({ wish: { ...anyWish, gpus: ['H100'] } })).rejects.toEqual(
     refusal('no_offer_fits', { cause: expect.stringContaining('GPU') }),
   )
   world.deps.settings = { ...testSettings, engines: {} }
   await expect(plan({})).rejects.toEqual(refusal('unknown_engine'))
+})
+
+test('bare metal that takes an hour to come is given it; a limit that cuts it short is warned of, and kept as it was asked', async () => {
+  const vultr = { ...gpuOffer, id: 'vultr/ewr/a100', cloud: 'vultr', attemptLimitMs: 145 * 60_000 }
+  await saveOffers(db(), 'vultr', [vultr], world.deps.clock.now() + 1)
+  const wish = { ...anyWish, clouds: ['vultr'] }
+  const longest = world.deps.settings.launchMaxTimeLimitS
+  expect(await planLaunch(world.deps, world.actor, request({ wish }))).toMatchObject({
+    timeLimitS: longest,
+    timeLimitCountsWaits: false,
+    warnings: [],
+  })
+  expect(await planLaunch(world.deps, world.actor, request({ wish, timeLimitS: 1_800 }))).toMatchObject({
+    timeLimitS: 1_800,
+    timeLimitCountsWaits: true,
+    warnings: [expect.stringMatching(/30 min is shorter than one attempt may take at vultr \(145 min\)/)],
+  })
+  const { launchId } = await create({ wish })
+  const kept = await db().selectFrom('launches').selectAll().where('id', '=', launchId).executeTakeFirstOrThrow()
+  expect([kept.deadline_at - kept.created_at, kept.waits_count]).toEqual([longest * 1_000, false])
 })
 
 test('a launch makes its deployment, raises the wanted count, takes a slot and wakes the loops', async () => {

@@ -1,9 +1,10 @@
+import type { HubToken } from '../core/catalog.ts'
 import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
-import { Failure } from '../core/failure.ts'
+import { Failure, type FailureRecord } from '../core/failure.ts'
+import { type LaunchTime, launchTime, warningsOfTime } from '../core/launch-time.ts'
 import { type OfferRead, type RankedOffer, wishesCloud } from '../core/offer.ts'
 import { type FittedOffer, mayHold, warningsOf } from '../core/preflight.ts'
-import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
 import type { Tx } from '../store/database.ts'
@@ -30,7 +31,7 @@ import type { LaunchRequest } from '../wire/routes.ts'
 import { act, type Done } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
 import { refuseTooMany } from './launch-limit.ts'
-import { offersForLaunch, preflight } from './preflight.ts'
+import { check, offersForLaunch } from './preflight.ts'
 
 /** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
 export interface Plan {
@@ -38,12 +39,17 @@ export interface Plan {
   readonly engine: EngineName
   readonly argv: string[]
   readonly deployment: string
-  readonly offers: FittedOffer[]
+  readonly offers: readonly FittedOffer[]
+  /** Why a launch would be refused; none where it would be queued. */
+  readonly refusals: readonly FailureRecord[]
+  readonly hubToken: HubToken
   /** Whether each wished cloud says what it offers. */
   readonly clouds: readonly OfferRead[]
   readonly pricePerHourMicroUsd: number
   readonly pricePerMonthMicroUsd: number
   readonly timeLimitS: number
+  /** False: neither our queue nor that of a cloud's server costs any of it. */
+  readonly timeLimitCountsWaits: boolean
   readonly queuePlace: number
   readonly warnings: string[]
 }
@@ -52,16 +58,17 @@ export interface Plan {
 const hoursPerMonth = 730
 
 /**
- * What would happen, before money is spent.
- * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, `no_offer_fits`,
- * `model_too_large` or `gated_without_token`.
+ * What would happen, before money is spent, also where it would be that a launch is refused.
+ * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument` or `malformed_argument`: there is nothing to plan.
  */
 export async function planLaunch(deps: CommandDeps, actor: Actor, request: LaunchRequest): Promise<Plan> {
   const engineArgs = await argumentsMeant(deps, actor, request)
   // What is wrong with the request is told before what is wrong with the offers.
   engineCommand(deps.settings, request.model, engineArgs)
-  const offers = await preflight(deps, actor, { ...request, engineArgs })
+  const { offers, refusals, hubToken } = await check(deps, actor, { ...request, engineArgs })
   const command = engineCommand(deps.settings, request.model, engineArgs, offers[0])
+  const tried = offers.filter(mayHold)
+  const time = launchTime(deps.settings, request.timeLimitS, tried)
   const pricePerHourMicroUsd = offers.find(mayHold)?.pricePerHourMicroUsd ?? 0
   return {
     model: request.model,
@@ -69,12 +76,15 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
     argv: command.argv,
     deployment: request.deployment ?? deploymentNameOf(request.model),
     offers,
+    refusals,
+    hubToken,
     clouds: (await loadOfferReads(deps.store.db)).filter(({ cloud }) => wishesCloud(request.wish, cloud)),
     pricePerHourMicroUsd,
     pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
-    timeLimitS: timeLimitS(deps.settings, request),
+    timeLimitS: Math.round(time.limitMs / 1_000),
+    timeLimitCountsWaits: time.waitsCount,
     queuePlace: (await queueLength(deps.store.db)) + 1,
-    warnings: warningsOf(deps.settings, offers.filter(mayHold)),
+    warnings: [...warningsOfTime(time, tried), ...warningsOf(deps.settings, tried)],
   }
 }
 
@@ -88,9 +98,6 @@ async function argumentsMeant(
   return (await argumentsOfDeployment(store.db, tenantId, { name, model })) ?? engineArgs
 }
 
-const timeLimitS = (settings: Settings, request: LaunchRequest): number =>
-  request.timeLimitS ?? settings.launchTimeLimitS
-
 /** A model's name as a deployment may be called: `Org/Model-7B` becomes `org-model-7b`. */
 export function deploymentNameOf(model: string): string {
   return model
@@ -102,7 +109,7 @@ export function deploymentNameOf(model: string): string {
 /**
  * Queues one launch in a slot of its own, and wants one replica more of its deployment, which is made when it is not
  * there. The same key with the same request gives the same launch, also when both come at once.
- * @throws Failure as `planLaunch`, and `name_taken`, `idempotency_mismatch` or `rate_limited` (details.retryAfterS).
+ * @throws Failure as `planLaunch` and `preflight`, and `name_taken`, `idempotency_mismatch` or `rate_limited` (details.retryAfterS).
  */
 export async function createLaunch(
   deps: CommandDeps,
@@ -121,12 +128,13 @@ export async function createLaunch(
   const command = engineCommand(deps.settings, request.model, request.engineArgs)
   const engineArgs = await argumentsMeant(deps, actor, request)
   const offers = await offersForLaunch(deps, actor, { ...request, engineArgs })
-  const asked = { request, command, offers, idempotencyKey, requestHash }
+  const time = launchTime(deps.settings, request.timeLimitS, offers)
+  const asked = { request, command, offers, time, idempotencyKey, requestHash }
   try {
     return await act(deps, actor, async (tx, now) => {
       await refuseTooMany(deps, actor, tx, now)
       const again = await repeated(tx)
-      return again ? { result: again, audit: null } : writeLaunch(deps, actor, tx, asked, now)
+      return again ? { result: again, audit: null } : writeLaunch(actor, tx, asked, now)
     })
   } catch (error) {
     // Another server was faster with the same key; its launch is there now.
@@ -148,15 +156,15 @@ interface Asked {
   readonly request: LaunchRequest
   readonly command: EngineCommand
   readonly offers: readonly RankedOffer[]
+  readonly time: LaunchTime
   readonly idempotencyKey: string | null
   readonly requestHash: string
 }
 
 async function writeLaunch(
-  deps: CommandDeps,
   actor: Actor,
   tx: Tx,
-  { request, command, offers, idempotencyKey, requestHash }: Asked,
+  { request, command, offers, time, idempotencyKey, requestHash }: Asked,
   now: number,
 ): Promise<Done<{ launchId: string; created: boolean }>> {
   const deployment = await deploymentFor(actor, tx, request, command, now)
@@ -169,7 +177,7 @@ async function writeLaunch(
       origin: 'hand',
       wish: request.wish,
       offers,
-      deadlineAt: now + timeLimitS(deps.settings, request) * 1000,
+      time,
       idempotencyKey,
       requestHash,
     },

@@ -72,17 +72,20 @@ test('a launch keeps only the offers that hold the model, and a plan shows why t
   expect(await launches()).toEqual([{ offers: [{ ...l4, standing: null }] }])
 })
 
-test('a model that no wished offer holds is refused before anything is written, by launch, plan and deployment', async () => {
+test('a model that no wished offer holds is refused before anything is written, by launch and deployment; a plan shows it all the same', async () => {
   const refusal = {
     code: 'model_too_large',
     status: 422,
     record: { remedy: expect.stringContaining('4 x L4 (sky/l4)') },
   }
   await expect(launch(request('T4'))).rejects.toMatchObject(refusal)
-  await expect(planLaunch(world.deps, world.actor, request('T4'))).rejects.toMatchObject(refusal)
   const wanted = { name: 'd', model: 'eight', engineArgs: {}, wish: request('T4').wish, wanted: 1 }
   await expect(createDeployment(world.deps, world.actor, wanted)).rejects.toMatchObject(refusal)
   expect(await launches()).toEqual([])
+  const plan = await planLaunch(world.deps, world.actor, request('T4'))
+  expect(plan.refusals).toMatchObject([{ code: refusal.code, remedy: refusal.record.remedy }])
+  expect(plan.offers.map(({ id, fit }) => [id, fit?.verdict])).toEqual([['sky/t4', 'does_not_fit']])
+  expect([plan.pricePerHourMicroUsd, plan.timeLimitS]).toEqual([0, 0])
 })
 
 test('a model that the catalogue does not know is launched as asked', async () => {
@@ -99,13 +102,19 @@ test('the arguments of a deployment that is named on purpose decide what fits', 
   expect(await launches()).toHaveLength(2)
 })
 
-test('a gated model is refused until there is a token', async () => {
+test('a gated model is refused until there is a token, and its plan shows all the rest beside the refusal', async () => {
   know({ ...model, gated: true })
   await expect(launch(request(null))).rejects.toMatchObject({
     code: 'gated_without_token',
     record: { remedy: expect.stringContaining('flightdeck secrets set HF_TOKEN') },
   })
+  const planned = () => planLaunch(world.deps, world.actor, request(null))
+  const without = await planned()
+  expect(without).toMatchObject({ hubToken: 'missing', refusals: [{ code: 'gated_without_token' }] })
+  expect(without.offers.map(({ id }) => id)).toEqual(['sky/l4', 'sky/t4'])
+  expect(without.pricePerHourMicroUsd).toBe(800_000)
   await putSecret(world.deps, world.actor, 'HF_TOKEN', 'hf_made_up')
+  expect(await planned()).toMatchObject({ hubToken: 'set', refusals: [] })
   await launch(request(null))
   expect(await launches()).toHaveLength(1)
 })
@@ -151,6 +160,7 @@ test('a launch in a cloud that cannot be used now is refused with what to do, an
   })
   expect(await launches()).toEqual([])
   expect((await planLaunch(deps, actor, inCloud('sky'))).clouds.map(({ cloud }) => cloud)).toEqual(['sky'])
+  expect((await planLaunch(deps, actor, inCloud('aws'))).refusals).toMatchObject([{ code: 'no_offer_fits' }])
   const { clouds } = await planLaunch(deps, actor, request(null))
   expect(clouds.map((read) => [read.cloud, read.failure?.code ?? null])).toEqual([
     ['aws', 'cloud_credentials'],

@@ -1,4 +1,5 @@
 import { decideDeployment } from '../core/decide-deployment.ts'
+import { launchTime } from '../core/launch-time.ts'
 import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
 import type { Claim } from '../store/claims.ts'
@@ -26,9 +27,10 @@ async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: 
   const { fill, withdraw } = decideDeployment(deployment.view, now)
   if (fill === 0 && withdraw.length === 0) return { moved: false, nextDueAt: now + 10_000 }
   const standingOf = await standingsNow(db, settings.capacity, now)
+  const offers = offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish, standingOf))
   const refill = {
-    offers: offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish, standingOf)),
-    timeLimitMs: settings.launchTimeLimitS * 1_000,
+    offers,
+    time: launchTime(settings, undefined, offers),
     stopAfterFailures: settings.stopAfterFailures,
     decide: (view: typeof deployment.view) => decideDeployment(view, now),
   }

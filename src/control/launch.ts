@@ -1,5 +1,6 @@
 import { decideLaunch, type LaunchDecision } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
+import { timeByOffers } from '../core/launch-time.ts'
 import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
 import { fullServerOf, holdsOf } from '../core/queue.ts'
@@ -51,12 +52,14 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (isOver(next.state) && saved) return { moved, nextDueAt: null }
   if (moved) return { moved, nextDueAt: now }
   const rest = now + (restMs[next.state] ?? 30_000)
-  return { moved, nextDueAt: next.state === 'live' ? rest : Math.min(rest, Math.max(now + 50, launch.deadlineAt)) }
+  const { deadlineAt } = launch
+  if (next.state === 'live' || deadlineAt === null) return { moved, nextDueAt: rest }
+  return { moved, nextDueAt: Math.min(rest, Math.max(now + 50, deadlineAt)) }
 }
 
 /** A limit that ran out while nobody watched ends nothing yet: what came up meanwhile has yet to say so. */
 function withGrace({ continuity, settings }: ControlDeps, launch: LaunchForLoop): LaunchForLoop {
-  if (launch.createdAt >= continuity.since) return launch
+  if (launch.createdAt >= continuity.since || launch.deadlineAt === null) return launch
   const deadlineAt = Math.max(launch.deadlineAt, continuity.since + settings.graceMs)
   return { ...launch, deadlineAt, view: { ...launch.view, deadlineAt } }
 }
@@ -66,7 +69,9 @@ async function decide({ db, settings }: ControlDeps, launch: LaunchForLoop, now:
   const { view } = launch
   const next = decideLaunch(view, settings.retry, now)
   if (next.fact !== 'expired') return next
-  const window = { from: launch.createdAt, limitMs: launch.deadlineAt - launch.createdAt, now }
+  const { createdAt: from, deadlineAt, time } = launch
+  const limitMs = time.waitsCount && deadlineAt !== null ? deadlineAt - from : time.limitMs
+  const window = { from, limitMs, now, waitsCount: time.waitsCount }
   return decideLaunch({ ...view, spent: await timeOfLaunch(db, launch.id, window) }, settings.retry, now)
 }
 
@@ -85,7 +90,8 @@ async function placed(deps: ControlDeps, launch: LaunchForLoop, now: number): Pr
   const offers = await rankedAnew(deps, launch, now)
   const cloud = offers[0]?.cloud ?? null
   const admitted = mayBegin(queue.order.map((one) => (one.launchId === launch.id ? { ...one, cloud } : one)))
-  return { ...launch, offers, view: { ...view, admitted, offerClouds: offers.map((offer) => offer.cloud) } }
+  const time = launch.time.waitsCount ? launch.time : timeByOffers(settings, offers)
+  return { ...launch, offers, time, view: { ...view, admitted, offerClouds: offers.map((offer) => offer.cloud) } }
 }
 
 /** Prices and what clouds said may have changed while it waited. Where nothing is offered just now, what was is tried. */

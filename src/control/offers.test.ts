@@ -36,9 +36,9 @@ const traits: Cloud['traits'] = {
   confirmGoneMs: 0,
   listingLagMs: 0,
   askLimitMs: 0,
-  requestLimitMs: 0,
-  bootLimitMs: 0,
-  loadLimitMs: 0,
+  requestLimitMs: 1_000,
+  bootLimitMs: 200,
+  loadLimitMs: 30,
   drainLimitMs: 0,
   lookMs: 1_000,
   lookFastMs: 1_000,
@@ -82,7 +82,7 @@ test('the loops have started only when offers are known, work meanwhile, and wai
   slow.resolve([offer('slow')])
   const loops = await starting
   try {
-    assert.deepEqual(await loadOffers(db), [offer('slow')])
+    assert.deepEqual(await loadOffers(db), [{ ...offer('slow'), attemptLimitMs: 1_230 }])
   } finally {
     await loops.stop()
   }

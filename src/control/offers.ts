@@ -1,5 +1,7 @@
 import { type Cloud, CloudRefuses } from '../clouds/cloud.ts'
 import { failureRecord } from '../core/failure.ts'
+import { attemptLimitMs } from '../core/launch-time.ts'
+import type { Offer } from '../core/offer.ts'
 import { pause } from '../lib/clock.ts'
 import type { Claim } from '../store/claims.ts'
 import { saveFailedOffers, saveOffers } from '../store/offers.ts'
@@ -24,7 +26,8 @@ export function offersLoop(deps: ControlDeps): Loop {
 
 async function readOffers({ db, clock }: ControlDeps, cloud: Cloud): Promise<void> {
   try {
-    await saveOffers(db, cloud.name, await cloud.offers(), clock.now())
+    const offers = (await cloud.offers()).map((offer) => withLimit(cloud, offer))
+    await saveOffers(db, cloud.name, offers, clock.now())
   } catch (error) {
     const refused = error instanceof CloudRefuses
     const cause = error instanceof Error ? error.message : String(error)
@@ -33,6 +36,12 @@ async function readOffers({ db, clock }: ControlDeps, cloud: Cloud): Promise<voi
     throw error
   }
 }
+
+/** Whoever plans asks no cloud how long its machines may take. */
+const withLimit = (cloud: Cloud, offer: Offer): Offer => ({
+  ...offer,
+  attemptLimitMs: attemptLimitMs(cloud.traitsFor?.(offer) ?? cloud.traits),
+})
 
 /**
  * Resolves when every cloud's offers were read once, so that the first launch after a start is not refused for want of

@@ -128,6 +128,59 @@ describe('a time limit', () => {
     assert.deepEqual(await world.faults(), [])
   })
 
+  describe('that follows from the offers', () => {
+    const limitMs = 12_000
+    const offers = skyOffers.slice(0, 1).map((offer) => ({ ...offer, attemptLimitMs: limitMs }))
+    // Without the grace after a start, which would hide a limit that runs out.
+    const settings = { ...oneRound, graceMs: 0 }
+    const soft = { settings, offers, time: { limitMs, waitsCount: false } }
+    /** Each time another process of the control plane goes on. */
+    const waits = async (ms: number) => {
+      for (const end = base.deps.clock.now() + ms; base.deps.clock.now() < end; ) await world.passes(10)
+    }
+    const goesLive = async () => {
+      assert.equal(await world.until((state) => state === 'live' || isOver(state)), 'live')
+      await world.withdraw()
+      await world.untilOver()
+      assert.deepEqual(await world.faults(), [])
+    }
+
+    test('stands still in the queue of the API server, also over restarts', async () => {
+      await begin({ stopBefore: 'placing' }, soft)
+      await waits(2 * limitMs)
+      assert.equal(await world.state(), 'attempting')
+      world.cloud.sky.faults.stopBefore = null
+      await goesLive()
+    })
+
+    test('does not stand still there where the operator has set it', async () => {
+      await begin({ stopBefore: 'placing' }, { ...soft, time: { limitMs, waitsCount: true } })
+      await waits(2 * limitMs)
+      world.cloud.sky.faults.stopBefore = null
+      assert.equal(await world.untilOver(), 'timed_out')
+      assert.deepEqual(await world.faults(), [])
+    })
+
+    test('gives a launch that waited longer than all of it its whole time', async () => {
+      const paused = { ...soft, settings: { ...settings, attemptsInFlight: 0 } }
+      await begin({}, paused)
+      await waits(2 * limitMs)
+      assert.equal(await world.state(), 'queued')
+      Object.assign(world.settings, { attemptsInFlight: 1 })
+      await goesLive()
+    })
+
+    test('ends a launch whose tries have used it up together, over a restart between them', async () => {
+      const retry = { ...worldSettings.retry, rounds: 3 }
+      const short = offers.map((offer) => ({ ...offer, attemptLimitMs: 5_000 }))
+      await begin({ stopBefore: 'machine' }, { ...soft, settings: { ...settings, retry }, offers: short })
+      await world.until(async () => (await world.nodes()).length === 2)
+      assert.equal(await world.untilOver(), 'timed_out')
+      assert.equal((await world.nodes()).length, 2, 'ten seconds for the first one left five for the second')
+      assert.match(await world.written(), /15 s in provisioning/)
+    })
+  })
+
   test.each([
     ['machine', 'boot_timeout', /10 of 10 s in provisioning: likely no capacity/, /more offers/],
     ['job', 'never_joined', /20 of 20 s in the start of the machine: likely a slow image/, /public address/],

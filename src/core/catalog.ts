@@ -16,6 +16,10 @@ export const figures = [
 ] as const
 export type Figure = (typeof figures)[number]
 
+/** Whether the hub gives the weights out only with a token, and there is one. */
+export const hubTokens = ['not_needed', 'set', 'missing'] as const
+export type HubToken = (typeof hubTokens)[number]
+
 /** What is published about an open-weight model, as far as it decides which machine holds it. `id` is its hub path. */
 export interface CatalogModel {
   readonly id: string

@@ -243,6 +243,10 @@ describe('the failure', () => {
     assert.equal(causeOf(launch('attempting', { failure: full, attempts: [attempt('ready')] })), null)
   })
 
+  test('of an attempt is no failure of the launch any more once the next attempt begins', () => {
+    assert.equal(causeOf({ ...(situations['backing_off retry_due'] as LaunchView), failure: full }), null)
+  })
+
   test('of a time limit says where the time went, and what had failed before', () => {
     const spent = {
       limitMs: 900_000,

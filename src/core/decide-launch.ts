@@ -25,7 +25,8 @@ export interface LaunchView {
   readonly unwantedAt: number | null
   /** What a withdrawal means: a person cancelled, or the deployment needs one less. */
   readonly unwantedOutcome: 'cancelled' | 'ended'
-  readonly deadlineAt: number
+  /** Null while no time runs that counts. */
+  readonly deadlineAt: number | null
   /** The cloud of each offer, in ranked order. */
   readonly offerClouds: readonly string[]
   /** Clouds whose server works on as many launches as it should. */
@@ -92,7 +93,7 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
   }
   if (view.unwantedAt !== null) return 'unwanted'
   if (view.state === 'live') return factOfLive(view, current)
-  if (now >= view.deadlineAt) return 'expired'
+  if (view.deadlineAt !== null && now >= view.deadlineAt) return 'expired'
   const tried = view.attempts.map(({ failure }) => failure)
   const next = nextOffer(tried, view.offerClouds, policy)
   const exhausted = next === null
@@ -148,7 +149,8 @@ function failureFor(fact: LaunchFact, view: LaunchView): FailureRecord | null {
   if (fact === 'attempt_failed' || fact === 'exhausted' || fact === 'node_lost') {
     return last ?? failureRecord('node_vanished', 'The machine ended without a word.')
   }
-  return fact === 'node_ready' ? null : view.failure
+  // What ended an attempt is kept with it, and is no failure of a launch that goes on.
+  return fact === 'node_ready' || fact === 'retry_due' ? null : view.failure
 }
 
 function timeoutFailure({ spent }: LaunchView, last: FailureRecord | null): FailureRecord {

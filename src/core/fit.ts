@@ -9,6 +9,8 @@ export interface FitGpu {
   readonly capability: number | null
   readonly bf16: boolean
   readonly fp8: boolean
+  /** The memory of a machine without a GPU: there is no second one of it. */
+  readonly isHost?: true
 }
 
 /** How an engine calls what follows from a fit. */
@@ -33,6 +35,8 @@ export interface FitAsk {
   readonly pipelineParallel: number
   /** Share of a GPU's memory that the engine takes. */
   readonly utilization: number
+  /** What the engine was told to keep for the cache; null: all that is left. */
+  readonly cacheGib?: number | null
   readonly words: FitWords
 }
 
@@ -132,7 +136,8 @@ function measure(ask: FitAsk): Measured & { impossible: Told | null } {
   const split = splitOf(ask)
   const weights = (model.parameters * loadedBytes(ask)) / (split * ask.pipelineParallel)
   const budget = gpu.gib * bytesPerGib * ask.utilization
-  const room = Math.max(0, budget - weights - overheadBytes(model))
+  const left = budget - weights - overheadBytes(model)
+  const room = Math.max(0, Math.min(left, (ask.cacheGib ?? Number.POSITIVE_INFINITY) * bytesPerGib))
   const impossible = whatIsImpossible(ask, split)
   const context = ask.context ?? model.contextTokens
   const maxContext = impossible ? 0 : longestContext(ask, split, room, context)
@@ -199,14 +204,14 @@ function argumentsFor({ model, gpu, dtype, context, words }: FitAsk, fit: Measur
   }
 }
 
-function lessContext({ words }: FitAsk, fit: Measured): FailureRecord {
+function lessContext({ words, gpu: { isHost } }: FitAsk, fit: Measured): FailureRecord {
   const { context, concurrency, maxContext, gpu } = fit
   const whole = maxContext === context
   const cause = whole
     ? `${gpu} has room for ${fit.maxConcurrency} of ${concurrency} requests of ${context} tokens at the same time.`
     : `A request of ${context} tokens does not fit on ${gpu}; ${maxContext} tokens do.`
   const shorter = whole ? 'Expect others to wait' : `Use --arg ${words.context}=${maxContext}`
-  const remedy = `${shorter}, or take more or larger GPUs.`
+  const remedy = `${shorter}, or take ${isHost ? 'a machine with a GPU' : 'more or larger GPUs'}.`
   return failureRecord('model_too_large', cause, { remedy })
 }
 
@@ -223,7 +228,7 @@ function whatWouldHelp(
   const each = split > 1 ? ` on each of ${split} GPUs` : ''
   const cause =
     `${model.id} takes ${fit.weightsGib} GiB of weights and ${fit.overheadGib} GiB beside them${each}; ` +
-    `the engine takes ${fit.budgetGib} of the ${fit.vramGib} GiB of ${gpu.name}.`
+    `the engine takes ${fit.budgetGib} of the ${fit.vramGib} GiB of ${gpu.isHost ? 'the machine’s memory' : gpu.name}.`
   if (ask.quantization === null && gpu.fp8 && model.weights.bytesPerParameter >= 2) {
     const smaller = { ...ask, quantization: 'fp8' }
     const fp8 = measure(smaller)
@@ -233,10 +238,16 @@ function whatWouldHelp(
         failure: told(cause, 'Use --arg quantization=fp8, which changes answers a little, or take more GPUs.'),
       }
   }
-  const more = [2, 4, 8].find((n) => n > count && measure({ ...ask, count: n }).fits)
   const need = fit.weightsGib + fit.overheadGib + gibOf(kvBytes(ask, fit.tensorParallel, shortestContext))
+  const needGib = Math.ceil(need / ask.utilization)
+  if (gpu.isHost)
+    return {
+      arguments: {},
+      failure: told(cause, `Take a machine with GPUs, or with at least ${needGib} GiB of memory, or a smaller model.`),
+    }
+  const more = [2, 4, 8].find((n) => n > count && measure({ ...ask, count: n }).fits)
   const remedy = more
-    ? `Take ${more} of them (--gpus ${more}), or a GPU of at least ${Math.ceil(need / ask.utilization)} GiB.`
-    : `Take GPUs of at least ${Math.ceil(need / ask.utilization)} GiB each, more of them, or a smaller model.`
+    ? `Take ${more} of them (--gpus ${more}), or a GPU of at least ${needGib} GiB.`
+    : `Take GPUs of at least ${needGib} GiB each, more of them, or a smaller model.`
   return { arguments: {}, failure: told(cause, remedy) }
 }

@@ -13,6 +13,10 @@ export interface Offer {
   readonly pricePerHourMicroUsd: number
   /** How many of it can be had now; null where the cloud does not say. */
   readonly available: number | null
+  /** What one attempt at it may take until its engine answers; what an earlier version read has none. */
+  readonly attemptLimitMs?: number
+  /** Of the machine itself, where that is known. */
+  readonly memoryGib?: number
 }
 
 /** An offer with what is remembered of it, which was part of its rank; null where nothing is. */

@@ -104,6 +104,63 @@ test('nothing is said, and nothing refused, where too little is known', () => {
   expect(offersToTry(settings, { model: 'left', engineArgs: {} }, [t4])).toEqual([t4])
 })
 
+describe('a machine without a GPU', () => {
+  const host = (memoryGib?: number): RankedOffer => ({ ...offer(null, 0), ...(memoryGib && { memoryGib }) })
+  const large = { ...model, id: 'org/large', parameters: 345_000_000_000 }
+  const withLarge = { ...settings, catalog: [model, large] }
+
+  test('holds what its memory holds, weights and cache; a model of 644 GiB it does not, and more of it would not help', () => {
+    const asked = { 'max-model-len': 4_096 }
+    expect(fitOffers(settings, entry, asked, [host(32)])[0]?.fit).toMatchObject({
+      verdict: 'fits',
+      gpu: 'CPU',
+      vramGib: 32,
+      weightsGib: 14.96,
+      arguments: {},
+    })
+    const [refused] = fitOffers(withLarge, { ...entry, source: large.id }, asked, [host(32)])
+    expect(refused && mayHold(refused)).toBe(false)
+    expect(refused?.fit?.failure).toMatchObject({
+      code: 'model_too_large',
+      cause: expect.stringMatching(/takes 642.\d+ GiB of weights .* of the 32 GiB of the machine’s memory/),
+      remedy: expect.stringMatching(/^Take a machine with GPUs, or with at least 7\d\d GiB of memory/),
+    })
+  })
+
+  test('is given no longer context than fits into the cache that its engine is told to keep', () => {
+    const keeping = { ...settings, engines: { vllm: { command: ['vllm'], env: { VLLM_CPU_KVCACHE_SPACE: '1' } } } }
+    const [one] = fitOffers(keeping, entry, {}, [host(64)])
+    expect(one?.fit).toMatchObject({ verdict: 'fits_with_less', maxContext: 8_192 })
+    expect(one?.fit?.arguments).toEqual({ 'max-model-len': 8_192 })
+    expect(one?.fit?.failure?.remedy).toMatch(/a machine with a GPU/)
+  })
+
+  test('whose memory nobody knows is said to be unchecked, and comes after what was seen to fit', () => {
+    const [first, second, third] = fitOffers(settings, entry, {}, [t4, host(), h100])
+    expect([first?.gpu, first?.unchecked]).toEqual(['H100', null])
+    expect(second).toMatchObject({ gpu: null, fit: null, unchecked: expect.stringMatching(/no GPU, and nobody says/) })
+    expect(third?.gpu).toBe('T4')
+    const asked = { model: 'eight', engineArgs: {} }
+    expect(offersToTry(settings, asked, [host(), h100])).toEqual([h100, host()])
+  })
+
+  test('is not tried with an engine that is built for GPUs', () => {
+    const installing = { ...settings, recipes: { c: { vllm: builtInRecipe('vllm') } } }
+    const [one] = fitOffers(installing, { ...entry, source: 'org/unknown' }, {}, [host(64)])
+    expect(one?.fit?.failure).toMatchObject({ code: 'gpu_unsupported', cause: expect.stringMatching(/has no GPU/) })
+  })
+})
+
+test('why nothing was checked is said wherever there was something to check', () => {
+  const why = (over: Partial<ModelEntry>, of: RankedOffer) =>
+    fitOffers(settings, { ...entry, ...over }, {}, [of])[0]?.unchecked
+  expect(why({ source: '/models/eight' }, t4)).toBe('the catalogue does not know /models/eight')
+  expect(why({ engine: 'llama-server' }, t4)).toMatch(/llama-server weigh is not on the model card/)
+  expect(why({}, offer('Unheard-Of', 1))).toBe('nobody says how much memory Unheard-Of has')
+  expect(why({ engine: 'sim', source: 'sim' }, t4)).toBeNull()
+  expect(why({}, h100)).toBeNull()
+})
+
 test('what an offer demands is given to the engine, unless somebody asked for something else', () => {
   const words = (given: Record<string, number>, of: RankedOffer) =>
     engineCommand(settings, 'eight', given, of).argv.join(' ')

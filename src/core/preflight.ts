@@ -1,4 +1,4 @@
-import { type CatalogModel, catalogModelOf } from './catalog.ts'
+import { type CatalogModel, catalogModelOf, type HubToken } from './catalog.ts'
 import { type EngineArguments, type EngineName, type EnginePreset, enginePresets } from './engine-presets.ts'
 import { type FailureRecord, failureRecord } from './failure.ts'
 import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
@@ -8,9 +8,10 @@ import { isThisHost, recipeOf } from './recipe.ts'
 import { sourceKind } from './recipe-model.ts'
 import { type ModelEntry, type Processor, processors, type Settings } from './settings.ts'
 
-/** An offer and whether the model fits there; null where the model, the engine or the GPU is not known well enough. */
+/** An offer and whether the model fits there; null: not checked, and `unchecked` says why, unless there is nothing to check. */
 export interface FittedOffer extends RankedOffer {
   readonly fit: Fit | null
+  readonly unchecked: string | null
 }
 
 interface EngineWords {
@@ -47,8 +48,21 @@ const engineWords: Partial<Record<EngineName, EngineWords>> = {
 // Of a GPU that the table does not know: drivers were seen to show 93 to 100 % of what the name says.
 const shownShare = 0.93
 
+// vLLM on a CPU is told in GiB what it may keep for its cache.
+const cacheVariable = 'VLLM_CPU_KVCACHE_SPACE'
+
+function cacheGibOf({ recipes, engines }: Known, { engine }: ModelEntry, offer: Offer): number | null {
+  if (offer.gpu !== null) return null
+  const env = { ...recipeOf(recipes, engine, offer)?.env, ...engines[engine]?.env }
+  const gib = Number(env[cacheVariable])
+  return gib > 0 ? gib : null
+}
+
 function gpuOf(offer: Offer): FitGpu | null {
-  if (offer.gpu === null) return null
+  if (offer.gpu === null) {
+    const { memoryGib } = offer
+    return memoryGib ? { name: 'CPU', gib: memoryGib, capability: null, bf16: true, fp8: false, isHost: true } : null
+  }
   const spec = gpuNamed(offer.gpu, offer.vramGib)
   if (spec) return { ...spec, gib: offer.vramGib > 0 ? Math.min(offer.vramGib, spec.gib) : spec.gib }
   if (offer.vramGib <= 0) return null
@@ -66,17 +80,18 @@ function dtypeOf(value: EngineArguments[string] | undefined): FitAsk['dtype'] {
   return singles.includes(value) ? 'float32' : 'bfloat16'
 }
 
-type Known = Pick<Settings, 'catalog' | 'diskGib' | 'recipes'>
+type Known = Pick<Settings, 'catalog' | 'diskGib' | 'engines' | 'recipes'>
 
 /** Why what a recipe installs does not run on an offer's GPUs at all. Of GPUs that nobody knows nothing is said. */
 function whyNotBuiltFor({ recipes }: Known, { engine }: ModelEntry, offer: Offer): FailureRecord | null {
   const { gpu } = offer
   const recipe = recipeOf(recipes, engine, offer)
-  if (gpu === null || !recipe?.needs) return null
+  if (!recipe?.needs) return null
   const { maker, capability: least } = recipe.needs
+  const needs = `The recipe "${recipe.name}" installs an engine for ${maker} GPUs of compute capability ${least} and newer`
+  if (gpu === null) return failureRecord('gpu_unsupported', `${needs}; the machine has no GPU.`)
   const made = makerOf(gpu)
   const capability = gpuNamed(gpu, offer.vramGib)?.capability ?? null
-  const needs = `The recipe "${recipe.name}" installs an engine for ${maker} GPUs of compute capability ${least} and newer`
   if (made !== null && made !== maker) return failureRecord('gpu_unsupported', `${needs}; ${gpu} is made by ${made}.`)
   if (capability === null || capability >= least) return null
   return failureRecord('gpu_unsupported', `${needs}; ${gpu} has ${capability}.`)
@@ -112,6 +127,7 @@ export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArgu
     tensorParallel: numberOf(args[words.tensorParallel]),
     pipelineParallel: numberOf(args['pipeline-parallel-size']) ?? 1,
     utilization: numberOf(args[words.utilization]) ?? words.defaultUtilization,
+    cacheGib: cacheGibOf(settings, entry, offer),
     words,
   })
   return withDisk(settings, entry, offer, { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) })
@@ -144,18 +160,38 @@ export function argumentsOnOffer(
   return fit?.fits ? fit.arguments : {}
 }
 
+/** Why nobody has checked whether the model fits, where there is something to check. */
+function whyUnchecked(settings: Known, entry: ModelEntry, offer: Offer): string | null {
+  const model = catalogModelOf(settings.catalog, entry)
+  if (entry.engine === 'sim' && !model) return null
+  if (!model) return `the catalogue does not know ${entry.source}`
+  if (!engineWords[entry.engine]) return `what the files of ${entry.engine} weigh is not on the model card`
+  return offer.gpu === null
+    ? 'the machine has no GPU, and nobody says how much memory it has'
+    : `nobody says how much memory ${offer.gpu} has`
+}
+
 export const mayHold = ({ fit }: FittedOffer): boolean => fit?.fits ?? true
 
-/** The offers with their fit: those that may be tried, in their order, then those that cannot hold the model. */
+/**
+ * The offers with their fit: those that were seen to hold the model, in their order, then those that nobody has checked,
+ * then those that cannot hold it.
+ */
 export function fitOffers(
   settings: Known,
   entry: ModelEntry,
   given: EngineArguments,
   offers: readonly RankedOffer[],
 ): FittedOffer[] {
-  const fitted = offers.map((offer) => ({ ...offer, fit: fitOnOffer(settings, entry, given, offer) }))
-  return [...fitted.filter(mayHold), ...fitted.filter((offer) => !mayHold(offer))]
+  const fitted = offers.map((offer) => {
+    const fit = fitOnOffer(settings, entry, given, offer)
+    return { ...offer, fit, unchecked: fit ? null : whyUnchecked(settings, entry, offer) }
+  })
+  const place = ({ fit }: FittedOffer) => (fit === null ? 1 : fit.fits ? 0 : 2)
+  return fitted.sort((a, b) => place(a) - place(b))
 }
+
+export const withoutFit = ({ fit: _, unchecked: __, ...offer }: FittedOffer): RankedOffer => offer
 
 /** The offers that may be tried, as a launch keeps them. A model that left the configuration is told of at the join. */
 export function offersToTry(
@@ -165,7 +201,7 @@ export function offersToTry(
 ): RankedOffer[] {
   const entry = settings.models.find(({ name }) => name === model)
   if (!entry) return [...offers]
-  return offers.filter((offer) => fitOnOffer(settings, entry, engineArgs, offer)?.fits ?? true)
+  return fitOffers(settings, entry, engineArgs, offers).filter(mayHold).map(withoutFit)
 }
 
 /** Why none of the offers holds the model: the cause of the largest of them, and the next best one that does hold it. */
@@ -184,15 +220,22 @@ export function whyNoOfferHolds(refused: readonly FittedOffer[], others: readonl
 
 const tokenNames = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']
 
-/** Why the hub would not give the weights, or null. `names` are the variables that the engine will see. */
+/** Whether the hub wants a token for the weights, and there is one. `names` are the variables that the engine will see. */
+export function hubTokenOf(settings: Pick<Settings, 'catalog'>, entry: ModelEntry, names: readonly string[]): HubToken {
+  const model = catalogModelOf(settings.catalog, entry)
+  // A path or a bucket needs no word of the hub.
+  if (!model?.gated || entry.source !== model.id) return 'not_needed'
+  return tokenNames.some((name) => names.includes(name)) ? 'set' : 'missing'
+}
+
+/** Why the hub would not give the weights, or null. */
 export function whyGated(
   settings: Pick<Settings, 'catalog'>,
   entry: ModelEntry,
   names: readonly string[],
 ): FailureRecord | null {
   const model: CatalogModel | null = catalogModelOf(settings.catalog, entry)
-  // A path or a bucket needs no word of the hub.
-  if (!model?.gated || entry.source !== model.id || tokenNames.some((name) => names.includes(name))) return null
+  if (!model || hubTokenOf(settings, entry, names) !== 'missing') return null
   const cause = `${model.id} is given out only to accounts that accepted its licence (${model.licence}), and no token is set.`
   const remedy = `Accept the licence on its model card (${model.card}), then \`flightdeck secrets set HF_TOKEN\`.`
   return failureRecord('gated_without_token', cause, { remedy })

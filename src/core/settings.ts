@@ -44,7 +44,9 @@ export interface Settings {
   readonly launchServers: readonly LaunchServer[]
   /** How long a loop's claim on a row lasts without being renewed; longer than any single call to a cloud. */
   readonly claimHoldMs: number
-  readonly launchTimeLimitS: number
+  /** The operator's limit for every launch; null: by the limits of its offers, up to the longest one. */
+  readonly launchTimeLimitS: number | null
+  readonly launchMaxTimeLimitS: number
   /** Launches that one owner may ask for within a minute. */
   readonly launchesPerMinute: number
   readonly retry: RetryPolicy
@@ -73,7 +75,9 @@ export const defaultSettings: Settings = {
   attemptsInFlight: 8,
   launchServers: [],
   claimHoldMs: 20_000,
-  launchTimeLimitS: 1_800,
+  launchTimeLimitS: null,
+  // A guess: two tries at a machine as slow as any, with its installation; each attempt has a limit of its own beside.
+  launchMaxTimeLimitS: 6 * 3_600,
   launchesPerMinute: 60,
   retry: defaultRetryPolicy,
   capacity: defaultCapacityPolicy,

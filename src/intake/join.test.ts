@@ -192,6 +192,15 @@ test('who comes with a token that has expired fails its node with that cause, an
   expect(await kinds()).toEqual(expect.arrayContaining(['node.failure', 'node.join_refused']))
 })
 
+test('a token is good for as much longer as its ask waited in the queue of the cloud’s own server', async () => {
+  const { nodeId, joinToken } = await addNode(world)
+  const askedAt = world.deps.clock.now()
+  world.deps.clock.pass(900_000)
+  const waited = { asked_at: new Date(askedAt), queued_until: new Date(askedAt + 300_000) }
+  await db().updateTable('nodes').set(waited).where('id', '=', nodeId).execute()
+  expect(await join(joinToken)).toMatchObject({ nodeId })
+})
+
 test('hardware that was not ordered fails the node, though it may join', async () => {
   const two = [gpu('NVIDIA A100-SXM4-80GB', 81_920), gpu('NVIDIA A100-SXM4-80GB', 81_920, 1)]
   const hardware = (gpus: ReturnType<typeof gpu>[]) => ({ hardware: { ...joinRequest().hardware, gpus } })

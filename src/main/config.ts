@@ -79,7 +79,8 @@ export const configFile = z
       .prefault({}),
     launch: z
       .object({
-        timeLimitS: seconds.default(defaultSettings.launchTimeLimitS),
+        timeLimitS: seconds.optional(),
+        maxTimeLimitS: seconds.default(defaultSettings.launchMaxTimeLimitS),
         perMinute: z.number().int().min(1).max(100_000).default(defaultSettings.launchesPerMinute),
         rounds: z.number().int().min(1).max(100).default(defaultSettings.retry.rounds),
         triesPerOffer: z.number().int().min(1).max(20).default(defaultSettings.retry.triesPerOffer),
@@ -184,7 +185,8 @@ export function settingsOf(config: Config): Settings {
     launchServers: config.skypilot
       ? [{ name: 'SkyPilot', clouds: Object.keys(clouds), atOnce: config.skypilot.launchesAtOnce }]
       : [],
-    launchTimeLimitS: config.launch.timeLimitS,
+    launchTimeLimitS: config.launch.timeLimitS ?? null,
+    launchMaxTimeLimitS: config.launch.maxTimeLimitS,
     launchesPerMinute: config.launch.perMinute,
     retry: {
       ...defaultSettings.retry,

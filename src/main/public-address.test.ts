@@ -4,7 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, test } from 'vitest'
 import { issue, makeAuthority } from '../lib/certificate.ts'
 import { configFile } from './config.ts'
-import { lookAtPublicAddress, nodesReachUsAt, publicAddresses, watchPublicAddress } from './public-address.ts'
+import {
+  lookAtPublicAddress,
+  nodesReachUsAt,
+  publicAddresses,
+  refuseUnreachable,
+  watchPublicAddress,
+} from './public-address.ts'
 
 const here = { controlUrl: 'http://127.0.0.1:8080', publicUrl: undefined, publicGatewayUrl: undefined }
 const open = { publicUrl: 'https://control.example/', publicGatewayUrl: 'https://gateway.example' }
@@ -33,6 +39,34 @@ describe('the address that nodes are told', () => {
   ])('is refused before anything is asked for where nodes could not use it (%o)', (given, why) => {
     assert.throws(() => nodesReachUsAt('aws', { onThisHost: false }, { ...here, ...given }), why)
     assert.throws(() => nodesReachUsAt('aws', { onThisHost: false }, { ...here, ...given }), /"onThisHost": true/)
+  })
+
+  test('that are missing or wrong are all named at once, for every cloud that needs them', () => {
+    const clouds = { aws: { onThisHost: false }, slurm: { onThisHost: false }, lab: { onThisHost: true } }
+    const refused = (where: Partial<typeof open>) => {
+      try {
+        refuseUnreachable(clouds, { ...here, ...where })
+      } catch (error) {
+        return error instanceof Error ? error.message : ''
+      }
+      return null
+    }
+    assert.equal(
+      refused({}),
+      'Machines in "aws", "slurm" could not reach us: FLIGHTDECK_PUBLIC_URL is not set, and the control plane has no public ' +
+        'address of its own; FLIGHTDECK_PUBLIC_GATEWAY_URL is not set, and the gateway has no public address of its own. ' +
+        'Set FLIGHTDECK_PUBLIC_URL to the https address at which they reach the control plane, and ' +
+        'FLIGHTDECK_PUBLIC_GATEWAY_URL to the https address at which they reach the gateway, or, where they are this very ' +
+        'machine, "onThisHost": true for that cloud.',
+    )
+    const lan = refused({ publicUrl: 'https://10.1.2.3', publicGatewayUrl: 'http://gateway.example' }) ?? ''
+    assert.match(
+      lan,
+      /PUBLIC_URL is https:\/\/10\.1\.2\.3, an address of a private network.* \("aws"\); FLIGHTDECK_PUBLIC_GATEWAY/,
+    )
+    assert.match(lan, /in the clear\. Set .*"privateNetwork": true\.$/)
+    assert.equal(refused(open), null)
+    assert.doesNotThrow(() => refuseUnreachable({ lab: { onThisHost: true } }, here))
   })
 
   test('may be private where machines share the network: by declaration, or in clouds that stand beside us', () => {

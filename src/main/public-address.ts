@@ -27,52 +27,68 @@ function ownAddress({ host, proxied }: Config['listen'], port: number): string |
   return isLoopback(host) || isEveryAddress(host) || proxied ? undefined : `https://${hostPort(host, port)}`
 }
 
-/**
- * The address that a cloud's nodes call. A node that cannot reach us is paid for and never joins, so this is checked
- * before the first one is asked for.
- */
+type NodesAt = Pick<SkyCloudConfig, 'onThisHost' | 'privateNetwork'>
+
+/** The address that a cloud's nodes call. @throws Error as `refuseUnreachable`. */
 export function nodesReachUsAt(
   cloud: string,
-  given: Pick<SkyCloudConfig, 'onThisHost' | 'privateNetwork'>,
+  given: NodesAt,
   where: PublicAddresses & { readonly controlUrl: string },
 ): string {
   if (given.onThisHost) return where.controlUrl
-  const mayBePrivate = given.privateNetwork ?? ownNetworkClouds.has(cloud)
-  const refuse = (name: string, what: string, url: string | undefined) =>
-    refuseUnreachable({ cloud, name, what, mayBePrivate }, url)
-  refuse('FLIGHTDECK_PUBLIC_GATEWAY_URL', 'the gateway', where.publicGatewayUrl)
-  return refuse('FLIGHTDECK_PUBLIC_URL', 'the control plane', where.publicUrl)
+  refuseUnreachable({ [cloud]: given }, where)
+  return (where.publicUrl ?? '').replace(/\/+$/, '')
+}
+
+/**
+ * A node that cannot reach us is paid for and never joins, so this is checked before anything is built or asked for.
+ * @throws Error that names all that is missing or wrong, for every cloud, and what to set.
+ */
+export function refuseUnreachable(clouds: Readonly<Record<string, NodesAt>>, where: PublicAddresses): void {
+  const cloudsOf = new Map<string, string[]>()
+  for (const [cloud, given] of Object.entries(clouds)) {
+    const wrong = given.onThisHost ? [] : whatIsWrong(where, given.privateNetwork ?? ownNetworkClouds.has(cloud))
+    for (const why of wrong) cloudsOf.set(why, [...(cloudsOf.get(why) ?? []), `"${cloud}"`])
+  }
+  if (cloudsOf.size === 0) return
+  const all = [...new Set([...cloudsOf.values()].flat())].join(', ')
+  const told = [...cloudsOf].map(([why, of]) => (of.join(', ') === all ? why : `${why} (${of.join(', ')})`))
+  const names = addressed.filter(({ name }) => told.some((why) => why.startsWith(name)))
+  const set = names.map(({ name, what }) => `${name} to the https address at which they reach ${what}`).join(', and ')
+  const isPrivate = told.some((why) => why.includes(wrongReach.private_network))
+  const also = isPrivate ? ' Where they share that network, say "privateNetwork": true.' : ''
+  throw new Error(
+    `Machines in ${all} could not reach us: ${told.join('; ')}. Set ${set}, or, where they are this very machine, "onThisHost": true for that cloud.${also}`,
+  )
 }
 
 // Machines that somebody put up beside us more often than not; those of other clouds are across the internet.
 const ownNetworkClouds = new Set(['kubernetes', 'slurm', 'ssh'])
 
-interface Asked {
-  readonly cloud: string
-  readonly name: string
-  readonly what: string
-  readonly mayBePrivate: boolean
-}
+const addressed = [
+  { name: 'FLIGHTDECK_PUBLIC_URL', what: 'the control plane', of: 'publicUrl' },
+  { name: 'FLIGHTDECK_PUBLIC_GATEWAY_URL', what: 'the gateway', of: 'publicGatewayUrl' },
+] as const
 
 const wrongReach: Readonly<Record<Exclude<Reach, 'anywhere'>, string>> = {
-  this_host: "which is another machine's own address",
-  nobody: 'which is where to listen and no address that anybody can call',
-  this_network: 'which no machine beyond its own network segment can call',
+  this_host: "another machine's own address",
+  nobody: 'where to listen and no address that anybody can call',
+  this_network: 'an address that no machine beyond its own network segment can call',
   private_network: 'an address of a private network, which machines elsewhere cannot call',
 }
 
-function refuseUnreachable({ cloud, name, what, mayBePrivate }: Asked, url: string | undefined): string {
-  const remedy = `Set ${name} to the https address at which machines in "${cloud}" reach ${what}, or, where they are this very machine, "onThisHost": true for that cloud.`
-  if (!url) throw new Error(`Machines in "${cloud}" could not reach ${what}: it has no public address. ${remedy}`)
-  if (!URL.canParse(url)) throw new Error(`${name} is not an address: ${url}. ${remedy}`)
-  const { protocol, hostname } = new URL(url)
-  const reach = reachOf(hostname)
-  if (reach !== 'anywhere' && !(reach === 'private_network' && mayBePrivate)) {
-    const also = reach === 'private_network' ? ' Where they share that network, say "privateNetwork": true.' : ''
-    throw new Error(`${name} is ${url}, ${wrongReach[reach]} in "${cloud}". ${remedy}${also}`)
-  }
-  if (protocol !== 'https:') throw new Error(`${name} is ${url}: plain HTTP would carry tokens in the clear. ${remedy}`)
-  return url.replace(/\/+$/, '')
+/** Each begins with the variable that it is about. */
+function whatIsWrong(where: PublicAddresses, mayBePrivate: boolean): string[] {
+  return addressed.flatMap(({ name, what, of }) => {
+    const url = where[of]
+    if (!url) return [`${name} is not set, and ${what} has no public address of its own`]
+    if (!URL.canParse(url)) return [`${name} is not an address: ${url}`]
+    const { protocol, hostname } = new URL(url)
+    const reach = reachOf(hostname)
+    if (reach !== 'anywhere' && !(reach === 'private_network' && mayBePrivate))
+      return [`${name} is ${url}, ${wrongReach[reach]}`]
+    return protocol === 'https:' ? [] : [`${name} is ${url}: plain HTTP would carry tokens in the clear`]
+  })
 }
 
 export interface PublicCheck {

@@ -47,7 +47,13 @@ import {
 } from './data-folder.ts'
 import { gatewayCanListen, gatewayListens, gatewayToken, keepGateway } from './gateway-process.ts'
 import { freePort } from './ports.ts'
-import { type PublicAddresses, type PublicCheck, publicAddresses, watchPublicAddress } from './public-address.ts'
+import {
+  type PublicAddresses,
+  type PublicCheck,
+  publicAddresses,
+  refuseUnreachable,
+  watchPublicAddress,
+} from './public-address.ts'
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
 import { type InstallTls, installTls, type Served } from './tls.ts'
 
@@ -92,6 +98,9 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   }
   const dataDir = dataDirOf(options.data)
   const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
+  // Before anything is made: whoever has to set an address should not wait for a build to be told so.
+  const wished = { control: config.listen.port, gateway: config.gateway.port }
+  refuseUnreachable(config.skypilot?.clouds ?? {}, publicAddresses(config, process.env, wished))
   options.say(`flightdeck ${version}: data in ${dataDir}`)
   const owned = takeDataFolder(dataDir)
   started('the data folder', () => owned.release())

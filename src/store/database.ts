@@ -12,6 +12,7 @@ import { offerReads } from './migrations/0010_offer_reads.ts'
 import { waits } from './migrations/0011_waits.ts'
 import { auditByTime } from './migrations/0012_audit_by_time.ts'
 import { notices } from './migrations/0014_notices.ts'
+import { launchTimes } from './migrations/0015_launch_times.ts'
 import { replacements } from './migrations/0016_replacements.ts'
 import { gpuFaults } from './migrations/0017_gpu_faults.ts'
 import { hold } from './migrations/0018_hold.ts'
@@ -102,6 +103,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0011_waits': waits,
       '0012_audit_by_time': auditByTime,
       '0014_notices': notices,
+      '0015_launch_times': launchTimes,
       '0016_replacements': replacements,
       '0017_gpu_faults': gpuFaults,
       '0018_hold': hold,

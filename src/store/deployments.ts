@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { LaunchState } from '../core/launch-table.ts'
+import type { LaunchTime } from '../core/launch-time.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
@@ -83,7 +84,7 @@ export async function loadDeployment(
 
 export interface Refill {
   readonly offers: readonly RankedOffer[]
-  readonly timeLimitMs: number
+  readonly time: LaunchTime
   readonly decide: (view: DeploymentView) => DeploymentDecision
   readonly stopAfterFailures: number
 }
@@ -100,7 +101,6 @@ export async function saveDeploymentDecision(db: Db, claim: Claim, refill: Refil
     if (!deployment) return []
     const { fill, withdraw } = refill.decide(deployment.view)
     for (let i = 0; i < fill && refill.offers.length > 0; i++) {
-      const deadlineAt = now + refill.timeLimitMs
       const { id: deploymentId, tenantId, wish } = deployment
       await openLaunch(
         tx,
@@ -109,7 +109,7 @@ export async function saveDeploymentDecision(db: Db, claim: Claim, refill: Refil
           deploymentId,
           wish,
           offers: refill.offers,
-          deadlineAt,
+          time: refill.time,
           origin: 'deployment',
           requestedBy: `deployment:${deployment.name}`,
         },

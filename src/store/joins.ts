@@ -20,6 +20,7 @@ export interface JoiningNode {
   readonly failed: boolean
   readonly firstSeenAt: number | null
   readonly joinTokenHash: string
+  /** Later by the time that its ask waited in the queue of the cloud's own server. */
   readonly joinTokenUntil: number
   readonly joinUsedAt: number | null
   readonly joinInstance: string | null
@@ -42,12 +43,16 @@ export async function lockJoining(tx: Tx, nodeId: string): Promise<JoiningNode |
       'n.offer',
       'n.first_seen_at as firstSeenAt',
       'n.join_token_hash as joinTokenHash',
-      'n.join_token_until as joinTokenUntil',
       'n.join_used_at as joinUsedAt',
       'n.join_instance as joinInstance',
       'd.model',
       'd.engine_args as engineArgs',
     ])
+    .select(
+      sql<number>`n.join_token_until + coalesce(greatest(n.queued_until - n.asked_at, interval '0'), interval '0')`.as(
+        'joinTokenUntil',
+      ),
+    )
     .select([sql<boolean>`n.unwanted_at is not null`.as('unwanted'), sql<boolean>`n.failure is not null`.as('failed')])
     .where('n.id', '=', nodeId)
     .forUpdate('n')

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { isOver, type LaunchOutcome, type LaunchState } from '../core/launch-table.ts'
+import { deadlineFrom, deadlineOf, type LaunchTime, type TriedFor } from '../core/launch-time.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
 import { admissionOrder, fullServerOf, type QueueLimits, type QueueLoad, type Waiting } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
@@ -20,7 +21,7 @@ export interface NewLaunch {
   readonly wish: Wish
   /** In ranked order; an attempt is made at one of them. */
   readonly offers: readonly RankedOffer[]
-  readonly deadlineAt: number
+  readonly time: LaunchTime
   readonly idempotencyKey?: string | null
   readonly requestHash?: string | null
 }
@@ -48,7 +49,8 @@ export async function openLaunch(tx: Tx, launch: NewLaunch, now: number): Promis
       wish: json(launch.wish),
       offers: json(launch.offers),
       created_at: at(now),
-      deadline_at: at(launch.deadlineAt),
+      deadline_at: at(now + launch.time.limitMs),
+      waits_count: launch.time.waitsCount,
     })
     .execute()
   const by = launch.origin === 'hand' ? launch.requestedBy : 'the deployment loop'
@@ -69,7 +71,10 @@ export interface LaunchForLoop {
   readonly origin: 'hand' | 'deployment'
   readonly requestedBy: string
   readonly createdAt: number
-  readonly deadlineAt: number
+  /** When its time is up as things stand, as in its view. */
+  readonly deadlineAt: number | null
+  readonly time: LaunchTime
+  readonly tried: readonly TriedFor[]
   readonly wasLive: boolean
   readonly holdsSlot: boolean
   readonly slotId: string
@@ -92,25 +97,20 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     .where('l.id', '=', launchId)
     .executeTakeFirst()
   if (!row) return null
-  const attempts = await db
-    .selectFrom('attempts as a')
-    .innerJoin('nodes as n', 'n.id', 'a.node_id')
-    .select(['a.id', 'a.closed_at', 'n.state', 'n.state_since', 'n.ready_at', 'n.drain_asked_at', 'n.failure'])
-    .select('n.replace_asked_at')
-    .where('a.launch_id', '=', launchId)
-    .orderBy('a.ordinal')
-    .execute()
+  const attempts = await attemptsOf(db, launchId)
+  const time = { limitMs: row.deadline_at - row.created_at, waitsCount: row.waits_count }
+  const deadlineAt = deadlineOf(row.created_at, time, attempts)
   const view: LaunchView = {
     state: row.state,
     stateSince: row.state_since,
     outcome: row.outcome,
     unwantedAt: row.unwanted_at,
     unwantedOutcome: row.unwanted_outcome ?? 'ended',
-    deadlineAt: row.deadline_at,
+    deadlineAt,
     offerClouds: row.offers.map(({ cloud }) => cloud),
     fullClouds: new Set(),
     attempts: attempts.map((attempt) => ({
-      closedAt: attempt.closed_at,
+      closedAt: attempt.closedAt,
       nodeState: attempt.state,
       nodeStateSince: attempt.state_since,
       nodeReadyAt: attempt.ready_at,
@@ -130,7 +130,9 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     origin: row.origin,
     requestedBy: row.requested_by,
     createdAt: row.created_at,
-    deadlineAt: row.deadline_at,
+    deadlineAt,
+    time,
+    tried: attempts,
     wasLive: row.live_at !== null,
     holdsSlot: row.holds_slot,
     slotId: row.slot_id,
@@ -142,6 +144,19 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     view,
   }
 }
+
+/** In their order, with their nodes as they are now. */
+const attemptsOf = (db: Db, launchId: string) =>
+  db
+    .selectFrom('attempts as a')
+    .innerJoin('nodes as n', 'n.id', 'a.node_id')
+    .select(['a.id', 'a.opened_at as openedAt', 'a.closed_at as closedAt'])
+    .select(['n.asked_at as askedAt', 'n.queued_until as queuedUntil'])
+    .select(['n.state', 'n.state_since', 'n.ready_at', 'n.drain_asked_at', 'n.failure'])
+    .select('n.replace_asked_at')
+    .where('a.launch_id', '=', launchId)
+    .orderBy('a.ordinal')
+    .execute()
 
 /** The queue as it stands: launches in the order of their admission, and what is being tried. */
 export interface Queue extends QueueLoad {
@@ -268,8 +283,10 @@ async function writeStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecision
       failure: maybeJson(decision.failure),
     })
     .$if(moved, (q) => q.set({ state_since: at(now) }))
-    // They were ranked anew for the moment that trying begins.
-    .$if(decision.fact === 'admitted', (q) => q.set({ offers: json(launch.offers) }))
+    // They were ranked anew for the moment that trying begins, and each takes its own time.
+    .$if(decision.fact === 'admitted', (q) =>
+      q.set({ offers: json(launch.offers), deadline_at: at(launch.createdAt + launch.time.limitMs) }),
+    )
     .$if(moved && decision.state === 'live', (q) => q.set({ live_at: at(now) }))
     .$if(moved && isOver(decision.state), (q) => q.set({ ended_at: at(now) }))
     .where('id', '=', launch.id)
@@ -313,6 +330,7 @@ async function openNext(
   const ranked = launch.offers[offerIndex]
   if (!ranked) throw new Error(`launch ${launch.id} has no offer ${offerIndex}`)
   const { standing: _, ...offer } = ranked
+  const upAt = deadlineFrom(launch.createdAt, launch.time, launch.tried, now)
   await openAttempt(
     tx,
     {
@@ -322,7 +340,7 @@ async function openNext(
       deploymentId: launch.deploymentId,
       offer,
       ordinal: launch.attemptIds.length + 1,
-      joinTokenUntil: Math.max(launch.deadlineAt, now + terms.joinTokenMs),
+      joinTokenUntil: Math.max(upAt, now + terms.joinTokenMs),
       joinTokenFor: terms.joinTokenFor,
     },
     now,

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { LaunchState } from '../core/launch-table.ts'
+import type { TriedFor } from '../core/launch-time.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Db } from './database.ts'
@@ -21,7 +22,9 @@ export interface LaunchRow extends CostSoFar {
   readonly origin: 'hand' | 'deployment'
   readonly requestedBy: string
   readonly createdAt: number
-  readonly deadlineAt: number
+  readonly limitMs: number
+  readonly waitsCount: boolean
+  readonly tried: readonly TriedFor[]
   readonly endedAt: number | null
   readonly liveAt: number | null
   readonly unwantedAt: number | null
@@ -44,7 +47,7 @@ const nodesOfLaunch = sql`g.node_id in (select id from nodes where launch_id = l
 const launchesOf = (picked: RawBuilder<unknown>): RawBuilder<LaunchRow> => sql<LaunchRow>`
   select l.id, l.state, l.state_since as "stateSince", l.deployment_id as "deploymentId", d.name as deployment,
     s.ordinal as slot, d.model, d.engine, l.origin, l.requested_by as "requestedBy", l.created_at as "createdAt",
-    l.deadline_at as "deadlineAt", l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt",
+    (extract(epoch from l.deadline_at - l.created_at) * 1000)::float8 as "limitMs", l.waits_count as "waitsCount", coalesce(t.tried, '[]') as tried, l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt",
     l.failure, a.node_id as "nodeId", a.state as "nodeState", a.cloud, p.phase, p.started_at as "phaseStartedAt",
     p.ended_at as "phaseEndedAt", p.percent as "phasePercent", l.wish, l.offers, d.engine_args as "engineArgs",
     cost."closedMicroUsd", cost.open
@@ -57,6 +60,11 @@ const launchesOf = (picked: RawBuilder<unknown>): RawBuilder<LaunchRow> => sql<L
   left join lateral (
     select phase, started_at, ended_at, percent from phases where attempt_id = a.id
     order by (ended_at is null) desc, started_at desc limit 1) p on true
+  left join lateral (
+    select json_agg(json_build_object('openedAt', extract(epoch from a.opened_at) * 1000,
+      'closedAt', extract(epoch from a.closed_at) * 1000, 'askedAt', extract(epoch from n.asked_at) * 1000,
+      'queuedUntil', extract(epoch from n.queued_until) * 1000) order by a.ordinal) as tried
+    from attempts a join nodes n on n.id = a.node_id where a.launch_id = l.id and not l.waits_count) t on true
   left join lateral (${costOver(nodesOfLaunch)}) cost on true
   order by l.created_at desc, l.id desc`
 

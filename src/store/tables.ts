@@ -105,7 +105,9 @@ export interface Database {
     wish: Json<Wish>
     offers: Json<RankedOffer[]>
     created_at: Time
+    /** When its time is up if none of it was spent waiting. */
     deadline_at: Time
+    waits_count: Generated<boolean>
     unwanted_at: MaybeTime
     unwanted_outcome: Maybe<'cancelled' | 'ended'>
     unwanted_by: Maybe<string>

@@ -16,9 +16,19 @@ interface Window {
 export const timeOfNode = (db: Db, nodeId: string, window: Window): Promise<TimeSpent> =>
   timeOf(db, sql`a.node_id = ${nodeId}`, window)
 
-/** Where the time of a launch went, over all its attempts: the queue comes first and belongs to none. */
-export async function timeOfLaunch(db: Db, launchId: string, window: Window): Promise<TimeSpent> {
-  const { phases, ...rest } = await timeOf(db, sql`a.launch_id = ${launchId}`, window)
+/**
+ * Where the time of a launch went, over all its attempts: the queue comes first and belongs to none. Where waits do not
+ * count, neither it nor the queues of the clouds' servers are told of.
+ */
+export async function timeOfLaunch(
+  db: Db,
+  launchId: string,
+  { waitsCount, ...window }: Window & { readonly waitsCount: boolean },
+): Promise<TimeSpent> {
+  const begin = waitsCount ? undefined : sql`case when p.phase = 'requesting' then n.queued_until end`
+  const spent = await timeOf(db, sql`a.launch_id = ${launchId}`, window, begin)
+  if (!waitsCount) return spent
+  const { phases, ...rest } = spent
   const { rows } = await sql<{ openedAt: number | null }>`
     select min(opened_at) as "openedAt" from attempts where launch_id = ${launchId}`.execute(db)
   const openedAt = rows[0]?.openedAt ?? null
@@ -26,11 +36,18 @@ export async function timeOfLaunch(db: Db, launchId: string, window: Window): Pr
   return { ...rest, phases: [{ phase: 'queued', ms, isOpen: openedAt === null, bytesPerS: null }, ...phases] }
 }
 
-async function timeOf(db: Db, which: RawBuilder<unknown>, { from, limitMs, now }: Window): Promise<TimeSpent> {
+/** `begin`: from when a phase counts at the earliest, null where it counts from its own. */
+async function timeOf(
+  db: Db,
+  which: RawBuilder<unknown>,
+  { from, limitMs, now }: Window,
+  begin: RawBuilder<unknown> = sql`null::timestamptz`,
+): Promise<TimeSpent> {
   const { rows } = await sql<Omit<PhaseSpent, 'phase'> & { phase: string }>`
     select p.phase, bool_or(p.ended_at is null) as "isOpen", max(p.bytes_per_s)::float8 as "bytesPerS",
-      (1000 * sum(extract(epoch from coalesce(p.ended_at, ${at(now)}) - greatest(p.started_at, ${at(from)}))))::float8 as ms
-    from attempts a join phases p on p.attempt_id = a.id
+      (1000 * sum(greatest(0, extract(epoch from coalesce(p.ended_at, ${at(now)})
+        - greatest(p.started_at, ${at(from)}, ${begin})))))::float8 as ms
+    from attempts a join nodes n on n.id = a.node_id join phases p on p.attempt_id = a.id
     where ${which} and coalesce(p.ended_at, ${at(now)}) > ${at(from)}
     group by p.phase order by min(p.started_at)`.execute(db)
   const { rows: steps } = await sql<{ text: string }>`

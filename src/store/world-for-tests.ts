@@ -103,7 +103,7 @@ export async function addNode({ deps, install, actor }: TestWorld, wish: NodeWis
     const from = { tenantId, deploymentId: held.id, origin: 'hand' as const, requestedBy }
     const launchId = await openLaunch(
       tx,
-      { ...from, wish: anyWish, offers: [{ ...offer, standing: null }], deadlineAt: now + 600_000 },
+      { ...from, wish: anyWish, offers: [{ ...offer, standing: null }], time: { limitMs: 600_000, waitsCount: true } },
       now,
     )
     const nodeId = await openAttempt(

@@ -5,6 +5,7 @@ import { catalogModelView, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
 import { morePaths } from './openapi-more.ts'
+import { planView } from './plan.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
 import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
@@ -38,7 +39,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     CatalogModel: catalogModelView,
     Offer: view.offerView,
     Fit: fitView,
-    Plan: view.planView,
+    Plan: planView,
     Key: view.keyView,
     Operator: view.operatorView,
     Loop: view.loopView,

@@ -4,6 +4,7 @@ import { agentReply, heartbeat, joinReply, joinRequest, noticeReport, progress }
 import { catalogModelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
+import { planView } from './plan.ts'
 import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
 
@@ -98,7 +99,7 @@ export const routes = {
       status: 202,
       limited: true,
       body: launchRequest,
-      reply: z.union([view.launchDetail, z.object({ dryRun: z.literal(true), plan: view.planView })]),
+      reply: z.union([view.launchDetail, z.object({ dryRun: z.literal(true), plan: planView })]),
     },
   ),
   listLaunches: route('GET', '/api/launches', 'viewer', 'Launches, newest first', {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { agentStandings } from '../core/agent-protocol.ts'
+import { credentialAnswers } from '../core/credentials.ts'
 import { xidActions } from '../core/gpu-fault.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
@@ -10,7 +11,6 @@ import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
-import { fitView } from './catalog.ts'
 import { holdView } from './hold-view.ts'
 
 const text = (max: number) => z.string().max(max)
@@ -38,6 +38,10 @@ export const offerView = z.object({
   spot: z.boolean(),
   pricePerHourMicroUsd: microUsd,
   available: count.nullable(),
+  /** What one attempt at it may take until its engine answers. */
+  attemptLimitMs: count.optional(),
+  /** Of the machine, where that is known. */
+  memoryGib: z.number().min(0).optional(),
 })
 
 /** What clouds said of the offer lately; `factor`: its price counts as this many times itself when offers are ranked. */
@@ -55,16 +59,17 @@ export const rankedOfferView = offerView.extend({
 export type RankedOfferView = z.infer<typeof rankedOfferView>
 
 /** As a cloud made it: when the cloud last said so; stale: it has not said so for minutes. */
-const offerNow = rankedOfferView.extend({ seenAt: time.nullable(), stale: z.boolean() })
+export const offerNow = rankedOfferView.extend({ seenAt: time.nullable(), stale: z.boolean() })
 export type OfferNowView = z.infer<typeof offerNow>
 
 /** Whether a cloud says what it offers. Its last good offers are kept while it does not answer. */
-const cloudOffers = z.object({
+export const cloudOffers = z.object({
   cloud: text(32),
   readAt: time.nullable(),
   stale: z.boolean(),
   failedAt: time.nullable(),
   failure: failureSchema.nullable(),
+  credentials: z.enum(credentialAnswers),
 })
 export type CloudOffersView = z.infer<typeof cloudOffers>
 
@@ -132,7 +137,8 @@ export const launchView = z.object({
   origin: z.enum(['hand', 'deployment']),
   requestedBy: text(128),
   createdAt: time,
-  deadlineAt: time,
+  /** Null while it waits and that does not count. */
+  deadlineAt: time.nullable(),
   endedAt: time.nullable(),
   /** Place in the queue, from 1; null once admitted. */
   queuePlace: count.nullable(),
@@ -335,38 +341,6 @@ export const statusView = z.object({
   }),
 })
 export type StatusView = z.infer<typeof statusView>
-
-const setupView = z.object({
-  way: z.enum(['recipe', 'image']),
-  name: text(512),
-  ms: count,
-  /** From past launches on this cloud; else it is a guess. */
-  measured: z.boolean(),
-  costMicroUsd: microUsd,
-})
-export type SetupView = z.infer<typeof setupView>
-
-/** How the engine gets onto the machine, and what the other way would cost; null: it is there, or there is none. */
-const setupsView = z.object({ does: setupView.nullable(), instead: setupView.nullable() })
-
-/** What a launch would do and cost, before money is spent. */
-export const planView = z.object({
-  model: text(256),
-  engine: text(32),
-  argv: z.array(text(4_096)),
-  deployment: text(64),
-  /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
-  offers: z.array(offerNow.extend({ fit: fitView.nullable(), setups: setupsView })),
-  /** The wished clouds. */
-  clouds: z.array(cloudOffers),
-  pricePerHourMicroUsd: microUsd,
-  pricePerMonthMicroUsd: microUsd,
-  timeLimitS: count,
-  queuePlace: count,
-  /** What may go wrong on the machines of the offers, and what to do before. */
-  warnings: z.array(text(1_024)).default([]),
-})
-export type PlanView = z.infer<typeof planView>
 
 export const auditView = z.object({
   id: count,

@@ -6,8 +6,10 @@ import { parseArguments } from '../../src/sim/engine-options.ts'
 // The "model" that this engine is told to load is the script of what it does: options of the simulated engine, as JSON.
 // It comes first, after a flag in the words for the simulated engine and without one in those for vLLM.
 const [script = '{}', ...rest] = process.argv.slice(process.argv[2] === '--model' ? 3 : 2)
-const { prints, exitCode, brokenUntil, lingersMs, ...sim } = JSON.parse(script) as {
+const { prints, says, exitCode, brokenUntil, lingersMs, ...sim } = JSON.parse(script) as {
   prints?: string
+  /** Lines of its own. */
+  says?: string[]
   exitCode?: number
   /** Leaves at once until this file is there. */
   brokenUntil?: string
@@ -16,9 +18,9 @@ const { prints, exitCode, brokenUntil, lingersMs, ...sim } = JSON.parse(script) 
 }
 if (brokenUntil && !existsSync(brokenUntil)) {
   process.exitCode = 1
-} else if (prints) {
+} else if (prints || says) {
   // Or the recorded output of a real engine, and its exit code.
-  writeSync(2, readFileSync(prints))
+  writeSync(2, prints ? readFileSync(prints) : Buffer.from(`${says?.join('\n')}\n`))
   process.exitCode = exitCode ?? 1
 } else {
   const { options, unknown } = parseArguments(['scripted', '--sim', JSON.stringify(sim), ...rest], process.env)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'vitest'
 import { type Local, TestHost } from '../../../test/local-host.ts'
@@ -47,6 +48,13 @@ describe('GPUs of this host are offered', () => {
       ['NVIDIA-H100-80GB-HBM3x2', 1, 20, 79],
       ['NVIDIA-H100-80GB-HBM3x3', 0, 30, 79],
     ])
+  })
+
+  test('and a host without any offers machines with the memory that its processes may use', () => {
+    const [offer, ...more] = localOffers([], priced, new Map(), 31)
+    assert.deepEqual([offer?.id, offer?.memoryGib, more], ['local/here/cpu', 31, []])
+    const [here] = localOffers([], priced, new Map())
+    assert.ok((here?.memoryGib ?? 0) > 0 && (here?.memoryGib ?? 0) <= totalmem() / 2 ** 30)
   })
 
   test('by kind: one machine never gets two kinds of them, nor namesakes with other memory', () => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { CloudTraits } from '../../core/decide-node.ts'
 import { failureRecord } from '../../core/failure.ts'
@@ -256,16 +257,23 @@ const localTraits: Omit<CloudTraits, 'loadLimitMs' | 'drainLimitMs'> = {
   lookFastMs: 250,
 }
 
+/** What processes of this host may use, within the group that it gave us. */
+function hostMemoryGib(): number {
+  const within = process.constrainedMemory()
+  return Math.floor((within > 0 ? Math.min(within, totalmem()) : totalmem()) / 2 ** 30)
+}
+
 /** Each kind of GPU in ones, twos, ... and all of them; a host without GPUs offers machines without one. */
 export function localOffers(
   gpus: readonly HostGpu[],
   options: Pick<LocalCloudOptions, 'name' | 'pricePerHourMicroUsd' | 'maxMachines'>,
   held: GpuHolders,
+  memoryGib = hostMemoryGib(),
 ): Offer[] {
   const { name: cloud, pricePerHourMicroUsd, maxMachines } = options
   const base = { cloud, region: 'here', spot: false }
   if (gpus.length === 0) {
-    const none = { gpu: null, gpuCount: 0, vramGib: 0, pricePerHourMicroUsd, available: maxMachines }
+    const none = { gpu: null, gpuCount: 0, vramGib: 0, pricePerHourMicroUsd, available: maxMachines, memoryGib }
     return [{ ...base, id: `${cloud}/here/cpu`, ...none }]
   }
   const kinds = gpuKinds(gpus)

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { hubTokens } from '../core/catalog.ts'
+import { failureSchema } from './agent.ts'
+import { fitView } from './catalog.ts'
+import { cloudOffers, offerNow } from './views.ts'
+
+const text = (max: number) => z.string().max(max)
+const microUsd = z.number().int()
+const count = z.number().int().min(0)
+
+const setupView = z.object({
+  way: z.enum(['recipe', 'image']),
+  name: text(512),
+  ms: count,
+  /** From past launches on this cloud; else it is a guess. */
+  measured: z.boolean(),
+  costMicroUsd: microUsd,
+})
+export type SetupView = z.infer<typeof setupView>
+
+/** How the engine gets onto the machine, and what the other way would cost; null: it is there, or there is none. */
+const setupsView = z.object({ does: setupView.nullable(), instead: setupView.nullable() })
+
+/** What a launch would do and cost, before money is spent. */
+export const planView = z.object({
+  model: text(256),
+  engine: text(32),
+  argv: z.array(text(4_096)),
+  deployment: text(64),
+  /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
+  offers: z.array(offerNow.extend({ fit: fitView.nullable(), unchecked: text(500).nullable(), setups: setupsView })),
+  /** Why a launch would be refused as things stand; none where it would be queued. */
+  refusals: z.array(failureSchema),
+  /** Whether the model's weights are given out only with a token, and one is there. */
+  hubToken: z.enum(hubTokens),
+  /** The wished clouds. */
+  clouds: z.array(cloudOffers),
+  pricePerHourMicroUsd: microUsd,
+  pricePerMonthMicroUsd: microUsd,
+  timeLimitS: count,
+  /** False: neither our queue nor that of a cloud's server costs any of it. */
+  timeLimitCountsWaits: z.boolean(),
+  queuePlace: count,
+  /** What may go wrong on the machines of the offers, and what to do before. */
+  warnings: z.array(text(1_024)).default([]),
+})
+export type PlanView = z.infer<typeof planView>
