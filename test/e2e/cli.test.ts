@@ -109,6 +109,7 @@ test('every command answers as JSON: one document, nothing beside it', async () 
   await ask(`drain ${node.name}`)
   const other = await ask('launch quick --detach')
   const second = await plane.node(await plane.reaches(String(other.id), ['live']))
+  await ask(`hold ${second.name} --for 1h`)
   const gone = await ask(`release ${second.name} --wait`)
   expect(gone.state).toBe('gone')
   const cancelled = await ask(`cancel ${(await ask('launch chatty --detach')).id} --wait`)
@@ -129,6 +130,19 @@ test('a launch that fails says why and where all of it stands; its transcript ha
   const times = out.split('\n').map((line) => line.slice(0, 12))
   expect(times.slice(0, -1)).toEqual(times.slice(0, -1).sort())
 }, 120_000)
+
+test('a plan that would be refused is printed as a whole, also as JSON, and ends with the exit code of the refused launch', async () => {
+  const words = ['plan', 'quick', '--gpu', 'H100']
+  const { code, out, err } = await run(...words)
+  expect([code, err]).toEqual([exitCodes.usage, ''])
+  expect(out).toMatch(
+    /^would launch {2}quick .*would be refused: .*GPU.*\(code no_offer_fits\)\nNothing was started\.\n$/s,
+  )
+  const json = await run(...words, '--json')
+  expect([json.code, json.err]).toEqual([exitCodes.usage, ''])
+  expect(JSON.parse(json.out)).toMatchObject({ model: 'quick', offers: [], refusals: [{ code: 'no_offer_fits' }] })
+  expect((await run('launch', ...words.slice(1))).code).toBe(code)
+})
 
 test('a list is cut where it was asked to be, says so, and goes on from there', async () => {
   for (const name of ['page-a', 'page-b', 'page-c'])
