@@ -3,7 +3,7 @@ import { version } from '../core/version.ts'
 import type { PoolFigures } from '../store/database.ts'
 import type { LoopRow, StatusRow } from '../store/read-status.ts'
 import type { StatusView } from '../wire/views.ts'
-import { iso } from './present-time.ts'
+import { iso, maybeIso } from './present-time.ts'
 
 export interface StatusScene {
   readonly now: number
@@ -31,6 +31,11 @@ export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
       url: gateway.url,
       seenAt: iso(gateway.seenAt),
       tableCurrent: gateway.tableVersion !== null && gateway.tableVersion === tableVersion,
+    })),
+    silentClouds: row.silentClouds.map(({ name, lookedAt, problem }) => ({
+      name,
+      lookedAt: maybeIso(lookedAt),
+      problem,
     })),
     nodes: countStates(row.nodes),
     burnPerHourMicroUsd: row.burnPerHourMicroUsd,

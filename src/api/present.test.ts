@@ -278,6 +278,7 @@ test('a loop is late when due rows are left alone, not when there is nothing to 
     guard: null,
     sweepArmed: true,
     orphans: [],
+    silentClouds: [],
     burnPerHourMicroUsd: 0,
   }
   const waits = () => ({ count: 0, totalMs: 0 })

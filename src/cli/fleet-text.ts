@@ -40,11 +40,24 @@ export function statusText(status: StatusView, now: number, look: Look): string 
   )
   const parts = [
     head,
+    silentText(status, now, look),
     `${paint.dim('gateways')}\n${gateways.join('\n') || '  none'}\n`,
     orphansText(status, now, look),
     loopsText(status, now, look),
   ]
   return parts.filter(Boolean).join('\n')
+}
+
+/** Clouds that say nothing of their machines; nothing where all answer. */
+function silentText({ silentClouds }: StatusView, now: number, { paint }: Look): string {
+  if (silentClouds.length === 0) return ''
+  const lines = silentClouds.map(({ name, lookedAt, problem }) =>
+    plainLine(
+      `  ${name}  ${lookedAt === null ? 'never answered' : `answered ${ageOf(lookedAt, now)} ago`}: ${problem}`,
+    ),
+  )
+  const next = '\n  Nothing is released for it; machines are neither launched nor seen to end there until it answers.'
+  return `${paint.bad('clouds that do not answer')}\n${lines.join('\n')}${next}\n`
 }
 
 /** Machines that nobody knows, with what they cost; nothing where there are none. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test, vi } from 'vitest'
-import { systemClock } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { makeLog } from '../lib/log.ts'
 import { claimDue, enrol, nudge } from '../store/claims.ts'
 import { ensureInstall } from '../store/install.ts'
@@ -28,15 +28,16 @@ interface Wish {
   readonly acts?: boolean
   /** Called whenever it has asked the database for rows. */
   readonly beat?: () => void
+  readonly clock?: Clock
 }
 
-function drive({ pass, parallel = 4, acts = true, beat }: Wish): Driver {
+function drive({ pass, parallel = 4, acts = true, beat, clock = systemClock }: Wish): Driver {
   const loop: Loop = { name: 'test', everyMs: 1_000, parallel, holdMs: 5_000, acts, pass }
   const continuity = new Continuity(0)
   if (beat) vi.spyOn(continuity, 'beat').mockImplementation(beat)
   const deps = {
     db: base.store.db,
-    clock: systemClock,
+    clock,
     log: makeLog('test', 'silent'),
     server: 'here',
     realms: [],
@@ -217,4 +218,24 @@ test('a row whose holder died is taken again once its claim has run out', async 
   })
   await vi.waitFor(() => assert.ok(passedAt > 0), soon)
   assert.ok(passedAt >= begun + 200)
+})
+
+test('a clock that is set back by an hour, between two looks, stops no loop: what is due by then is looked at at once', async () => {
+  let wrongByMs = 3_600_000
+  let passes = 0
+  const clock = { now: () => systemClock.now() + wrongByMs, monotonicMs: () => systemClock.monotonicMs() }
+  await enrol(base.store.db, 'test', 'a', clock.now())
+  drive({
+    clock,
+    pass: async () => {
+      passes += 1
+      return { moved: false, nextDueAt: clock.now() + 60_000 }
+    },
+  })
+  await vi.waitFor(async () => {
+    const [claim] = await claimsOf()
+    assert.ok(passes === 1 && claim?.token === null)
+  }, soon)
+  wrongByMs = 0
+  await vi.waitFor(() => assert.equal(passes, 2), soon)
 })

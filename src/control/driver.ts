@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Claim, claimDue, finishClaim, recordPass } from '../store/claims.ts'
 import type { Db } from '../store/database.ts'
+import { resumeAfterGap } from '../store/gap.ts'
 import type { Continuity } from './continuity.ts'
 
 export interface PassResult {
@@ -99,6 +100,16 @@ export class Driver {
     })
   }
 
+  /** What is claimed after a gap is looked at in rows that know of it. */
+  async #endGap(): Promise<void> {
+    const { db, clock, log, continuity } = this.#deps
+    if (continuity.hasBroken(clock.now(), clock.monotonicMs())) {
+      await resumeAfterGap(db, clock.now())
+      log.warn({ loop: this.loop }, 'there was a gap, or the clock jumped: nothing is released until all were heard')
+    }
+    continuity.beat(clock.now(), clock.monotonicMs())
+  }
+
   /** Starts a pass for each row that is due, as far as there is room. Returns how long nothing more is due. */
   async #claimMore(): Promise<number> {
     const { db, clock, server, realms } = this.#deps
@@ -112,7 +123,7 @@ export class Driver {
         realms,
         acts,
       })
-      this.#deps.continuity.beat(clock.now())
+      await this.#endGap()
       if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
       this.#isCutOff = false
       for (const claim of claims) this.#begin(claim)

@@ -1,5 +1,6 @@
 import { enrol, freeClaimsOf, recordPass } from '../store/claims.ts'
 import type { Store } from '../store/database.ts'
+import { resumeAfterGap } from '../store/gap.ts'
 import { disarmAfterLongAway } from '../store/pause.ts'
 import type { ControlDeps } from './context.ts'
 import { deploymentLoop } from './deployment.ts'
@@ -31,6 +32,7 @@ export function allLoops(deps: ControlDeps): Loop[] {
 export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<DriverDeps, 'server' | 'observe'>) {
   const now = deps.clock.now()
   await disarmAfterLongAway(store.db, now)
+  await resumeAfterGap(store.db, now)
   await freeClaimsOf(store.db, driver.server, now)
   for (const cloud of deps.clouds.keys())
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)

@@ -69,7 +69,7 @@ async function takeBatch(deps: IntakeDeps, alarm: Alarm, batch: readonly Waiting
   const { db } = deps.store
   const now = deps.clock.now()
   const ids = [...new Set(batch.map(({ nodeId }) => nodeId))]
-  const [nodes, gateways] = await Promise.all([knownNodes(db, ids), livingGateways(db, now)])
+  const [nodes, gateways] = await Promise.all([knownNodes(db, ids), livingGateways(db)])
   const heard = new Map<string, { node: KnownNode; message: Heartbeat }>()
   const answers: (() => void)[] = []
   for (const one of batch) {

@@ -24,7 +24,7 @@ test('a join is exchanged for a credential, the engine to start, and the secrets
   await db()
     .insertInto('gateways')
     .values([
-      { id: 'gw-1', url: 'http://a', started_at: new Date(0), seen_at: new Date(world.deps.clock.now() - 59_000) },
+      { id: 'gw-1', url: 'http://a', started_at: new Date(0), seen_at: new Date(world.deps.clock.now()) },
       { id: 'gw-2', url: 'http://b', started_at: new Date(0), seen_at: new Date(world.deps.clock.now() - 61_000) },
     ])
     .execute()

@@ -71,7 +71,7 @@ async function joinNode(
     secrets: Object.fromEntries(
       outcome.sealed.map(({ name, sealed }) => [name, deps.vault.open(secretLabel(name), sealed)]),
     ),
-    gateways: await livingGateways(db, now),
+    gateways: await livingGateways(db),
     direct: directTermsFor(deps, {
       nodeId,
       machine: outcome.node.name,

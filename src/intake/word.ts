@@ -40,7 +40,7 @@ export async function takeWord(
     const wakes = await save(tx, node, now)
     // What was said may have changed what it is to do.
     const after = wakes ? (await knownNodes(tx, [nodeId])).get(nodeId) : node
-    return { node: after ?? node, wakes, gateways: await livingGateways(tx, now) }
+    return { node: after ?? node, wakes, gateways: await livingGateways(tx) }
   })
   if (!taken.node) {
     const second = taken.refusal.code === 'second_holder'

@@ -11,11 +11,22 @@ export interface LivingGateway {
 // Gateways report every few seconds; a guess at how long one may be silent before agents stop dialling it.
 const livingMs = 60_000
 
-/** Where agents dial: gateway processes that spoke within the last minute. */
-export async function livingGateways(db: Db | Tx, now: number): Promise<LivingGateway[]> {
+/**
+ * Where agents dial: gateway processes that spoke within the minute before the last word of any. Not before now: when all
+ * are silent, it is we who are cut off from them, were away or had our clock set, and agents and gateways reach each other.
+ */
+export async function livingGateways(db: Db | Tx): Promise<LivingGateway[]> {
   const { rows } = await sql<LivingGateway>`
-    select id, url, fingerprint from gateways where seen_at > ${at(now - livingMs)} order by id`.execute(db)
+    select id, url, fingerprint from gateways where ${livingIn()} order by id`.execute(db)
   return rows
+}
+
+const livingIn = () =>
+  sql<boolean>`seen_at > (select max(seen_at) from gateways) - make_interval(secs => ${livingMs / 1_000})`
+
+/** After a gap in which no gateway could report: each has its time to speak again before it is called silent. */
+export async function spareGateways(db: Db, now: number): Promise<void> {
+  await sql`update gateways set seen_at = ${at(now)} where ${livingIn()}`.execute(db)
 }
 
 export interface SeenGateway extends LivingGateway {

@@ -25,17 +25,19 @@ export async function settleLedger(tx: Tx, node: BilledNode, now: number): Promi
     .executeTakeFirst()
   const open = last && last.closed_at === null ? last : null
   if (open && open.duty === duty) return
+  // A clock that was set back bills nothing for the time that it repeats, and takes nothing back.
+  const closedAt = Math.max(now, open?.opened_at ?? now)
   if (open) {
-    const amount = costMicroUsd(open.price_per_hour_micro_usd, now - open.opened_at)
+    const amount = costMicroUsd(open.price_per_hour_micro_usd, closedAt - open.opened_at)
     await tx
       .updateTable('ledger')
-      .set({ closed_at: at(now), amount_micro_usd: amount })
+      .set({ closed_at: at(closedAt), amount_micro_usd: amount })
       .where('id', '=', open.id)
       .execute()
   }
   if (duty === null || node.firstSeenAt === null) return
   // A machine that shows up after `gone` was there all along: its bill goes on from where it was closed.
-  const openedAt = open ? now : (last?.closed_at ?? node.firstSeenAt)
+  const openedAt = open ? closedAt : (last?.closed_at ?? node.firstSeenAt)
   await openInterval(
     tx,
     node.id,

@@ -39,12 +39,17 @@ export interface StatusRow {
     readonly seenAt: number
     readonly tableVersion: string | null
   }[]
+  readonly silentClouds: readonly {
+    readonly name: string
+    readonly lookedAt: number | null
+    readonly problem: string
+  }[]
 }
 
 const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
 
 /** The whole picture in one statement, so that its numbers belong together. Ended launches are not counted. */
-export async function readStatus(db: Db, gatewaysSince: number): Promise<StatusRow> {
+export async function readStatus(db: Db, since: number): Promise<StatusRow> {
   const { rows } = await sql<StatusRow>`
     select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard, i.sweep_armed as "sweepArmed",
       coalesce((select json_agg(json_build_object('name', name, 'cloud', cloud, 'firstSeenAt', ${ms('first_seen_at')},
@@ -63,7 +68,9 @@ export async function readStatus(db: Db, gatewaysSince: number): Promise<StatusR
           select loop, min(case when until is null then due_at else until end) as due
           from claims where due_at < 'infinity' or until is not null group by loop) c on c.loop = p.loop), '[]') as loops,
       coalesce((select json_agg(json_build_object('id', id, 'url', url, 'seenAt', ${ms('seen_at')}, 'tableVersion', table_version)
-        order by id) from gateways where seen_at > ${at(gatewaysSince)}), '[]') as gateways
+        order by id) from gateways where seen_at > ${at(since)}), '[]') as gateways,
+      coalesce((select json_agg(json_build_object('name', cloud, 'lookedAt', ${ms('started_at')}, 'problem', error) order by cloud)
+        from looks where error is not null and finished_at > ${at(since)}), '[]') as "silentClouds"
     from install i`.execute(db)
   const row = rows[0]
   if (!row) throw new Error('the install has no row: ensureInstall was not called')

@@ -319,6 +319,8 @@ export const statusView = z.object({
   guard: text(500).nullable(),
   loops: z.array(loopView),
   gateways: z.array(z.object({ id: text(64), url: text(512), seenAt: time, tableCurrent: z.boolean() })),
+  /** Clouds that did not answer when they were last asked which machines run, and when they last said so. */
+  silentClouds: z.array(z.object({ name: text(64), lookedAt: time.nullable(), problem: text(2_000) })),
   nodes: z.record(z.enum(nodeStates), count),
   burnPerHourMicroUsd: microUsd,
   /** Machines with this install's tag that no row knows; released once the sweep is armed. */

@@ -110,7 +110,7 @@ export class Plane {
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
-    if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await ended
+    if (!['SIGSTOP', 'SIGCONT', 'SIGUSR2'].includes(signal)) await ended
   }
 
   /** The processes of this install's machines, found from outside: by their environment, not by what anybody recorded. */
