@@ -306,10 +306,10 @@ export class Process {
   readonly holder: string
   readonly #loops: readonly Loop[]
 
-  constructor(deps: ControlDeps, holder: string) {
+  constructor(deps: ControlDeps, holder: string, loops = [launchLoop(deps), nodeLoop(deps), sightLoop(deps)]) {
     this.deps = deps
     this.holder = holder
-    this.#loops = [launchLoop(deps), nodeLoop(deps), sightLoop(deps)]
+    this.#loops = loops
   }
 
   /** False when it died: what it had claimed stays claimed. */

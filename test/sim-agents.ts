@@ -35,6 +35,8 @@ export class SimAgents {
   failure: FailureRecord | null = null
   /** What the cloud announces to every machine; each agent tells when it changes. */
   notice: Announcement | null = null
+  /** The same for one machine, by its name. */
+  readonly notices = new Map<string, Announcement>()
   readonly #deps: TestDeps
   readonly #cloud: Machines
   readonly #agents = new Map<string, Agent>()
@@ -72,6 +74,7 @@ export class SimAgents {
   async #step({ name, joinToken }: { readonly name: string; readonly joinToken: string }): Promise<void> {
     const now = this.#deps.clock.now()
     const agent = this.#agents.get(name)
+    const notice = this.notices.get(name) ?? this.notice
     if (!agent) {
       const request = { protocol: agentProtocol, instance: 'instance-1', incarnation, agentVersion: '0', hardware }
       const { credential } = await makeJoins(this.#deps).join(joinToken, request, '10.0.0.9')
@@ -82,9 +85,9 @@ export class SimAgents {
       const answeredAgoMs = failure === null ? 0 : null
       const report = { ...who, phases: [], lines: [], answeredAgoMs, failure }
       await makeProgressIntake(this.#deps).take(agent.credential, report, '10.0.0.9')
-    } else if (agent.told !== this.notice) {
-      agent.told = this.notice
-      const word = { ...who, serviceAnswers: true, notice: this.notice }
+    } else if (agent.told !== notice) {
+      agent.told = notice
+      const word = { ...who, serviceAnswers: true, notice }
       await makeNoticeIntake(this.#deps).take(agent.credential, word, '10.0.0.9')
     } else if (agent.answered) {
       await this.#drain(nodeIdOfToken(joinToken) ?? '')

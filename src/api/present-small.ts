@@ -13,7 +13,7 @@ export function presentDeployment(
 ): DeploymentView {
   const { id, name, model, engine, wanted, paused, failuresInARow, ready, starting } = row
   const { stopped } = decideDeployment(
-    { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [] },
+    { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [], doubted: [] },
     now,
   )
   const spent = formatUsd(costAt(row.failures, now))

@@ -15,7 +15,7 @@ const holder = (launchId: string, live = true, unwanted = false) => ({
 
 function decide(over: Partial<DeploymentView>, at = now) {
   const calm = { wanted: 2, paused: false, failuresInARow: 0, stopAfterFailures: 3, lastFailureAt: null }
-  return decideDeployment({ ...calm, holders: [], returned: [], ...over }, at)
+  return decideDeployment({ ...calm, holders: [], returned: [], doubted: [], ...over }, at)
 }
 
 test('slots that nothing holds are filled, and a full deployment is left alone', () => {
@@ -83,4 +83,14 @@ test('a replacement that is not needed any more is withdrawn while it has cost n
   for (const over of [{ seen: true }, { live: true }, { unwanted: true }])
     assert.deepEqual(decided(over), { fill: 0, withdraw: [], stopped: false })
   assert.equal(decide({ wanted: 1, returned }).fill, 0)
+})
+
+test('an accused one whose slot nobody fills again goes once enough others serve, and at once when none is wanted', () => {
+  const doubted = [{ launchId: 'd', slotId: 'slot of d' }]
+  assert.deepEqual(decide({ wanted: 0, doubted }).withdraw, ['d'])
+  assert.deepEqual(decide({ wanted: 1, doubted, holders: [holder('a')] }).withdraw, ['d'])
+  assert.deepEqual(decide({ wanted: 1, doubted, holders: [holder('a', false)] }).withdraw, [])
+  const replacement = { ...holder('b', false), slotId: 'slot of d' }
+  assert.deepEqual(decide({ wanted: 2, doubted, holders: [holder('a'), replacement] }).withdraw, [])
+  assert.deepEqual(decide({ wanted: 0, doubted, paused: true }).withdraw, [])
 })

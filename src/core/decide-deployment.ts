@@ -8,7 +8,14 @@ export interface DeploymentView {
   readonly lastFailureAt: number | null
   readonly holders: readonly SlotHolder[]
   /** Launches that gave up their slot for a notice which was withdrawn: they serve, and are about to take it back. */
-  readonly returned: readonly { readonly launchId: string; readonly slotId: string }[]
+  readonly returned: readonly SlotLeaver[]
+  /** Launches that gave up their slot because their node is accused. What serves in the slot afterwards ends them. */
+  readonly doubted: readonly SlotLeaver[]
+}
+
+export interface SlotLeaver {
+  readonly launchId: string
+  readonly slotId: string
 }
 
 export interface SlotHolder {
@@ -36,7 +43,8 @@ const refillBackOffMs = 5_000
 
 /**
  * Fills slots that nothing holds and withdraws what is too many: first a replacement that is not needed any more and has
- * cost nothing yet, then the least useful. The last one that serves stays while requests are open.
+ * cost nothing yet, then the least useful. The last one that serves stays while requests are open. An accused one whose
+ * slot is not filled again goes as soon as enough others serve: nothing else would end it.
  */
 export function decideDeployment(view: DeploymentView, now: number): DeploymentDecision {
   const stopped = view.failuresInARow >= view.stopAfterFailures
@@ -50,6 +58,9 @@ export function decideDeployment(view: DeploymentView, now: number): DeploymentD
   const others = [...kept].reverse().sort(byUse).slice(0, surplus)
   const lastOnes = kept.filter(({ serves }) => serves).every((holder) => others.includes(holder))
   const busy = lastOnes ? others.findLast(({ serves, inFlight }) => serves && inFlight > 0) : undefined
+  const held = new Set(view.holders.map(({ slotId }) => slotId))
+  const enough = kept.filter(({ serves }) => serves).length >= view.wanted
+  const left = enough ? view.doubted.filter(({ slotId }) => !held.has(slotId)) : []
   const waits =
     view.lastFailureAt !== null &&
     view.failuresInARow > 0 &&
@@ -57,7 +68,7 @@ export function decideDeployment(view: DeploymentView, now: number): DeploymentD
   const missing = Math.max(0, view.wanted - view.holders.length - view.returned.length)
   return {
     fill: stopped || waits ? 0 : missing,
-    withdraw: [...needless, ...others.filter((holder) => holder !== busy)].map(({ launchId }) => launchId),
+    withdraw: [...needless, ...others.filter((holder) => holder !== busy), ...left].map(({ launchId }) => launchId),
     stopped,
   }
 }

@@ -25,13 +25,15 @@ interface SlotRow {
   readonly slotId: string
   readonly state: LaunchState
   readonly holds: boolean
+  /** It serves without a slot because its node is accused. */
+  readonly doubted: boolean
   readonly unwanted: boolean
   readonly seen: boolean
   readonly serves: boolean
   readonly inFlight: number
 }
 
-/** A deployment with the launches that hold its slots, oldest first, and those that are back from a notice. */
+/** A deployment with the launches that hold its slots, oldest first, and those that serve and have given theirs up. */
 export async function loadDeployment(
   db: Db | Tx,
   id: string,
@@ -43,14 +45,15 @@ export async function loadDeployment(
     select l.id as "launchId", l.slot_id as "slotId", l.state, l.holds_slot as holds, l.unwanted_at is not null as unwanted,
       exists (select from nodes n where n.launch_id = l.id and n.first_seen_at is not null
         and n.state <> 'gone') as seen,
-      coalesce(w.serves, false) as serves, coalesce(w.in_flight, 0) as "inFlight"
+      coalesce(w.serves, false) as serves, coalesce(w.in_flight, 0) as "inFlight", coalesce(w.doubted, false) as doubted
     from launches l
     left join lateral (
-      select n.state = 'ready' and n.verdict not in ('suspect', 'dead') as serves, g.in_flight
+      select n.state = 'ready' and n.verdict not in ('suspect', 'dead') as serves, g.in_flight,
+        n.replace_asked_at is not null as doubted
       from nodes n left join signals g on g.node_id = n.id
       where n.launch_id = l.id and n.state in ('ready', 'draining') limit 1) w on true
     where l.deployment_id = ${id} and (l.holds_slot or (l.state = 'live' and l.unwanted_at is null
-      and exists (select from nodes n where n.launch_id = l.id and n.state = 'ready' and n.replace_asked_at is null)))
+      and exists (select from nodes n where n.launch_id = l.id and n.state = 'ready')))
     order by l.created_at`.execute(db)
   return {
     id: row.id,
@@ -77,7 +80,8 @@ export async function loadDeployment(
           serves,
           inFlight,
         })),
-      returned: launches.filter((launch) => !launch.holds),
+      returned: launches.filter((launch) => !launch.holds && !launch.doubted),
+      doubted: launches.filter((launch) => !launch.holds && launch.doubted),
     },
   }
 }
