@@ -14,9 +14,10 @@ import { configFile, projectRoot, secretKey, settingsOf } from '../src/main/conf
 import { skyClouds } from '../src/main/skypilot.ts'
 import { skypilotConfig } from '../src/main/skypilot-config.ts'
 import { SimCloud } from '../src/sim/cloud.ts'
-import { openStore } from '../src/store/database.ts'
+import { type Db, openStore } from '../src/store/database.ts'
 import { databaseFigures } from '../src/store/database-figures.ts'
 import { startEmbedded } from '../src/store/embedded.ts'
+import { multiplyNode } from '../src/store/fleet-for-tests.ts'
 import { ensureInstall } from '../src/store/install.ts'
 
 /** What the process under test tells the one that measures it. */
@@ -24,6 +25,7 @@ export type Told =
   | { readonly kind: 'ready'; readonly url: string; readonly adminToken: string; readonly gatewayToken: string }
   | { readonly kind: 'asked'; readonly name: string; readonly joinToken: string; readonly atMs: number }
   | ({ readonly kind: 'figures' } & Figures)
+  | { readonly kind: 'multiplied' }
 
 export interface Figures {
   readonly cpuMs: number
@@ -69,7 +71,7 @@ async function serve(dataDir: string, launches: number, skyUrl: string | undefin
   })
   const cloud = skyUrl
     ? skyCloud(skyUrl, install)
-    : new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000 } })
+    : new ToldCloud({ clock: systemClock, traits: { requestLimitMs: 60_000, bootLimitMs: 60_000, lookMs: 60_000 } })
   const control = { ...deps, db: store.db, log, install, continuity: new Continuity(systemClock.now()) }
   const loops = await startLoops(store, { ...control, clouds: new Map([[cloud.name, cloud]]) }, { server: 'bench' })
 
@@ -87,6 +89,9 @@ async function serve(dataDir: string, launches: number, skyUrl: string | undefin
   }
   process.on('message', (message) => {
     if (message === 'figures') void figures().then((now) => tell({ kind: 'figures', ...now }))
+    const { multiply: count } = message as { multiply?: number }
+    if (count !== undefined && cloud instanceof ToldCloud)
+      void multiplied(store.db, cloud, count).then(() => tell({ kind: 'multiplied' }))
   })
   process.once('disconnect', () => {
     // The one that measures is done, or has died: either way nobody needs this control plane any more.
@@ -98,6 +103,13 @@ async function serve(dataDir: string, launches: number, skyUrl: string | undefin
       .then(() => process.exit(0))
   })
   tell({ kind: 'ready', url: api.url, adminToken, gatewayToken })
+}
+
+async function multiplied(db: Db, { machines }: SimCloud, count: number): Promise<void> {
+  const [pattern] = machines.values()
+  if (!pattern) throw new Error('there is no machine to be multiplied')
+  await multiplyNode(db, count)
+  for (let i = 1; i <= count; i++) machines.set(`${pattern.name}b${i}`, { ...pattern, name: `${pattern.name}b${i}` })
 }
 
 /** As `up` composes it, with an agent that nobody downloads. */

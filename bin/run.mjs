@@ -34,6 +34,7 @@ const tasks = {
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
   'bench:failover': { build: always, run: (args) => runNode(['bench/failover.ts', ...args]) },
+  'bench:fleet': { build: always, run: (args) => runNode(['bench/fleet.ts', ...args]) },
   'bench:launch': { build: always, run: (args) => runNode(['bench/launch.ts', ...args]) },
 }
 

@@ -10,7 +10,7 @@ import type { DirectWay } from '../intake/direct.ts'
 import { makeRouteTables, type RouteTables } from '../intake/routes.ts'
 import type { CertificateSource } from '../lib/certificate-source.ts'
 import { randomName } from '../lib/chance.ts'
-import { loopbackUrl } from '../lib/host.ts'
+import { listenBacklog, loopbackUrl } from '../lib/host.ts'
 import type { Log } from '../lib/log.ts'
 import { serveTls, type TlsPort } from '../lib/tls-port.ts'
 import { type Access, type Route, type RouteName, routeParams, routes } from '../wire/routes.ts'
@@ -144,7 +144,7 @@ function secured(app: FastifyInstance, certificate: CertificateSource | null | u
 }
 
 async function listen(app: FastifyInstance, tls: TlsPort | null, where: ApiOptions['listen']): Promise<number> {
-  await app.listen(where)
+  await app.listen({ ...where, backlog: listenBacklog })
   const { port } = app.server.address() as AddressInfo
   await tls?.listenHere(where.host, port)
   return port

@@ -52,6 +52,39 @@ const addRow = (rowId: string) => enrol(base.store.db, 'test', rowId, systemCloc
 const claimsOf = () => base.store.db.selectFrom('claims').selectAll().execute()
 const soon = { timeout: 5_000, interval: 10 }
 
+describe('a row that rests', () => {
+  /** How much later than its loop said the row is looked at again, beside so many others that rest. */
+  async function timesAsLong(others: number, rests: boolean): Promise<number> {
+    await addRow('a')
+    const dueAt = new Date(systemClock.now() + 3_600_000)
+    const rows = Array.from({ length: others }, (_, i) => ({ loop: 'test', row_id: `b${i}`, due_at: dueAt }))
+    await base.store.db.insertInto('claims').values(rows).execute()
+    const restMs = 60_000
+    let from = 0
+    drive({
+      pass: async () => {
+        from = systemClock.now()
+        return { moved: false, nextDueAt: from + restMs, rests }
+      },
+    })
+    const rest = async () => ((await claimsOf()).find(({ row_id }) => row_id === 'a')?.due_at ?? 0) - from
+    await vi.waitFor(async () => assert.ok(from > 0 && (await rest()) > restMs / 2), soon)
+    return Math.round((await rest()) / restMs)
+  }
+
+  test('is looked at as often as its loop says beside few others', async () => {
+    assert.equal(await timesAsLong(400, true), 1)
+  })
+
+  test('is looked at so much less often as there are more of them', async () => {
+    assert.equal(await timesAsLong(4_999, true), 10)
+  })
+
+  test('but not where something is due of it', async () => {
+    assert.equal(await timesAsLong(4_999, false), 1)
+  })
+})
+
 describe('nudges', () => {
   test('one that comes while its row is being passed over leads to another pass', async () => {
     const gate = Promise.withResolvers<void>()

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { type Claim, claimDue, finishClaim, recordPass } from '../store/claims.ts'
+import { type Claim, claimDue, countRows, finishClaim, recordPass } from '../store/claims.ts'
 import type { Db } from '../store/database.ts'
 import { resumeAfterGap } from '../store/gap.ts'
 import type { Continuity } from './continuity.ts'
@@ -9,6 +9,8 @@ export interface PassResult {
   readonly moved: boolean
   /** When this row is to be looked at again without a nudge; null: only when nudged. */
   readonly nextDueAt: number | null
+  /** Nothing is due of the row then: the look is a floor under lost nudges, and rarer the more rows there are. */
+  readonly rests?: boolean
 }
 
 export interface Loop {
@@ -38,6 +40,9 @@ const floorMs = 1_000
 const afterErrorMs = 1_000
 const retryRowMs = 2_000
 const shortestMs = 5
+// Up to here every row that rests is looked at as often as its loop says; of more, as many in a second as of these.
+const calmRows = 500
+const countEveryMs = 60_000
 
 /** Runs one loop until stopped: claims due rows, passes over each, sleeps until the next is due or a nudge comes. */
 export class Driver {
@@ -52,6 +57,8 @@ export class Driver {
   #wake: (() => void) | null = null
   #nextDueAt: number | null = null
   #recordedAt = Number.NEGATIVE_INFINITY
+  #rows = 0
+  #countedAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: DriverDeps, loop: Loop) {
     this.loop = loop.name
@@ -160,10 +167,22 @@ export class Driver {
     }
     const tookMs = clock.monotonicMs() - begun
     observe?.(this.loop, tookMs, result.moved, problem !== null)
-    const { nextDueAt } = result
+    const nextDueAt = result.rests ? await this.#stretched(result.nextDueAt) : result.nextDueAt
     await finishClaim(db, claim, nextDueAt)
     if (nextDueAt !== null && nextDueAt < (this.#nextDueAt ?? Number.POSITIVE_INFINITY)) this.#nextDueAt = nextDueAt
     await this.#record(tookMs, result.moved, problem)
+  }
+
+  /** The same time for a small fleet, later for a big one. */
+  async #stretched(nextDueAt: number | null): Promise<number | null> {
+    const { db, clock } = this.#deps
+    if (nextDueAt === null) return null
+    if (clock.monotonicMs() - this.#countedAt >= countEveryMs) {
+      this.#countedAt = clock.monotonicMs()
+      this.#rows = await countRows(db, this.loop)
+    }
+    const now = clock.now()
+    return now + (nextDueAt - now) * Math.max(1, this.#rows / calmRows)
   }
 
   /** At most one row a second for each loop: the operator wants to know that it lives, not every beat. */

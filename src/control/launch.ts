@@ -53,7 +53,8 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   if (moved) return { moved, nextDueAt: now }
   const rest = now + (restMs[next.state] ?? 30_000)
   const { deadlineAt } = launch
-  if (next.state === 'live' || deadlineAt === null) return { moved, nextDueAt: rest }
+  if (next.state === 'live') return { moved, nextDueAt: rest, rests: true }
+  if (deadlineAt === null) return { moved, nextDueAt: rest }
   return { moved, nextDueAt: Math.min(rest, Math.max(now + 50, deadlineAt)) }
 }
 

@@ -54,7 +54,9 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
   const next = await decide(deps, node, traits, now)
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
-  return { moved: next.fact !== null, nextDueAt: dueAt(deps, traits, node, next.state, next.fact !== null) }
+  const moved = next.fact !== null
+  // A ready node runs no limit out; whatever may become of it is told and wakes it.
+  return { moved, nextDueAt: dueAt(deps, traits, node, next.state, moved), rests: !moved && next.state === 'ready' }
 }
 
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */

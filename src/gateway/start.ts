@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { certificateFromFiles } from '../lib/certificate-source.ts'
-import { hostPort } from '../lib/host.ts'
+import { hostPort, listenBacklog } from '../lib/host.ts'
 import type { Log } from '../lib/log.ts'
 import type { RoutingTable } from '../wire/gateway.ts'
 import { reverse } from '../wire/paths.ts'
@@ -160,7 +160,7 @@ function serverOf(
 async function listen({ port, host }: GatewayConfig, { server, tls }: GatewayServer): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, resolve)
+    server.listen({ port, host, backlog: listenBacklog }, resolve)
   })
   const bound = (server.address() as AddressInfo).port
   await tls?.listenHere(host, bound)

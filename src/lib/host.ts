@@ -1,5 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
+/** A whole fleet may call at once after a restart; Node's own 511 would make most of it wait for its next try. Linux's limit. */
+export const listenBacklog = 4_096
+
 /** How far away an address can be used. A name may stand for anything, so it counts as `anywhere`. */
 export type Reach = 'this_host' | 'nobody' | 'this_network' | 'private_network' | 'anywhere'
 

@@ -98,6 +98,13 @@ export async function nudge(db: Db, loop: string, rowIds: readonly string[], now
     select pg_notify('flightdeck', ${`nudge:${loop}`}) where exists (select from woken)`.execute(db)
 }
 
+/** Rows that are under the loop's care and may come due by themselves. */
+export async function countRows(db: Db, loop: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from claims where loop = ${loop} and (due_at <> 'infinity' or until is not null)`.execute(db)
+  return rows[0]?.n ?? 0
+}
+
 export interface PassRecord {
   readonly server: string
   readonly loop: string

@@ -10,10 +10,14 @@ export interface Told {
 }
 
 /** One line in the timelines of what it names. Written with the change that it tells of, in the same transaction. */
-export async function tellEvent(db: Db | Tx, now: number, told: Told): Promise<void> {
-  await db
-    .insertInto('events')
-    .values({
+export const tellEvent = (db: Db | Tx, now: number, told: Told): Promise<void> => tellEvents(db, now, [told])
+
+// A statement has at most 65,535 parameters.
+const atOnce = 1_000
+
+export async function tellEvents(db: Db | Tx, now: number, all: readonly Told[]): Promise<void> {
+  for (let i = 0; i < all.length; i += atOnce) {
+    const rows = all.slice(i, i + atOnce).map((told) => ({
       at: at(now),
       kind: told.kind,
       text: told.text.slice(0, 4_000),
@@ -21,6 +25,7 @@ export async function tellEvent(db: Db | Tx, now: number, told: Told): Promise<v
       node_id: told.nodeId ?? null,
       deployment_id: told.deploymentId ?? null,
       data: maybeJson(told.data),
-    })
-    .execute()
+    }))
+    await db.insertInto('events').values(rows).execute()
+  }
 }

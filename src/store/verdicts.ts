@@ -4,8 +4,8 @@ import type { Judgement, Standing, Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Signals } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
-import { at, type Db, json, maybeAt, type Tx } from './database.ts'
-import { tellEvent } from './events.ts'
+import { at, type Db, json, type Tx } from './database.ts'
+import { type Told, tellEvent, tellEvents } from './events.ts'
 import { transact } from './transact.ts'
 
 export interface WatchedNode {
@@ -111,13 +111,15 @@ export async function saveHealthDecision(
   const concerned = judged.filter(({ node }) => [...replace.ask, ...replace.withdraw].includes(node.id))
   const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
-    for (const one of changed) await saveVerdict(tx, one, now)
+    await saveVerdicts(tx, changed, now)
     for (const { node } of concerned) await saveReplacement(tx, node, replace.ask.includes(node.id), now)
     await saveGuard(tx, guard, now)
     return true
   })
   if (!saved) return false
-  const ids = changed.map(({ node }) => node.id)
+  const ids = changed
+    .filter(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
+    .map(({ node }) => node.id)
   await nudge(db, 'node', ids, now)
   const launches = concerned.map(({ node }) => node.launchId)
   await nudge(db, 'launch', launches, now)
@@ -135,34 +137,35 @@ const isNews = ({ node: { verdictRow, standing, judged }, signals, judgement }: 
 const turned = (before: Signals | null, now: Signals): (keyof Signals)[] =>
   (['heartbeat', 'probe', 'sighting'] as const).filter((witness) => (before?.[witness] ?? 'unknown') !== now[witness])
 
-async function saveVerdict(tx: Tx, { node, signals, judgement }: Judged, now: number): Promise<void> {
-  const { accusations, accusedAt, wellSince } = judgement
-  const { row, verdict, meaning } = judgement.row
-  const before = node.standing.verdict
-  await tx
-    .updateTable('nodes')
-    .set({ verdict, verdict_row: row, accusations, accused_at: maybeAt(accusedAt), well_since: maybeAt(wellSince) })
-    .set({ signals_judged: json(signals) })
-    .$if(verdict !== before, (q) => q.set({ verdict_since: at(now) }))
-    .where('id', '=', node.id)
-    .execute()
-  const said = turned(node.judged, signals).map(
-    (witness) => `${witness} ${node.judged?.[witness] ?? 'unknown'} -> ${signals[witness]}`,
-  )
-  if (said.length > 0)
-    await tellEvent(tx, now, {
-      kind: 'node.signal',
-      text: `Signals: ${said.join(', ')}.`,
-      nodeId: node.id,
-      launchId: node.launchId,
-    })
-  if (verdict === before && row === node.verdictRow) return
-  await tellEvent(tx, now, {
-    kind: 'node.verdict',
-    text: `${before} -> ${verdict} (row ${row}). ${meaning}`,
-    nodeId: node.id,
-    launchId: node.launchId,
+/** One statement for all of them: a cloud that is away turns every node at once, and nobody may wait long for their rows. */
+async function saveVerdicts(tx: Tx, changed: readonly Judged[], now: number): Promise<void> {
+  if (changed.length === 0) return
+  const rows = changed.map(({ node: { id }, signals, judgement }) => {
+    const { row, accusations, accusedAt, wellSince } = judgement
+    return { id, verdict: row.verdict, row: row.row, accusations, accusedAt, wellSince, signals }
   })
+  await sql`
+    with judged as (
+      select * from jsonb_to_recordset(${json(rows)}::jsonb) as j (id text, verdict text, "row" text, accusations integer,
+        "accusedAt" double precision, "wellSince" double precision, signals jsonb)),
+    locked as (select id from nodes where id in (select id from judged) order by id for update)
+    update nodes n set verdict = j.verdict, verdict_row = j."row", accusations = j.accusations,
+      accused_at = to_timestamp(j."accusedAt" / 1000), well_since = to_timestamp(j."wellSince" / 1000),
+      signals_judged = j.signals,
+      verdict_since = case when n.verdict = j.verdict then n.verdict_since else ${at(now)} end
+    from judged j join locked using (id) where n.id = j.id`.execute(tx)
+  await tellEvents(tx, now, changed.flatMap(newsOf))
+}
+
+/** What a node's timeline is told: which witnesses say something else, and what follows from it. */
+function newsOf({ node, signals, judgement: { row } }: Judged): Told[] {
+  const { id: nodeId, launchId, standing, judged } = node
+  const said = turned(judged, signals).map((one) => `${one} ${judged?.[one] ?? 'unknown'} -> ${signals[one]}`)
+  const signal = { kind: 'node.signal', text: `Signals: ${said.join(', ')}.`, nodeId, launchId }
+  const text = `${standing.verdict} -> ${row.verdict} (row ${row.row}). ${row.meaning}`
+  const verdict = { kind: 'node.verdict', text, nodeId, launchId }
+  const isNew = row.verdict !== standing.verdict || row.row !== node.verdictRow
+  return [...(said.length > 0 ? [signal] : []), ...(isNew ? [verdict] : [])]
 }
 
 async function saveReplacement(tx: Tx, { id, launchId }: WatchedNode, asked: boolean, now: number): Promise<void> {
