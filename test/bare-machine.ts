@@ -70,7 +70,16 @@ export async function startMirror(read: (path: string) => Buffer | null, cuts = 
 
 /** What every machine has. */
 const always = ['sh', 'chmod', 'df', 'env', 'grep', 'mkdir', 'mv', 'rm', 'sort', 'uname']
-const base = { name: 'fd-x-1', joinToken, nodeBin: 'node', cpus: null, memoryGib: null, diskGib: null, image: null }
+const base = {
+  name: 'fd-x-1',
+  joinToken,
+  nodeBin: 'node',
+  cpus: null,
+  memoryGib: null,
+  diskGib: null,
+  image: null,
+  autodown: false,
+}
 const offer = { id: 'o', cloud: 'aws', region: 'r', gpu: null, gpuCount: 0, vramGib: 0, spot: false }
 
 type Task = Pick<TaskParts, 'agent' | 'controlUrl'> & Partial<TaskParts>
@@ -89,6 +98,8 @@ export class BareMachine {
   readonly home = mkdtempSync(join(tmpdir(), 'fd-machine-'))
   readonly #tools = mkdtempSync(join(tmpdir(), 'fd-tools-'))
   readonly path: string
+  /** What its system has set besides. */
+  readonly variables: Record<string, string> = {}
   #mounted = false
 
   /** `put` brings what this host need not have. */
@@ -112,7 +123,7 @@ export class BareMachine {
   start(parts: Task, ended: Parameters<typeof execFile>[3]): ChildProcess {
     const whole = { ...base, controlFingerprint: null, directPort: null, ...parts }
     const task = parse(taskFile({ ...whole, offer: { ...offer, pricePerHourMicroUsd: 1, available: null } }))
-    const env = { PATH: this.path, HOME: this.home, ...task.envs, ...task.secrets }
+    const env = { PATH: this.path, HOME: this.home, ...this.variables, ...task.envs, ...task.secrets }
     return execFile('/bin/bash', ['-c', task.run], { env }, ended)
   }
 

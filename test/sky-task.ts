@@ -10,5 +10,6 @@ export const skyTask = {
   memoryGib: null,
   diskGib: null,
   image: null,
+  autodown: false,
   directPort: null,
 }

@@ -217,6 +217,8 @@ while :; do
   agent=
   if [ "$code" -eq "$ended_for_good" ]; then
     end_everything
+    # Where the machine would outlive its job, the task says how it is ended; words of a command, of our own script.
+    ${FLIGHTDECK_END_SELF-}
     exit 0
   fi
   say "the agent ended with $code; starting it again in $wait_s s"

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'vitest'
 import { barePath, loopTools } from '../../test/bare-path.ts'
@@ -48,6 +48,26 @@ test('told to end while the agent is dead, it ends the engine all the same', asy
   await until('the loop has ended', () => hasEnded(loop))
   assert.equal(loop.exitCode, 0)
   assert.deepEqual(machine.processes(), [])
+})
+
+test('a machine is ended by the command of its task when its agent has ended for good, and not when the loop is told to end', async () => {
+  const ends = (code: string) => {
+    machineWith(code)
+    const ended = join(machine.dir, 'machine-ended')
+    machine.set('FLIGHTDECK_END_SELF', `touch ${ended}`)
+    return { loop: machine.startLoop(), ended }
+  }
+  const forGood = ends('exit 86')
+  await until('the loop has ended', () => hasEnded(forGood.loop))
+  assert.equal(forGood.loop.exitCode, 0)
+  assert.equal(existsSync(forGood.ended), true)
+  assert.deepEqual(await machine.clean(), [])
+
+  const told = ends('while :; do sleep 0.1; done')
+  await until('the agent runs', () => machine.processes().some((pid) => commandOf(pid).includes('agent.sh')))
+  told.loop.kill('SIGTERM')
+  await until('the loop has ended', () => hasEnded(told.loop))
+  assert.equal(existsSync(told.ended), false)
 })
 
 test('an engine that ignores SIGTERM is killed when its grace is over, with a child in another session', async () => {

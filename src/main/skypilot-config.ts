@@ -17,6 +17,8 @@ const skyCloud = z
     /** The machines open `directPort`, and the gateways call them there. */
     direct: z.boolean().default(false),
     directPort: z.number().int().min(1).max(65_535).default(8_443),
+    /** SkyPilot ends its machines when their job is over, also when nobody asks. Left out: where SkyPilot can. */
+    autodown: z.boolean().optional(),
     nodeBin: z.string().min(1).max(4_096).default('node'),
     cpus: z.string().max(16).optional(),
     memoryGib: z.string().max(16).optional(),

@@ -54,6 +54,7 @@ export function skyClouds(options: SkyOptions): SkyClouds {
       memoryGib: given.memoryGib ?? null,
       diskGib: given.diskGib ?? null,
       image: given.image ?? null,
+      autodown: given.autodown ?? !withoutAutodown.has(cloud),
       directPort: given.direct ? given.directPort : null,
     }
     const traits = traitsOf(cloud, given, options)
@@ -89,6 +90,9 @@ export function agentFilesOf({ version, artefacts }: ArtefactIndex, folders: rea
     arm64: executable('linux-arm64'),
   }
 }
+
+/** SkyPilot 0.14.1 refuses a task there that asks for it, as its source says; Slurm's machines end themselves otherwise. */
+const withoutAutodown: ReadonlySet<string> = new Set(['hyperbolic', 'primeintellect', 'slurm', 'verda', 'yotta'])
 
 // Minutes until a machine is seen, as other launchers allow: bare metal and queues take their time. Guesses elsewhere.
 const requestLimitsMin: Readonly<Record<string, number>> = {

@@ -289,6 +289,32 @@ describe.concurrent('at the same time', () => {
   })
 })
 
+test('a machine that nobody speaks to any more ends itself, its allocation with it, and is found to be gone', async () => {
+  const forgotten = await startSkyPlane(url, { scripts: { quick: {} }, config: { leaseS: 20 } })
+  try {
+    const live = await forgotten.reaches(
+      (await forgotten.launched('quick', onSlurm('lab/main'))).id,
+      ['live'],
+      5 * minutes,
+    )
+    const { name } = await forgotten.node(live)
+    await forgotten.signal('SIGTERM')
+    // Nobody asks SkyPilot for its end: Slurm has no job of the name because the machine gave itself back.
+    await vi.waitFor(
+      async () => expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([]),
+      deadline,
+    )
+    await forgotten.start()
+    const over = await forgotten.reaches(live.id, ['ended', 'failed'], 8 * minutes)
+    billIsClosed(await forgotten.node(over))
+    for (const { id, actions } of (await forgotten.client.listLaunches({})).items)
+      if (actions.length > 0) await forgotten.client.cancelLaunch({ params: { id } })
+    await nothingIsLeft(url, forgotten)
+  } finally {
+    await forgotten.end()
+  }
+})
+
 test('through all of that nothing was dialled but this host and the package registries', () => {
   expect(registries.judge(readTraces(slurmRig.traces()))).toEqual({ asked: true, others: [] })
 })

@@ -45,6 +45,15 @@ test('where there is Node, a machine fetches the bundle, hides the token in a fi
   expect(readFileSync(kept(machine, 'join-token'), 'utf8')).toBe(joinToken)
 })
 
+test('in an allocation of Slurm the machine is to be ended by giving that back, and elsewhere by nothing of ours', async () => {
+  const machine = world.machineWith('node', 'curl', 'sha256sum')
+  machine.put('scancel', '#!/bin/sh\n')
+  const endSelf = async () => (await machine.run(world.parts())).lines.filter((line) => line.includes('END_SELF'))
+  expect(await endSelf()).toEqual([])
+  machine.variables['SLURM_JOB_ID'] = '4711'
+  expect(await endSelf()).toEqual(['FLIGHTDECK_END_SELF=scancel 4711'])
+})
+
 test('a Node that is too old is passed over, and the machine says so', async () => {
   const machine = world.machineWith('curl', 'sha256sum', 'gzip')
   machine.put('node', '#!/bin/sh\nexit 1\n')

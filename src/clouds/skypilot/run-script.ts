@@ -132,5 +132,7 @@ export FLIGHTDECK_CONTROL_FINGERPRINT="$FD_CONTROL_FINGERPRINT" FLIGHTDECK_NODE_
 export FLIGHTDECK_JOIN_TOKEN_FILE="$dir/join-token" FLIGHTDECK_AGENT="$dir/$agent" FLIGHTDECK_NODE_BIN="$node"
 # SkyPilot puts uv there, which can fetch the Python that a recipe needs.
 export PATH="$PATH:$HOME/.local/bin"
+# Slurm keeps the machine when the task is over. Elsewhere SkyPilot's autodown takes it.
+if [ -n "\${SLURM_JOB_ID-}" ] && has scancel; then export FLIGHTDECK_END_SELF="scancel $SLURM_JOB_ID"; fi
 exec /bin/sh "$dir/loop.sh"
 `

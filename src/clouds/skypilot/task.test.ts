@@ -28,6 +28,7 @@ const parts: TaskParts = {
   memoryGib: null,
   diskGib: null,
   image: null,
+  autodown: false,
   directPort: null,
 }
 
@@ -41,6 +42,15 @@ test('an image takes the place of the installing, and disk and memory are ordere
   const image = 'docker:vllm/vllm-openai:v0.32.0'
   const { resources } = parse(taskFile({ ...parts, image, diskGib: 200, memoryGib: '64+' }))
   assert.deepEqual([resources.image_id, resources.disk_size, resources.memory], [image, 200, '64+'])
+})
+
+test('a machine that can end itself is told to, ten minutes after its job', () => {
+  assert.equal(parse(taskFile(parts)).resources.autostop, undefined)
+  assert.deepEqual(parse(taskFile({ ...parts, autodown: true })).resources.autostop, {
+    idle_minutes: 10,
+    down: true,
+    wait_for: 'jobs',
+  })
 })
 
 test('a port is opened only where gateways call the machine', () => {

@@ -32,9 +32,14 @@ export interface TaskParts {
   readonly memoryGib: string | null
   readonly diskGib: number | null
   readonly image: string | null
+  /** Whether SkyPilot's part on the machine ends it a while after its job has ended, also when nobody asks for that. */
+  readonly autodown: boolean
   /** Opened to the world, for gateways that call the machine; null: none is. */
   readonly directPort: number | null
 }
+
+// The job lasts as long as the agent's loop. Time to look at a set-up that failed, and no more. A guess.
+const idleMin = 10
 
 /**
  * The task file of one machine at one place. Scripts are constant and everything that differs is a variable, so no
@@ -52,6 +57,7 @@ export function taskFile(parts: TaskParts): string {
       ...(parts.diskGib === null ? {} : { disk_size: parts.diskGib }),
       ...(parts.image === null ? {} : { image_id: parts.image }),
       use_spot: offer.spot,
+      ...(parts.autodown ? { autostop: { idle_minutes: idleMin, down: true, wait_for: 'jobs' } } : {}),
       ...(parts.directPort === null ? {} : { ports: [String(parts.directPort)] }),
     },
     // Left out, SkyPilot would put credentials for its own API server on the machine.
