@@ -29,6 +29,8 @@ export interface GatewayConfig {
   readonly badProbeMs: number
   /** A node that completed nothing for this long is asked for one token. */
   readonly tokenProbeMs: number
+  /** How long that token may take: it waits behind every prompt in the engine's queue. */
+  readonly tokenTimeoutMs: number
   /** How long a node may have no connection here before that counts against it. */
   readonly awayMs: number
   readonly reportMs: number
@@ -54,6 +56,8 @@ const numbers = {
   probeMs: ['PROBE_MS', 30_000],
   badProbeMs: ['BAD_PROBE_MS', 5_000],
   tokenProbeMs: ['TOKEN_PROBE_MS', 60_000],
+  // A guess.
+  tokenTimeoutMs: ['TOKEN_TIMEOUT_MS', 60_000],
   // An agent that lost its connections calls again within two seconds; its loop starts a dead one within one more.
   awayMs: ['AWAY_MS', 10_000],
   reportMs: ['REPORT_MS', 2_000],

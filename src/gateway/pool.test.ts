@@ -42,6 +42,7 @@ test('the line for a spare is bounded in length and in time', async () => {
     queueTimeoutMs: 80,
     badProbeMs: 60_000,
     probeMs: 60_000,
+    tokenTimeoutMs: 60_000,
   })
   const node = await world.node('n1', () => undefined, false)
   await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)

@@ -9,6 +9,7 @@ export interface ProbeTimes {
   readonly probeMs: number
   readonly badProbeMs: number
   readonly tokenProbeMs: number
+  readonly tokenTimeoutMs: number
   /** How long a node may have no connection here before that counts against it. */
   readonly awayMs: number
 }
@@ -36,9 +37,8 @@ interface Subject {
   last: Seen | null
 }
 
-// Guesses: an engine under load answers /health late, a token waits behind every prompt in its queue.
+// A guess: an engine under load answers /health late.
 const plainTimeoutMs = 10_000
-const tokenTimeoutMs = 60_000
 
 /** Asks every engine, over the way that requests take, whether it is well. */
 export class Prober {
@@ -150,7 +150,7 @@ export class Prober {
   async #token(pool: NodePool, subject: Subject, now: number): Promise<string> {
     const { servedName } = pool.node
     const body = JSON.stringify({ model: servedName, prompt: 'Hello', max_tokens: 1, temperature: 0 })
-    const token = await ask(pool, { method: 'POST', path: '/v1/completions', body }, tokenTimeoutMs)
+    const token = await ask(pool, { method: 'POST', path: '/v1/completions', body }, this.#times.tokenTimeoutMs)
     if (completesNothing(token.status)) {
       subject.generates = false
       return `Healthy, lists "${servedName}", and does not generate.`

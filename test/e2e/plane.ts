@@ -108,9 +108,10 @@ export class Plane {
   async signal(signal: NodeJS.Signals): Promise<void> {
     const child = this.process
     if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (['SIGSTOP', 'SIGCONT', 'SIGUSR2'].includes(signal)) return void child.kill(signal)
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
-    if (!['SIGSTOP', 'SIGCONT', 'SIGUSR2'].includes(signal)) await ended
+    await ended
   }
 
   /** The processes of this install's machines, found from outside: by their environment, not by what anybody recorded. */

@@ -25,6 +25,8 @@ export class RentedMachines {
   readonly home = mkdtempSync(join(tmpdir(), 'fd-rented-'))
   /** What the image of these machines has set, besides where programs are. */
   imageEnv: Readonly<Record<string, string>> = {}
+  /** What machines to come are started by, with their own command behind it: a network of their own, for one. */
+  startedBy: readonly string[] = []
   /** The metadata services of the machines to come, in their order; a machine beyond them finds none. */
   readonly metadata: FakeMetadata[] = []
   readonly #running = new Map<string, ChildProcess>()
@@ -67,7 +69,8 @@ export class RentedMachines {
     // Each finds the one H100 that was ordered, and something to download with.
     const image = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...metadata, ...this.imageEnv }
     const env = { ...image, ...task.envs, ...task.secrets }
-    const child = spawn('/bin/bash', ['-c', task.run], { detached: true, stdio: 'ignore', env })
+    const [program = '', ...words] = [...this.startedBy, '/bin/bash', '-c', task.run]
+    const child = spawn(program, words, { detached: true, stdio: 'ignore', env })
     this.#running.set(task.name, child)
   }
 

@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signalProcess } from '../../src/clouds/local/processes.ts'
+import { agentProtocol } from '../../src/core/agent-protocol.ts'
+import { makeClient } from '../../src/wire/client.ts'
+import type { NodeDetail } from '../../src/wire/views.ts'
+import { PlaneClock } from './clock.ts'
+import { ledgerIsWhole, type Plane, startPlane, until } from './plane.ts'
+import { RentedMachines } from './rented-machines.ts'
+
+// Past the usual wait between two looks at a cloud, so that each jump brings one.
+const lookMs = 31_000
+const silentMs = 10 * 60_000
+const loops = ['health', 'node', 'sight']
+
+const machines = new RentedMachines()
+const clock = new PlaneClock()
+let plane: Plane
+let key: string
+let launchId: string
+let nodeId: string
+let name: string
+let wrongByMs = 0
+
+beforeAll(async () => {
+  const slurm = { nodeBin: process.execPath, onThisHost: true }
+  plane = await startPlane({
+    scripts: { rented: {} },
+    config: { graceS: 1, skypilot: { url: await machines.start(), clouds: { slurm } } },
+    nodeArgs: clock.nodeArgs,
+  })
+  const launch = await plane.launched('rented', { wish: { clouds: ['slurm'], gpus: ['H100'], gpuCount: 1 } })
+  const node = await plane.node(await plane.reaches(launch.id, ['live'], 90_000))
+  ;[launchId, nodeId, name] = [launch.id, node.id, node.name]
+  key = await plane.key()
+}, 180_000)
+afterAll(async () => {
+  await plane?.end()
+  await machines.stop()
+  clock.end()
+})
+
+const shown = (): Promise<NodeDetail> => plane.client.showNode({ params: { id: nodeId } })
+
+/** Time passes for the control plane, and every loop works by the new time. */
+async function timePasses(ms: number): Promise<void> {
+  wrongByMs += ms
+  await clock.jumpTo(plane, wrongByMs, loops)
+}
+
+async function nothingWasDone(): Promise<void> {
+  expect((await plane.chat('rented', key)).status).toBe(200)
+  expect(await shown()).toMatchObject({ state: 'ready', billed: 'yes', failure: null })
+  const { items } = await plane.client.listLaunches({})
+  expect(items.map(({ id, state }) => [id, state])).toEqual([[launchId, 'live']])
+  const { sky } = machines
+  const asked = [...sky.requests.values()].filter(({ verb }) => verb === 'sky.launch' || verb === 'sky.down')
+  expect(asked.map(({ verb }) => verb)).toEqual(['sky.launch'])
+}
+
+test('a cloud that says nothing for ten minutes: its node serves on, nothing is launched or released, and the status names the cloud', async () => {
+  expect((await plane.client.status()).silentClouds).toEqual([])
+  machines.sky.faults.away = true
+  await timePasses(silentMs)
+  await until(
+    async () => (await plane.client.status()).silentClouds.length === 1,
+    60_000,
+    () => 'the status says nothing',
+  )
+  await timePasses(lookMs)
+  const [silent] = (await plane.client.status()).silentClouds
+  expect(silent).toMatchObject({ name: 'slurm', problem: expect.stringMatching(/./) })
+  expect(Date.now() + wrongByMs - Date.parse(silent?.lookedAt ?? '')).toBeGreaterThan(silentMs)
+  expect((await shown()).signals.sighting.value).toBe('unknown')
+  await nothingWasDone()
+
+  machines.sky.faults.away = false
+  await timePasses(lookMs)
+  await until(
+    async () => (await plane.client.status()).silentClouds.length === 0,
+    60_000,
+    () => 'the cloud answers again, and the status does not say so',
+  )
+  await nothingWasDone()
+}, 240_000)
+
+test('a cloud that says gone, again and again, while the agent speaks: the node serves on, its bill stays open, and it is shown as degraded', async () => {
+  machines.sky.vanish(name)
+  for (let i = 0; i < 3; i++) await timePasses(lookMs)
+  await until(
+    async () => (await shown()).verdict === 'degraded',
+    60_000,
+    () => 'nobody is told that the cloud disagrees',
+  )
+  const { signals, timeline } = await shown()
+  expect(signals).toMatchObject({ heartbeat: { value: 'good' }, sighting: { value: 'bad' } })
+  expect(timeline.some(({ text }) => /-> degraded \(row cloud-/.test(text))).toBe(true)
+  await nothingWasDone()
+}, 240_000)
+
+test('a second agent with the credential of a node is refused and told of; the first serves on', async () => {
+  const kept = readFileSync(join(machines.home, '.flightdeck', name, 'credential.json'), 'utf8')
+  const token = /fd_node_[\w.-]+/.exec(kept)?.[0] ?? ''
+  const body = {
+    protocol: agentProtocol,
+    incarnation: 'a-second-agent',
+    previous: null,
+    agentVersion: '0.1.0',
+    engine: { state: 'serving' as const, version: null, restarts: 0, failure: null },
+    load: { inFlight: 0, busyMs: 0, requests: 0, spareSockets: 0 },
+    gpus: [],
+    gpuFaults: [],
+    draining: false,
+    drained: false,
+  }
+  const refused = makeClient({ url: plane.url, token }).heartbeat({ body })
+  await expect(refused).rejects.toMatchObject({ status: 409, error: { code: 'second_holder' } })
+  const told = (await shown()).timeline.filter(({ kind }) => kind === 'node.second_holder')
+  expect(told.map(({ text }) => text)).toEqual([expect.stringContaining('a-second-agent')])
+  await nothingWasDone()
+}, 60_000)
+
+test('a machine that was called gone while it slept is told 410 at its first heartbeat, and ends itself with its engine', async () => {
+  const pids = (await plane.machines()).get(name) ?? []
+  for (const pid of pids) signalProcess(pid, 'SIGSTOP')
+  const isGone = async () => {
+    await timePasses(lookMs)
+    return (await shown()).state === 'gone'
+  }
+  await until(isGone, 120_000, () => 'silent, and called gone by its cloud: it is still believed')
+  ledgerIsWhole(await shown())
+  for (const pid of pids) signalProcess(pid, 'SIGCONT')
+  const log = join(machines.home, '.flightdeck', name, 'agent.log')
+  await until(
+    async () => !(await plane.machines()).has(name),
+    60_000,
+    () => `it runs on: ${existsSync(log) ? readFileSync(log, 'utf8').slice(-2_000) : ''}`,
+  )
+  expect(readFileSync(log, 'utf8')).toContain('The control plane has released this node.')
+  expect(await shown()).toMatchObject({ state: 'gone', billed: 'no' })
+}, 300_000)
