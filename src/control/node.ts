@@ -13,6 +13,9 @@ import type { Loop, PassResult } from './driver.ts'
 // With less than this share of the claim left, an effect waits for the next pass: a fenced write fences no effect.
 const effectShare = 0.25
 
+// Two that were lost, and the half of one for the way.
+const lostHeartbeats = 2.5
+
 // How long a state may rest without a nudge. Only a floor: sightings and words of agents wake the node by themselves.
 const restMs: Readonly<Record<NodeState, number | null>> = {
   intended: 0,
@@ -45,7 +48,10 @@ export function nodeLoop(deps: ControlDeps): Loop {
 
 /** Moves one claimed node one step towards what is wanted. It takes no event: rows and sightings say it all. */
 export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<PassResult> {
-  const node = await loadNode(deps.db, claim.rowId, deps.continuity.since)
+  const node = await loadNode(deps.db, claim.rowId, {
+    watchedSince: deps.continuity.since,
+    silentAfterMs: lostHeartbeats * deps.settings.heartbeatMs,
+  })
   if (!node) return { moved: false, nextDueAt: null }
   const cloud = deps.clouds.get(node.cloud)
   if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)

@@ -33,6 +33,7 @@ export function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     joinedAt: null,
     answeredAt: null,
     heardAt: null,
+    silentAfterMs: 0,
     drainDeadlineAt: null,
     drainedAt: null,
     holdUntil: state === 'held' ? now + 90_000 : null,

@@ -146,6 +146,15 @@ describe("the cloud's word that a machine is not there", () => {
     }
   })
 
+  test('ends no node between two of its heartbeats, however fast it is looked at; one that we release is gone at once', () => {
+    const looked = { ...absent(now - 500), silentAfterMs: 25_000 }
+    for (const state of ['booting', 'loading', 'ready', 'draining'] as const) {
+      assert.notEqual(factOf(node(state, { ...looked, heardAt: now - 24_999 })), 'vanished', state)
+      assert.equal(factOf(node(state, { ...looked, heardAt: now - 25_000 })), 'vanished', state)
+    }
+    assert.equal(releasing({ ...looked, heardAt: now - 501 }), 'vanished')
+  })
+
   test('does not end a node in requesting: a machine that is asked for may not be listed yet', () => {
     assert.equal(factOf(node('requesting', absent(now - 500))), null)
   })

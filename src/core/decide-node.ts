@@ -49,8 +49,10 @@ export interface NodeView {
   readonly firstSeenAt: number | null
   readonly joinedAt: number | null
   readonly answeredAt: number | null
-  /** The last authenticated word of the agent. */
+  /** The last authenticated word of the agent, or the last time that a gateway found its engine well. */
   readonly heardAt: number | null
+  /** How long after that it counts as silent: no single heartbeat lies between two looks at its cloud. */
+  readonly silentAfterMs: number
   readonly drainDeadlineAt: number | null
   readonly drainedAt: number | null
   /** Until when somebody wants to look at it, if it is to be released; null: nobody does. */
@@ -141,6 +143,8 @@ function vanished(view: NodeView, traits: CloudTraits): boolean {
   if (view.state === 'releasing' && wasNeverAsked(view)) return true
   if (sighting?.seen !== 'absent' || sighting.absentSince === null) return false
   if (sighting.absentSince < absenceCountsFrom(view, traits)) return false
+  // Whose end we asked for may be silent already; of any other its cloud is one witness alone.
+  if (view.state !== 'releasing' && sighting.at - (view.heardAt ?? 0) < view.silentAfterMs) return false
   return sighting.at - sighting.absentSince >= traits.confirmGoneMs
 }
 

@@ -64,6 +64,11 @@ export async function knownNodes(db: Db | Tx, ids: readonly string[]): Promise<M
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** Of signals as `g`: when the agent spoke last, or a gateway found its engine well. */
+export const heardAt = sql<number | null>`greatest(g.heard_at, case when g.probe_good then g.probe_at end)`.as(
+  'heardAt',
+)
+
 export interface Beat {
   readonly nodeId: string
   readonly heartbeat: Record<string, unknown>

@@ -9,6 +9,8 @@ import { loadNode } from './nodes.ts'
 import { saveLook } from './sightings.ts'
 import { addNode, cheapOffer, type TestWorld, testWorld } from './world-for-tests.ts'
 
+const listening = { watchedSince: 0, silentAfterMs: 0 }
+
 const traits: CloudTraits = {
   confirmGoneMs: 300,
   listingLagMs: 0,
@@ -39,7 +41,7 @@ async function started(state: NodeState) {
     .where('id', '=', nodeId)
     .execute()
   const load = async () => {
-    const node = await loadNode(db, nodeId, 0)
+    const node = await loadNode(db, nodeId, listening)
     assert.ok(node)
     return node
   }

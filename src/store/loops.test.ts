@@ -13,6 +13,8 @@ import { loadNode, type NodeForLoop, saveNodeDecision } from './nodes.ts'
 import { saveLook } from './sightings.ts'
 import { addNode, cheapOffer, setNodeState, type TestWorld, testWorld } from './world-for-tests.ts'
 
+const listening = { watchedSince: 0, silentAfterMs: 0 }
+
 const traits: CloudTraits = {
   confirmGoneMs: 300,
   listingLagMs: 1_000,
@@ -56,7 +58,7 @@ async function claimNode(nodeId: string): Promise<{ claim: Claim; node: NodeForL
     acts: true,
   })
   const claim = claims.find(({ rowId }) => rowId === nodeId)
-  const node = await loadNode(db, nodeId, 0)
+  const node = await loadNode(db, nodeId, listening)
   assert.ok(claim && node)
   return { claim, node }
 }
@@ -74,7 +76,7 @@ describe('what an agent says between the look of a node loop and its write', () 
     })
     world.deps.clock.pass(10)
     assert.equal(await saveNodeDecision(db, claim, node, giveUp, now()), true)
-    const after = await loadNode(db, nodeId, 0)
+    const after = await loadNode(db, nodeId, listening)
     assert.equal(after?.view.firstSeenAt, now() - 10)
     assert.deepEqual(await ledgerFaults(db), [])
   })
@@ -85,7 +87,7 @@ describe('what an agent says between the look of a node loop and its write', () 
     const failure = failureRecord('engine_failed', 'It fell over.')
     await db.transaction().execute((tx) => saveFailure(tx, nodeId, failure))
     await saveNodeDecision(db, claim, node, { fact: 'joined', state: 'loading', failure: null }, now())
-    assert.deepEqual((await loadNode(db, nodeId, 0))?.view.failure, failure)
+    assert.deepEqual((await loadNode(db, nodeId, listening))?.view.failure, failure)
   })
 })
 
@@ -95,7 +97,7 @@ describe("the cloud's word that a machine is not there", () => {
     const names = listed.map((name) => ({ name }))
     await saveLook(db, { cloud: cheapOffer.cloud, startedAt: now(), listed: names }, traits, now())
   }
-  const absentSince = async (nodeId: string) => (await loadNode(db, nodeId, 0))?.view.sighting?.absentSince
+  const absentSince = async (nodeId: string) => (await loadNode(db, nodeId, listening))?.view.sighting?.absentSince
   const set = (nodeId: string, ask: { asked_at: Date; ask_open: boolean }) =>
     db.updateTable('nodes').set(ask).where('id', '=', nodeId).execute()
 
@@ -141,7 +143,7 @@ describe("the cloud's word that a machine is not there", () => {
 
   test('is taken back by a look that shows the machine', async () => {
     const { nodeId } = await addNode(world)
-    const node = await loadNode(db, nodeId, 0)
+    const node = await loadNode(db, nodeId, listening)
     await look()
     await look([node?.name ?? ''])
     assert.equal(await absentSince(nodeId), null)
@@ -149,7 +151,7 @@ describe("the cloud's word that a machine is not there", () => {
 
   test('of a node that is gone, every look that shows its machine wakes it: the first nudge may have been lost', async () => {
     const { nodeId } = await addNode(world, { state: 'gone' })
-    const node = await loadNode(db, nodeId, 0)
+    const node = await loadNode(db, nodeId, listening)
     await look([node?.name ?? ''])
     await db
       .updateTable('claims')

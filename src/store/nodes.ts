@@ -8,6 +8,7 @@ import { randomName, sha256 } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeAt, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { heardAt } from './heard.ts'
 import { settleLedger } from './ledger.ts'
 import { endPhases, enterPhase } from './phases.ts'
 import { transact } from './transact.ts'
@@ -23,13 +24,18 @@ export interface NodeForLoop {
 }
 
 /** A node with everything that is known of it: its row, the last sighting of its name, the last word of its agent. */
-export async function loadNode(db: Db, nodeId: string, watchedSince: number): Promise<NodeForLoop | null> {
+export async function loadNode(
+  db: Db,
+  nodeId: string,
+  { watchedSince, silentAfterMs }: Pick<NodeView, 'watchedSince' | 'silentAfterMs'>,
+): Promise<NodeForLoop | null> {
   const row = await db
     .selectFrom('nodes as n')
     .leftJoin('sightings as s', 's.name', 'n.name')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .selectAll('n')
-    .select(['s.seen', 's.at as seen_at', 's.absent_since', 'g.heard_at'])
+    .select(['s.seen', 's.at as seen_at', 's.absent_since'])
+    .select(heardAt)
     .select(sql<string | null>`s.detail ->> 'ended'`.as('ended'))
     .where('n.id', '=', nodeId)
     .executeTakeFirst()
@@ -55,7 +61,8 @@ export async function loadNode(db: Db, nodeId: string, watchedSince: number): Pr
     firstSeenAt: row.first_seen_at,
     joinedAt: row.joined_at,
     answeredAt: row.answered_at,
-    heardAt: row.heard_at,
+    heardAt: row.heardAt,
+    silentAfterMs,
     failure: row.failure,
     spot: row.spot,
     notice: row.notice,

@@ -3,6 +3,7 @@ import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
 import { at, type Db, maybeAt, maybeJson, tell } from './database.ts'
+import { heardAt } from './heard.ts'
 import { type AskedNode, type AskSeen, saveAsksSeen, saveQueued } from './late-asks.ts'
 
 /** A machine as its cloud lists it. */
@@ -35,7 +36,8 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .selectFrom('nodes as n')
     .leftJoin('sightings as s', 's.name', 'n.name')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
-    .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open', 'g.heard_at'])
+    .select(['n.id', 'n.name', 'n.state', 'n.created_at', 'n.asked_at', 'n.ask_open'])
+    .select(heardAt)
     .select(['n.launch_id', 'n.refusal', 's.seen', 's.absent_since'])
     .select(sql<string | null>`s.detail->>'direct'`.as('direct'))
     .where('n.cloud', '=', look.cloud)
@@ -54,7 +56,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     db,
     look,
     covered.map((row) => {
-      const known = { askedAt: row.asked_at, askOpen: row.ask_open, heardAt: row.heard_at }
+      const known = { askedAt: row.asked_at, askOpen: row.ask_open, heardAt: row.heardAt }
       // An absence that began too early to count would never count; so it begins anew with this look.
       const goesOn = row.absent_since !== null && row.absent_since >= absenceCountsFrom(known, traits)
       const absentSince = goesOn ? row.absent_since : look.startedAt
