@@ -47,8 +47,8 @@ class Door {
     this.#server.on('upgrade', (request, socket) => this.#upgraded(request, socket))
   }
 
-  async listen(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1')
+  async listen(port = 0): Promise<string> {
+    this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
@@ -145,6 +145,19 @@ test('when the address fails, requests go on over what the agent lends; when it 
   started.setNode('n1', { direct: { address: fresh, token } })
   await until(directly(started))
   assert.equal(await by({ post: (body) => started.post(body) }), 'direct')
+})
+
+test('a stranger who was given the address of a node that served there hears nothing, and the node is served by what it lends', async () => {
+  const door = agentOf('fd-test-n1')
+  const address = await door.listen()
+  const { started } = await worldWith(address)
+  await until(directly(started))
+  door.close()
+  const stranger = agentOf('fd-test-n2')
+  await stranger.listen(Number(address.split(':')[1]))
+  await until(async () => stranger.over > 0)
+  assert.equal(await by({ post: (body) => started.post(body) }), 'lent')
+  assert.deepEqual([stranger.tokens, stranger.asked], [[], []])
 })
 
 test('a second agent behind the address is refused and told, as one that dials is', async () => {
