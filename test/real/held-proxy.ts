@@ -5,13 +5,16 @@ import { buffer } from 'node:stream/consumers'
 /** Stands between a control plane and its SkyPilot API server, and does what a network does at the wrong moment. */
 export interface HeldProxy {
   readonly url: string
-  /** The next launch reaches the server, and its answer stays here. Resolves when the server has answered. */
-  holdLaunch(): Promise<void>
+  /**
+   * The next launch reaches the server, and its answer stays here. Resolves when the server has answered, to what passes
+   * the answer on.
+   */
+  holdLaunch(): Promise<() => void>
   close(): Promise<void>
 }
 
 export async function heldProxy(target: string): Promise<HeldProxy> {
-  let held: (() => void) | null = null
+  let held: ((passOn: () => void) => void) | null = null
   const server = createServer((incoming, outgoing) => {
     pass(incoming, outgoing).catch(() => outgoing.destroy())
   })
@@ -23,16 +26,15 @@ export async function heldProxy(target: string): Promise<HeldProxy> {
     const length = body.length > 0 ? { 'content-length': body.length } : {}
     const options = { method: incoming.method, agent: false, headers: { ...headers, ...length } } as const
     const onward = request(target + incoming.url, options, (answer) => {
-      if (isLaunch && held) {
-        held()
-        held = null
-        // The connection stays open without an answer until the control plane is gone.
-        answer.resume()
-        return
-      }
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(outgoing)
       answer.on('error', () => outgoing.destroy())
+      const passOn = () => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(outgoing)
+      }
+      if (!isLaunch || !held) return passOn()
+      // Until it is passed on, the connection stays open without an answer, or until the control plane is gone.
+      held(passOn)
+      held = null
     })
     onward.on('error', () => outgoing.destroy())
     outgoing.on('close', () => onward.destroy())

@@ -12,7 +12,15 @@ import { type Plane, until } from '../e2e/plane.ts'
 import { Registries, readTraces, registryHosts } from './dialled.ts'
 import { type HeldProxy, heldProxy } from './held-proxy.ts'
 import { answers, billIsClosed, failuresOf, onSlurm, startSkyPlane } from './sky-plane.ts'
-import { deadline, giveBackAll, jobsOfCluster, launchesAskedOf, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+import {
+  clustersAt,
+  deadline,
+  giveBackAll,
+  jobsOfCluster,
+  launchesAskedOf,
+  nothingIsLeft,
+  slurmRig,
+} from './slurm-rig.ts'
 
 const minutes = 60_000
 
@@ -126,6 +134,23 @@ test('cancelled in whatever state its node is, a launch leaves nothing and says 
       if (node.firstSeenAt !== null) billIsClosed({ name, ...node })
     }),
   )
+})
+
+test('cancelled while its machine is asked for, before the server has answered, a launch makes none and costs nothing', async () => {
+  const asked = proxy.holdLaunch()
+  const { id } = await plane.launched('quick', onSlurm('lab/main'))
+  const passOn = await asked
+  const name = await nodeNameOf(id)
+  expect((await clustersAt(url)).map((cluster) => cluster.name)).not.toContain(name)
+  await plane.client.cancelLaunch({ params: { id } })
+  passOn()
+  const over = await plane.reaches(id, ['cancelled', 'ended'], 4 * minutes)
+  expect(over).toMatchObject({ state: 'cancelled', costMicroUsd: 0 })
+  expect(over.attempts).toHaveLength(1)
+  expect((await clustersAt(url)).map((cluster) => cluster.name)).not.toContain(name)
+  expect((await slurmRig.jobs()).filter((job) => job.startsWith(name))).toEqual([])
+  expect(await plane.node(over)).toMatchObject({ state: 'gone', billed: 'no', costMicroUsd: 0 })
+  expect(await launchesAskedOf(url, name)).toBe(1)
 })
 
 test('cancelled while it drains, a launch ends when its last stream has; cancelled between two tries, at once', async () => {

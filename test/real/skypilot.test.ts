@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Plane } from '../e2e/plane.ts'
 import { Registries, readTraces, registryHosts } from './dialled.ts'
 import { answers, billIsClosed, onSlurm, startSkyPlane } from './sky-plane.ts'
-import { giveBackAll, jobsOfCluster, nothingIsLeft, slurmRig } from './slurm-rig.ts'
+import { giveBackAll, jobsOfCluster, nothingIsLeft, processesOf, slurmRig } from './slurm-rig.ts'
 import { vllmOnCpu } from './vllm-rig.ts'
 
 let url: string
@@ -59,6 +59,8 @@ describe.concurrent('the real vLLM', () => {
     const node = await plane.node(live)
     expect(node.engineVersion).toMatch(/^0\.\d+/)
     await answers(plane, 'tiny')
+    // What is counted afterwards sees the engine's core while it lives: none left then means none.
+    expect(processesOf(node.name)).toContainEqual(expect.stringContaining('VLLM::EngineCore'))
 
     await plane.client.releaseNode({ params: { id: node.id } })
     billIsClosed(await plane.node(await plane.reaches(launch.id, ['ended'], 180_000)))

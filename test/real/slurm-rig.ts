@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -114,7 +114,7 @@ export async function giveBackAll(plane: Plane): Promise<void> {
 
 /**
  * Counted from outside: no cluster at SkyPilot, no job at Slurm, no process on this host, and no name that ever had two
- * jobs or was asked for twice. A process of a job carries the name of its cluster in its environment, as the agent's and the engine's do.
+ * jobs or was asked for twice.
  */
 export async function nothingIsLeft(url: string, plane: Plane): Promise<void> {
   const ours = `fd-${plane.installId}-`
@@ -128,11 +128,16 @@ export async function nothingIsLeft(url: string, plane: Plane): Promise<void> {
   for (const name of names) expect(await launchesAskedOf(url, name), name).toBeLessThanOrEqual(1)
 }
 
-function processesOf(prefix: string): string[] {
+/**
+ * The processes of machines whose name begins so, each with its command. One carries the name in its environment, as the
+ * agent does, or prints into a folder of that name: vLLM's core writes its title over its environment.
+ */
+export function processesOf(prefix: string): string[] {
   const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && entry !== String(process.pid))
   return pids.flatMap((pid) => {
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(prefix)) return []
+      const named = readFileSync(`/proc/${pid}/environ`, 'latin1').includes(prefix)
+      if (!named && !outputsOf(pid).some((path) => path.includes(prefix))) return []
       return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`]
     } catch {
       // It ended while we looked.
@@ -140,3 +145,14 @@ function processesOf(prefix: string): string[] {
     }
   })
 }
+
+/** Where a process prints to, also after the file was deleted. */
+const outputsOf = (pid: string): string[] =>
+  [1, 2].flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)]
+    } catch {
+      // It has closed this one, or it ended.
+      return []
+    }
+  })
