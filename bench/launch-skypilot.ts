@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { openFeed } from '../src/cli/live-feed.ts'
+import { isStep, shownStep } from '../src/clouds/skypilot/steps.ts'
+import { StreamDecoder } from '../src/clouds/skypilot/stream.ts'
 import { SimSkyPilot } from '../src/sim/skypilot.ts'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import { databaseCpuMs } from './database-cpu.ts'
@@ -103,7 +105,7 @@ async function askToPost(scene: Scene): Promise<number> {
   return nowMs() - at
 }
 
-/** The time from each line that the server writes until a reader of the launch has it. */
+/** The time from each step that the server writes until a reader of the launch has it; one that never comes is a failure. */
 async function lineToSocket(scene: Scene): Promise<number[]> {
   const { sky, url, token } = scene
   const said: { readonly cluster: string; readonly line: string; readonly at: number }[] = []
@@ -122,12 +124,23 @@ async function lineToSocket(scene: Scene): Promise<number[]> {
   sky.onLine = null
   // Launches from before are still under way, and write the same lines.
   const name = sky.posted.at(-1)?.['cluster_name']
-  const waits = [...heardAt].flatMap(([text, at]) => {
-    const own = said.find(({ cluster, line }) => cluster === name && line.includes(text))
-    return own ? [at - own.at] : []
-  })
-  if (waits.length < 4) throw new Error('hardly a line was heard')
-  return waits
+  const spoken = stepsIn(said.filter(({ cluster }) => cluster === name))
+  const missed = [...spoken.keys()].filter((text) => !heardAt.has(text))
+  if (spoken.size < 4 || missed.length > 0)
+    throw new Error(`of ${spoken.size} steps, ${missed.length} were never heard: ${missed.join('; ')}`)
+  return [...spoken].map(([text, at]) => (heardAt.get(text) ?? Number.NaN) - at)
+}
+
+/** The steps that these lines tell, each with the time when it was written first. */
+function stepsIn(said: readonly { readonly line: string; readonly at: number }[]): ReadonlyMap<string, number> {
+  const decoder = new StreamDecoder()
+  const steps = new Map<string, number>()
+  for (const { line, at } of said) {
+    for (const { kind, text } of decoder.push(`${line}\n`)) {
+      if (kind !== 'retry' && isStep(text) && !steps.has(shownStep(text))) steps.set(shownStep(text), at)
+    }
+  }
+  return steps
 }
 
 /** CPU of control plane and database for this long, in percent of a core, and what was asked of the database. */
