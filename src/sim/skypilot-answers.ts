@@ -102,18 +102,11 @@ export function jobRow(name: string, id: number, status: string): Record<string,
   return { job_id: id, job_name: name, ...who, ...times, status, ...rest }
 }
 
-export const acceleratorRow = (count: number): unknown[] => [
-  'slurm',
-  null,
-  'H100',
-  count,
-  64,
-  0.0,
-  21.19,
-  2.5 * count,
-  2.5 * count,
-  'main*,spot',
-]
+/** As recorded for Slurm's partitions; a cloud with regions has one of them, and takes less for it. */
+export function acceleratorRow(count: number, cloud = 'slurm'): unknown[] {
+  const [price, place] = cloud === 'slurm' ? [2.5, 'main*,spot'] : [2, `${cloud}-1`]
+  return [cloud, null, 'H100', count, 64, 0.0, 21.19, price * count, price * count, place]
+}
 
 export type KubernetesGpus = Readonly<Record<string, readonly (readonly [string, readonly number[], number, number])[]>>
 

@@ -49,7 +49,8 @@ export class SkyLaunch {
 
   constructor(ground: LaunchGround, request: Request, name: string, body: Readonly<Record<string, unknown>>) {
     const task = String(body['task'])
-    const region = /infra: "?slurm\/([\w/-]+)/.exec(task)?.[1] ?? 'lab'
+    const [, cloud = 'slurm', where = 'lab'] = /infra: "?(\w+)\/([\w/-]+)/.exec(task) ?? []
+    const region = cloud === 'slurm' ? where : `${cloud}/${where}`
     this.#ground = ground
     this.#request = request
     this.#name = name

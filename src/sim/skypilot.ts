@@ -224,9 +224,11 @@ export class SimSkyPilot {
     }
     if (path === '/endpoints') return this.#endpoints(String(body['cluster']), String(body['port']))
     if (path === '/slurm_gpu_availability') return [['lab', [['H100', [1, 2, 4, 8], 8, 7]], null]]
-    if (path === '/list_accelerators' && (body['clouds'] as string[] | undefined)?.includes('kubernetes'))
-      return kubernetesRows(this.faults.kubernetes)
-    if (path === '/list_accelerators') return { H100: [1, 2].map(acceleratorRow) }
+    if (path === '/list_accelerators') {
+      const [cloud] = (body['clouds'] as string[] | undefined) ?? []
+      if (cloud === 'kubernetes') return kubernetesRows(this.faults.kubernetes)
+      return { H100: [1, 2].map((count) => acceleratorRow(count, cloud)) }
+    }
     return null
   }
 
