@@ -35,6 +35,8 @@ export class SkyPilotOnTrial implements WorldCloud {
   readonly sky = new SimSkyPilot({ byHand: true })
   readonly #base: TestWorld
   #url = ''
+  /** What we say who we are, where the server asks for it. */
+  token: string | null = null
   #process: { readonly launches: SkyLaunches; readonly cloud: Cloud } | null = null
 
   constructor(base: TestWorld) {
@@ -55,7 +57,8 @@ export class SkyPilotOnTrial implements WorldCloud {
   /** A process knows nothing of what those before it have seen, and may die at each call of the API. */
   seenBy(crashes: Crashes | null): Cloud {
     this.#process?.launches.close()
-    const real = new SkyApi({ url: this.#url, userId: 'f11e4dec', command: 'flightdeck tests' })
+    const auth = this.token === null ? {} : { token: this.token }
+    const real = new SkyApi({ url: this.#url, userId: 'f11e4dec', command: 'flightdeck tests', ...auth })
     const api = crashes ? dyingAtEachCall(real, crashes) : real
     const { clock } = this.#base.deps
     const launches = new SkyLaunches(api, clock, `fd-${this.#base.install}-`)

@@ -131,6 +131,22 @@ describe('an API server', () => {
     assert.deepEqual(await world.faults(), [])
   })
 
+  test('that refuses the token of the configuration fails the launch at once, says which to set, and nothing is paid', async () => {
+    const world = await begin({ token: 'sky_another' }, undefined, oneRound)
+    world.cloud.token = 'sky_wrong'
+    const sent = new Set<string | undefined>()
+    world.cloud.sky.onCall = ({ headers }) => sent.add(headers.authorization)
+    assert.equal(await world.untilOver(), 'failed')
+    assert.deepEqual([...sent], ['Bearer sky_wrong'])
+    const nodes = await world.nodes()
+    assert.ok(nodes.length > 0)
+    for (const { failure, firstSeenAt } of nodes) assert.deepEqual([failure, firstSeenAt], ['cloud_credentials', null])
+    assert.match(await world.written(), /refuses the token of the configuration.*FLIGHTDECK_SKYPILOT_TOKEN/)
+    assert.equal(world.cloud.sky.posted.length, 0)
+    assert.ok(world.turns < 100, `it took ${world.turns} turns`)
+    assert.deepEqual(await world.faults(), [])
+  })
+
   test('whose answers have unknown fields and statuses is followed all the same', async () => {
     const world = await begin({ strange: true })
     assert.equal(await live(world), 'live')
