@@ -30,7 +30,7 @@ let plane: Plane
 let registries: Registries
 
 beforeAll(async () => {
-  url = await slurmRig.up({ trace: true })
+  url = await slurmRig.up({ trace: 'connections' })
   registries = new Registries(await registryHosts(slurmRig.python))
   proxy = await heldProxy(url)
   plane = await startSkyPlane(proxy.url, {
@@ -340,6 +340,6 @@ test('a machine that nobody speaks to any more ends itself, its allocation with 
   }
 })
 
-test('through all of that nothing was dialled but this host and the package registries', () => {
+test('through all of that no connection was made but to this host and the package registries', () => {
   expect(registries.judge(readTraces(slurmRig.traces()))).toEqual({ asked: true, others: [] })
 })
