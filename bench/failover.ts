@@ -3,11 +3,12 @@
 // service and the engines are simulated.
 import { setTimeout as pause } from 'node:timers/promises'
 import { type ControlPlane, makeWorld, markedProcesses } from '../src/cli/demo-world.ts'
+import { Load } from '../src/cli/rehearse-load.ts'
+import { unroutable } from '../src/cli/rehearse-storm.ts'
 import { FakeAwsMetadata } from '../src/sim/metadata.ts'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import type { NodeView } from '../src/wire/views.ts'
 import { RentedMachines } from '../test/e2e/rented-machines.ts'
-import { Load } from './failover-load.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const engine = [process.execPath, '--disable-warning=ExperimentalWarning', `${root}test/e2e/scripted-engine.ts`]
@@ -15,6 +16,7 @@ const model = 'failover'
 const source = JSON.stringify({ startupMs: 2_000, ttftMs: 100, tokensPerS: 40 })
 const lookMs = 10
 const giveUpMs = 180_000
+const never = new AbortController().signal
 /** The bars: no request may be lost to a notice, and these in ms. */
 const bars = { noticeToUnroutableMs: 1_000, deadToUnroutableMs: 5_000, replacementAskedMs: 60_000 }
 
@@ -60,7 +62,7 @@ async function failover(scene: Scene) {
   await client.createDeployment({ body: { name: model, model, wish, wanted: 2 } })
   const { key } = await client.createKey({ body: { name: 'bench', models: null } })
   await until('two replicas serve', async () => (await serving(client)).length === 2)
-  const load = new Load({ url: plane.gatewayUrl, key, model })
+  const load = new Load({ url: plane.gatewayUrl, key, model }, { plain: 12, streams: 8 }, never)
   await until('the load is served', async () => load.done > 100)
   const notice = await reclaimed(scene, load)
   const dead = await killed(scene, load)
@@ -79,14 +81,14 @@ async function reclaimed({ plane, client, services, machines }: Scene, load: Loa
   service.action = { action: 'terminate', time: new Date(Date.now() + 120_000).toISOString() }
   await until('the agent looks', async () => asked() > before)
   const seenAt = performance.now()
-  const unroutableAt = await unroutable(plane, node.name)
+  const unroutableAt = await unroutable(plane.gatewayUrl, node.name, giveUpMs, never)
   await until(
     'it has drained',
     async () =>
       !['ready', 'draining'].includes((await state(client, node.id)) ?? '') || (await drained(client, node.id)),
   )
   await until('two replicas serve again', async () => (await serving(client)).length === 2)
-  const { failed, broken } = load.since(from)
+  const { failed, broken } = lostSince(load, from)
   return {
     noticeFailedRequests: failed,
     noticeBrokenStreams: broken,
@@ -102,17 +104,24 @@ async function killed({ plane, client }: Scene, load: Load) {
   const from = performance.now()
   const at = Date.now()
   for (const pid of markedProcesses([`FLIGHTDECK_MACHINE=${node.name}`, node.name])) end(pid)
-  const unroutableAt = await unroutable(plane, node.name)
+  const unroutableAt = await unroutable(plane.gatewayUrl, node.name, giveUpMs, never)
   const fresh = async () => (await client.listLaunches({ query: {} })).items.find(({ id }) => !known.has(id))
   await until('a replacement is asked for', async () => (await fresh()) !== undefined)
   const createdAt = Date.parse((await fresh())?.createdAt ?? '')
-  const { failed, broken } = load.since(from)
+  const { failed, broken } = lostSince(load, from)
   return {
     deadToUnroutableMs: Math.round(unroutableAt - from),
     replacementAskedMs: createdAt - at,
     deadFailedRequests: failed,
     deadBrokenStreams: broken,
   }
+}
+
+/** Each kind of failure is printed once. */
+function lostSince(load: Load, from: number) {
+  const since = load.since(from)
+  for (const why of since.why) console.log(`  lost: ${why}`)
+  return since
 }
 
 function end(pid: number) {
@@ -130,19 +139,6 @@ const serving = async (client: Client): Promise<NodeView[]> =>
 const state = async (client: Client, id: string) => (await client.showNode({ params: { id } })).state
 const drained = async (client: Client, id: string) =>
   (await client.showNode({ params: { id } })).timeline.some(({ kind }) => kind === 'node.drained')
-
-/** When the gateway had no connection left that it could give a request to: the first of the looks that all agree. */
-async function unroutable({ gatewayUrl }: ControlPlane, name: string): Promise<number> {
-  let since: number | null = null
-  for (const until = performance.now() + giveUpMs; performance.now() < until; await pause(lookMs)) {
-    const page = await (await fetch(`${gatewayUrl}/metrics`)).text()
-    const spares = Number(new RegExp(`spare_sockets\\{node="${name}"\\} (\\d+)`).exec(page)?.[1] ?? 0)
-    if (spares > 0) since = null
-    else since ??= performance.now()
-    if (since !== null && performance.now() - since > 2_000) return since
-  }
-  throw new Error(`${name} stays routable`)
-}
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + giveUpMs; performance.now() < end; await pause(lookMs)) if (await holds()) return

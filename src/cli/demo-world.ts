@@ -57,8 +57,8 @@ const startLimitMs = 90_000
 const stopLimitMs = 30_000
 
 /** A control plane of its own in a fresh folder, as real processes. */
-export function makeWorld(config: object, signal: AbortSignal): World {
-  const folder = mkdtempSync(join(tmpdir(), 'flightdeck-demo-'))
+export function makeWorld(config: object, signal: AbortSignal, purpose = 'demo'): World {
+  const folder = mkdtempSync(join(tmpdir(), `flightdeck-${purpose}-`))
   const logFile = join(folder, 'control.log')
   const configFile = join(folder, 'config.json')
   writeFileSync(configFile, JSON.stringify(config, null, 2))
@@ -192,7 +192,7 @@ async function endMarked(marks: readonly string[]): Promise<number[]> {
   return left
 }
 
-function signalProcess(pid: number, name: NodeJS.Signals): void {
+export function signalProcess(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch (error) {

@@ -88,7 +88,7 @@ export async function runDemo(argv: readonly string[], lent: DemoLent): Promise<
     else world.remove()
     return exitCodes.ok
   } catch (error) {
-    const failure = interrupt.signal.aborted ? interrupted() : withLogs(asCliFailure(error, 'the demo'), world)
+    const failure = interrupt.signal.aborted ? interrupted('demo') : withLogs(asCliFailure(error, 'the demo'), world)
     terminal.err(json ? failureJson(failure) : `\n${failureText(failure, terminal.look())}`)
     // Where it failed on the way, its data are its evidence.
     if (interrupt.signal.aborted) world?.remove()
@@ -108,15 +108,15 @@ function flagsOrUsage(argv: readonly string[]): DemoFlags {
   }
 }
 
-const interrupted = (): CliFailure =>
+export const interrupted = (what: string): CliFailure =>
   new CliFailure(
-    failureRecord('cancelled', 'The demo was interrupted; everything it had started is ended.', {
+    failureRecord('cancelled', `The ${what} was interrupted; everything it had started is ended.`, {
       remedy: 'Run it again when wanted.',
     }),
     exitCodes.interrupted,
   )
 
-function withLogs(failure: CliFailure, world: World | null): CliFailure {
+export function withLogs(failure: CliFailure, world: World | null): CliFailure {
   if (!world || failure.exitCode === exitCodes.usage) return failure
   const remedy = `${failure.record.remedy} The logs are in ${world.folder} (control.log, and data/local/machines).`
   return new CliFailure({ ...failure.record, remedy }, failure.exitCode, failure.requestId)
@@ -208,7 +208,7 @@ async function converse(demo: Demo, { gatewayUrl }: ControlPlane, client: Client
 }
 
 /** Keys and nodes reach the gateway a moment after they are made. */
-async function servesModel(baseUrl: string, key: string, model: string): Promise<true | null> {
+export async function servesModel(baseUrl: string, key: string, model: string): Promise<true | null> {
   // A gateway that does not listen yet is one that does not know yet.
   const answer = await fetch(`${baseUrl}/models`, { headers: { authorization: `Bearer ${key}` } }).catch(() => null)
   const listed = answer?.ok ? ((await answer.json()) as { data: { id: string }[] }) : { data: [] }

@@ -5,6 +5,7 @@ import { addAdminCommands } from './commands-admin.ts'
 import { addDeploymentCommands } from './commands-deployment.ts'
 import { addLaunchCommands } from './commands-launch.ts'
 import { addNodeCommands } from './commands-node.ts'
+import { addRehearseCommands } from './commands-rehearse.ts'
 import { type ConnectionOptions, findConnection, strangerRemedy } from './connection.ts'
 import type { Act, Context, Run } from './context.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
@@ -65,6 +66,9 @@ export async function runCli(argv: readonly string[], lent: Lent): Promise<ExitC
       state.exitCode = code ?? exitCodes.ok
     }
   const program = makeProgram(lent, act, json)
+  addRehearseCommands(program, { ...lent, json }, (code) => {
+    state.exitCode = code
+  })
   try {
     await program.parseAsync(argv, { from: 'user' })
     return state.exitCode

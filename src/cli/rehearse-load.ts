@@ -1,3 +1,5 @@
+import { quietPause } from './live-feed.ts'
+
 /** Where the load goes. */
 interface Target {
   readonly url: string
@@ -12,22 +14,30 @@ interface Done {
   readonly wrong: string | null
 }
 
-const plainLoops = 12
-const streamLoops = 8
+/** How many clients ask at the same time. */
+export interface Clients {
+  readonly plain: number
+  readonly streams: number
+}
 
-/** Clients that ask again as soon as they are answered: some in one piece, some for streams of two seconds. */
+// Whoever was refused does not ask again in the same moment, and a fleet that is down is not asked a thousand times.
+const afterFailureMs = 200
+
+/** Clients that ask again as soon as they are answered: some in one piece, some for streams of 80 tokens. */
 export class Load {
   readonly plain: Done[] = []
   readonly streams: Done[] = []
   readonly #target: Target
   readonly #loops: Promise<void>[]
+  readonly #signal: AbortSignal
   #stopped = false
 
-  constructor(target: Target) {
+  constructor(target: Target, { plain, streams }: Clients, signal: AbortSignal) {
     this.#target = target
+    this.#signal = signal
     this.#loops = [
-      ...Array.from({ length: plainLoops }, () => this.#loop(this.plain, () => this.#ask())),
-      ...Array.from({ length: streamLoops }, () => this.#loop(this.streams, () => this.#stream())),
+      ...Array.from({ length: plain }, () => this.#loop(this.plain, () => this.#ask())),
+      ...Array.from({ length: streams }, () => this.#loop(this.streams, () => this.#stream())),
     ]
   }
 
@@ -40,18 +50,20 @@ export class Load {
     await Promise.all(this.#loops)
   }
 
-  /** What failed of what ended since then; each kind of failure is printed once. */
-  since(from: number): { failed: number; broken: number } {
-    const wrong = (done: readonly Done[]) => done.filter(({ at, wrong }) => at >= from && wrong !== null)
-    const [failed, broken] = [wrong(this.plain), wrong(this.streams)]
-    for (const why of new Set([...failed, ...broken].map(({ wrong }) => wrong))) console.log(`  lost: ${why}`)
-    return { failed: failed.length, broken: broken.length }
+  /** What ended since then, what of it failed, and each kind of failure once. */
+  since(from: number): { requests: number; failed: number; broken: number; why: string[] } {
+    const ended = [...this.plain, ...this.streams].filter(({ at }) => at >= from)
+    const wrong = (done: readonly Done[]) => done.filter(({ at, wrong }) => at >= from && wrong !== null).length
+    const why = new Set(ended.flatMap(({ wrong }) => wrong ?? []))
+    return { requests: ended.length, failed: wrong(this.plain), broken: wrong(this.streams), why: [...why] }
   }
 
   async #loop(done: Done[], once: () => Promise<string | null>): Promise<void> {
-    while (!this.#stopped) {
+    while (!this.#stopped && !this.#signal.aborted) {
       const wrong = await once().catch((error: unknown) => `connection: ${String(error)}`)
+      if (this.#signal.aborted) return
       done.push({ at: performance.now(), wrong })
+      if (wrong !== null) await quietPause(afterFailureMs, this.#signal)
     }
   }
 
@@ -72,6 +84,7 @@ export class Load {
     const { url, key, model } = this.#target
     return fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
+      signal: this.#signal,
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hello' }], ...body }),
     })

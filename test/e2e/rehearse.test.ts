@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { expect, test } from 'vitest'
+import { machineProcesses } from '../../src/clouds/local/processes.ts'
+import { projectRoot } from '../../src/main/config.ts'
+import { processesAbout } from './plane.ts'
+
+interface Told {
+  readonly event: string
+  readonly folder?: string
+  readonly install?: string
+}
+
+/** Starts a storm, hands each event on, and tells how it ended and what it told. */
+async function storm(words: readonly string[], on: (told: Told, end: () => void) => void = () => undefined) {
+  const args = ['--disable-warning=ExperimentalWarning', join(projectRoot, 'src/main/cli.ts'), 'rehearse', 'spot-storm']
+  const child = spawn(process.execPath, [...args, '--json', ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  const told: Told[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = JSON.parse(line) as Told
+    told.push(event)
+    on(event, () => child.kill('SIGINT'))
+  }
+  const [code] = await exited
+  const folder = told.find(({ event }) => event === 'starting')?.folder ?? ''
+  const install = told.find(({ event }) => event === 'started')?.install ?? ''
+  return { code, told, folder, install }
+}
+
+async function leavesNothing({ folder, install }: { folder: string; install: string }): Promise<void> {
+  expect(folder).toMatch(/flightdeck-rehearsal-/)
+  expect(processesAbout(folder)).toEqual([])
+  expect(await machineProcesses(`fd-${install}-`)).toEqual([])
+  expect(existsSync(folder)).toBe(false)
+}
+
+test('a storm takes one machine with notice and one without, counts what that costs, and ends when all are back', async () => {
+  const ended = await storm(['--replicas', '3', '--for', '2s'])
+  const blow = (kind: string) => ({
+    kind,
+    node: expect.stringMatching(/^fd-/),
+    unroutableMs: expect.any(Number),
+    replacementAskedMs: expect.any(Number),
+    servesAgainMs: expect.any(Number),
+  })
+  expect(ended.told.at(-1)).toMatchObject({
+    event: 'result',
+    replicas: 3,
+    requests: expect.any(Number),
+    failedRequests: expect.any(Number),
+    brokenStreams: expect.any(Number),
+    blows: expect.arrayContaining([blow('notice'), blow('kill')]),
+    allBack: true,
+  })
+  expect((ended.told.at(-1) as unknown as { costMicroUsd: number }).costMicroUsd).toBeGreaterThan(0)
+  expect(ended.told.map(({ event }) => event)).toEqual(
+    expect.arrayContaining(['struck', 'unroutable', 'asked', 'node', 'stopped']),
+  )
+  expect(ended.code).toBe(0)
+  await leavesNothing(ended)
+}, 240_000)
+
+test('a storm that is interrupted ends all that it has started', async () => {
+  const ended = await storm(['--replicas', '2'], ({ event }, end) => {
+    if (event === 'struck') end()
+  })
+  expect(ended.told.at(-1)).toMatchObject({ event: 'stopped' })
+  expect(ended.code).toBe(130)
+  await leavesNothing(ended)
+}, 240_000)
