@@ -16,12 +16,11 @@ beforeAll(async () => {
       skypilot: { url: await machines.start(), clouds: { aws: given, slurm: given } },
     },
   })
-  const offered = async () => new Set((await plane.client.listOffers({})).items.map(({ cloud }) => cloud))
-  await until(
-    async () => (await offered()).size === 2,
-    60_000,
-    () => 'one of the providers offers nothing',
-  )
+  const offered = async () => {
+    const { items } = await plane.client.listOffers({})
+    return ['aws', 'slurm'].every((name) => items.some(({ cloud }) => cloud === name))
+  }
+  await until(offered, 60_000, () => 'one of the providers offers nothing')
 })
 afterAll(async () => {
   await plane?.end()
