@@ -47,7 +47,7 @@ export function startServers(): void {
 }
 
 /** A control plane's process: another one knows nothing of what this one has seen. */
-export function process(token?: string, name = 'slurm'): SkyCloud {
+export function process(token?: string, name = 'slurm', host: Partial<typeof skyTask> = {}): SkyCloud {
   const auth = token === undefined ? {} : { token }
   const api = new SkyApi({ url: server.url, userId: 'f11e4dec', command: 'flightdeck tests', ...auth })
   const launches = new SkyLaunches(api, clock, prefix)
@@ -57,7 +57,7 @@ export function process(token?: string, name = 'slurm'): SkyCloud {
     launches,
     clock,
     cloud: name,
-    task: skyTask,
+    task: { ...skyTask, ...host },
     regions: [],
     gpus: [],
     spot: true,

@@ -29,11 +29,12 @@ export function queueWords({ queuePlace, waitsFor }: LaunchDetail): string | nul
   return `place ${queuePlace}${waitsFor ? `: ${plainLine(waitsFor)}` : ''}`
 }
 
-/** Where and for how much: `local here RTX 4090 x2, spot, $2.4900/h`. */
+/** Where and for how much: `aws us-east-1 T4 x2 (g4dn.12xlarge), spot, $2.4900/h`. */
 export function offerWords(offer: Offer): string {
   const gpu = offer.gpu === null ? '' : ` ${offer.gpu}${offer.gpuCount > 1 ? ` x${offer.gpuCount}` : ''}`
   const spot = offer.spot ? ', spot' : ''
-  return plainLine(`${offer.cloud} ${offer.region}${gpu}${spot}, ${formatUsd(offer.pricePerHourMicroUsd)}/h`)
+  const type = offer.instanceType === undefined ? '' : ` (${offer.instanceType})`
+  return plainLine(`${offer.cloud} ${offer.region}${gpu}${type}${spot}, ${formatUsd(offer.pricePerHourMicroUsd)}/h`)
 }
 
 /** What clouds said of the offer lately, as it moved its rank; empty where nothing is remembered. */

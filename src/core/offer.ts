@@ -15,6 +15,8 @@ export interface Offer {
   readonly available: number | null
   /** What one attempt at it may take until its engine answers; what an earlier version read has none. */
   readonly attemptLimitMs?: number
+  /** The cloud's name of the machine type that the price is of, where it sells types; what an earlier version read has none. */
+  readonly instanceType?: string
   /** Of the machine itself, where that is known. */
   readonly memoryGib?: number
 }

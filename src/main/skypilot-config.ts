@@ -2,6 +2,11 @@ import { z } from 'zod'
 import { isLoopback } from '../lib/host.ts'
 
 const words = z.array(z.string().min(1).max(200)).max(1_000).default([])
+/** As in a task file: so many, or with a plus at least so many. */
+const atLeast = z
+  .string()
+  .max(16)
+  .regex(/^\d+(\.\d+)?\+?$/, 'a number, or a number and a plus: "8" or "8+"')
 const minutes = z.number().min(0.1).max(1_440)
 
 /** One cloud of the API server, by SkyPilot's name for it. */
@@ -20,8 +25,8 @@ const skyCloud = z
     /** SkyPilot ends its machines when their job is over, also when nobody asks. Left out: where SkyPilot can. */
     autodown: z.boolean().optional(),
     nodeBin: z.string().min(1).max(4_096).default('node'),
-    cpus: z.string().max(16).optional(),
-    memoryGib: z.string().max(16).optional(),
+    cpus: atLeast.optional(),
+    memoryGib: atLeast.optional(),
     diskGib: z.number().int().min(1).max(100_000).optional(),
     image: z.string().max(512).optional(),
     /** How the engine gets onto its machines. Left out: an image brings it, else `vllm` is installed. */

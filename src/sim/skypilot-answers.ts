@@ -108,6 +108,19 @@ export function acceleratorRow(count: number, cloud = 'slurm'): unknown[] {
   return [cloud, null, 'H100', count, 64, 0.0, 21.19, price * count, price * count, place]
 }
 
+/** Amazon's machines with their list prices in us-east-1; all spot prices but the first are made up. */
+const awsRows: readonly (readonly unknown[])[] = [
+  ['AWS', 'g4dn.xlarge', 'T4', 1, 4, 16, 16, 0.526, 0.17, 'us-east-1'],
+  ['AWS', 'g5.xlarge', 'A10G', 1, 4, 22.35, 16, 1.006, 0.42, 'us-east-1'],
+  ['AWS', 'g5.2xlarge', 'A10G', 1, 8, 22.35, 32, 1.212, 0.4, 'us-east-1'],
+  ['AWS', 'g5.4xlarge', 'A10G', 1, 16, 22.35, 64, 1.624, 0.71, 'us-east-1'],
+  ['AWS', 'g5.8xlarge', 'A10G', 1, 32, 22.35, 128, 2.448, 0.98, 'us-east-1'],
+  ['AWS', 'g5.16xlarge', 'A10G', 1, 64, 22.35, 256, 4.096, null, 'us-east-1'],
+  ['AWS', 'g5.12xlarge', 'A10G', 4, 48, 22.35, 192, 5.672, 2.31, 'us-east-1'],
+]
+
+export const awsPrices = () => Object.groupBy(awsRows, ([, , gpu]) => String(gpu))
+
 export type KubernetesGpus = Readonly<Record<string, readonly (readonly [string, readonly number[], number, number])[]>>
 
 /** By the server's source: contexts without GPUs are left out, and none at all is an error. */

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import {
   acceleratorRow,
+  awsPrices,
   type Cluster,
   clusterRow,
   hashOf,
@@ -227,6 +228,7 @@ export class SimSkyPilot {
     if (path === '/list_accelerators') {
       const [cloud] = (body['clouds'] as string[] | undefined) ?? []
       if (cloud === 'kubernetes') return kubernetesRows(this.faults.kubernetes)
+      if (cloud === 'aws') return awsPrices()
       return { H100: [1, 2].map((count) => acceleratorRow(count, cloud)) }
     }
     return null

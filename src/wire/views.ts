@@ -40,6 +40,8 @@ export const offerView = z.object({
   available: count.nullable(),
   /** What one attempt at it may take until its engine answers. */
   attemptLimitMs: count.optional(),
+  /** The cloud's name of the machine type, where it sells types. */
+  instanceType: text(128).optional(),
   /** Of the machine, where that is known. */
   memoryGib: z.number().min(0).optional(),
 })

@@ -88,7 +88,16 @@ test('what is no GPU is not offered as one', () => {
   const row = (name: string) => ['AWS', 'x', name, 1, 4, 32, 16, 1, 1, 'us-east-1']
   const names = ['Trainium', 'Trainium2', 'Inferentia2', 'Gaudi HL-205', 'tpu-v5p-8', 'L4']
   const list = Object.fromEntries(names.map((name) => [name, [row(name)]]))
-  const terms = { cloud: 'aws', slurmCluster: null, regions: [], gpus: [], spot: false, free: new Map() }
+  const terms = {
+    cloud: 'aws',
+    slurmCluster: null,
+    regions: [],
+    gpus: [],
+    spot: false,
+    cpus: null,
+    memoryGib: null,
+    free: new Map(),
+  }
   assert.deepEqual(
     offersFrom(list, terms).map(({ gpu }) => gpu),
     ['L4'],

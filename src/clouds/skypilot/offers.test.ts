@@ -5,7 +5,7 @@ import { freeGpusIn, offersFrom } from './offers.ts'
 import { recordedJson } from './recorded-for-tests.ts'
 
 const valueIn = (file: string): unknown => readFinished(recordedJson(file)).value
-const terms = { regions: [], gpus: [], spot: true, free: new Map() }
+const terms = { regions: [], gpus: [], spot: true, cpus: null, memoryGib: null, free: new Map() }
 const aws = { ...terms, cloud: 'aws', slurmCluster: null }
 const row = (region: string, price: number | null, spot: number | null, machine = 'g4dn.xlarge', count = 1) => [
   'AWS',

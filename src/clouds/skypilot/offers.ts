@@ -15,10 +15,13 @@ export interface OfferTerms {
   readonly regions: readonly string[]
   readonly gpus: readonly string[]
   readonly spot: boolean
+  /** Of a machine, as in a task file: `8` is that many, `8+` is at least that many; null: any. */
+  readonly cpus: string | null
+  readonly memoryGib: string | null
   readonly free: FreeGpus
 }
 
-/** Offers from `/list_accelerators`: of several machines with the same GPUs in one place, the cheapest. */
+/** Offers from `/list_accelerators`: of several machines with the same GPUs in one place, the cheapest that is large enough. */
 export function offersFrom(priceList: unknown, terms: OfferTerms): Offer[] {
   const rows = Object.values(fieldsOf(priceList)).flatMap((list) => listOf(list).flatMap((row) => readRow(row)))
   const cheapest = new Map<string, Offer>()
@@ -32,6 +35,10 @@ export function offersFrom(priceList: unknown, terms: OfferTerms): Offer[] {
 }
 
 interface Row {
+  /** The machine type; null where machines are made to measure, as on Slurm and Kubernetes. */
+  readonly machine: string | null
+  readonly cpus: number | null
+  readonly hostGib: number | null
   readonly gpu: string
   readonly gpuCount: number
   readonly memoryGib: number
@@ -45,23 +52,31 @@ const notGpus = /^(Trainium|Inferentia|Gaudi|tpu)/i
 
 /** A tuple: cloud, machine, GPU, count, CPUs, GiB of a GPU, GiB of the machine, price, spot price, region. */
 function readRow(row: unknown): Row[] {
-  const [, , gpu, count, , gpuMemory, , price, spotPrice, region] = listOf(row)
+  const [, machine, gpu, count, cpus, gpuMemory, hostGib, price, spotPrice, region] = listOf(row)
   const name = textOf(gpu)
   const place = textOf(region)
   const gpuCount = Number(count)
   // Parts of a GPU are sold as well; nothing here could place a model on one.
   if (!name || notGpus.test(name) || !place || !Number.isInteger(gpuCount) || gpuCount < 1) return []
   const memoryGib = soldGibOf(name, Number(gpuMemory ?? 0))
-  return [{ gpu: name, gpuCount, memoryGib, price: priceOf(price), spotPrice: priceOf(spotPrice), region: place }]
+  const prices = { price: amountOf(price), spotPrice: amountOf(spotPrice) }
+  const host = { machine: textOf(machine), cpus: amountOf(cpus), hostGib: amountOf(hostGib) }
+  return [{ gpu: name, gpuCount, memoryGib, ...host, ...prices, region: place }]
 }
 
-const priceOf = (value: unknown): number | null => (typeof value === 'number' && value >= 0 ? value : null)
+const amountOf = (value: unknown): number | null => (typeof value === 'number' && value >= 0 ? value : null)
+
+/** As SkyPilot compares them: a type whose size its list does not say is none that was asked for. */
+const isWanted = (wanted: string | null, has: number | null): boolean =>
+  wanted === null ||
+  (has !== null && (wanted.endsWith('+') ? has >= Number.parseFloat(wanted) : has === Number(wanted)))
 
 // They have no spot machines, and yet their price lists have a price for them.
 const withoutSpot = new Set(['slurm', 'kubernetes', 'ssh'])
 
 function offersOf(row: Row, terms: OfferTerms): Offer[] {
   if (terms.gpus.length > 0 && !terms.gpus.includes(row.gpu)) return []
+  if (row.machine !== null && !(isWanted(terms.cpus, row.cpus) && isWanted(terms.memoryGib, row.hostGib))) return []
   const places = placesOf(row.region, terms.slurmCluster)
   const wanted = places.filter((region) => terms.regions.length === 0 || terms.regions.includes(region))
   const spotPrice = terms.spot && !withoutSpot.has(terms.cloud) ? row.spotPrice : null
@@ -99,6 +114,7 @@ function offerAt(
       vramGib: row.memoryGib,
       spot,
       pricePerHourMicroUsd: microUsdOf(price),
+      ...(row.machine === null ? {} : { instanceType: row.machine }),
       available: typeof freeGpus === 'number' ? Math.floor(freeGpus / gpuCount) : null,
     },
   ]

@@ -64,12 +64,13 @@ export class SkyCloud implements Cloud {
   }
 
   async offers(): Promise<Offer[]> {
-    const { cloud, regions, gpus, spot } = this.#options
+    const { cloud, regions, gpus, spot, task } = this.#options
+    const { cpus, memoryGib } = task
     return refusing(async () => {
       const lists = await this.#priceLists()
       const free = await this.#freeGpus()
       return lists.flatMap(({ slurmCluster, prices }) =>
-        offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, free }),
+        offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, cpus, memoryGib, free }),
       )
     })
   }

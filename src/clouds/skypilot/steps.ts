@@ -58,8 +58,12 @@ export const shownStep = (text: string): string =>
 
 /**
  * Whether a machine may run behind a row whose last event is this one. The row is made before anything is asked of the
- * cloud, so a first event says no; whatever we do not understand says yes, for then money may run.
+ * cloud and taken away after it refused, so these events say no; whatever we do not understand says yes, for then money may run.
  */
 export function machineMayRun(status: string, lastEvent: string | null): boolean {
-  return status !== 'INIT' || lastEvent === null || !/^(Provisioning on |Retrying provisioning)/.test(lastEvent)
+  return (
+    status !== 'INIT' ||
+    lastEvent === null ||
+    !/^(Provisioning on |Retrying provisioning|Provision failed: )/.test(lastEvent)
+  )
 }

@@ -38,6 +38,17 @@ test('a task is pinned to one place, and gives the machine no credentials of the
   assert.equal(task.api_server_access, false)
 })
 
+test('a machine type that the offer names is all that is said of its size; an offer without one is sized as configured', () => {
+  const sized = { ...parts, memoryGib: '64+' }
+  const { resources } = parse(taskFile({ ...sized, offer: { ...offer, instanceType: 'g4dn.12xlarge' } }))
+  assert.deepEqual(
+    [resources.instance_type, resources.accelerators, resources.cpus, resources.memory],
+    ['g4dn.12xlarge', 'T4:2', undefined, undefined],
+  )
+  const other = parse(taskFile(sized)).resources
+  assert.deepEqual([other.instance_type, other.cpus, other.memory], [undefined, '4+', '64+'])
+})
+
 test('an image takes the place of the installing, and disk and memory are ordered as they were configured', () => {
   const image = 'docker:vllm/vllm-openai:v0.32.0'
   const { resources } = parse(taskFile({ ...parts, image, diskGib: 200, memoryGib: '64+' }))

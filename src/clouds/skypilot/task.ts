@@ -52,8 +52,7 @@ export function taskFile(parts: TaskParts): string {
     resources: {
       infra: `${offer.cloud}/${offer.region}`,
       ...(offer.gpu === null ? {} : { accelerators: `${offer.gpu}:${offer.gpuCount}` }),
-      ...(parts.cpus === null ? {} : { cpus: parts.cpus }),
-      ...(parts.memoryGib === null ? {} : { memory: parts.memoryGib }),
+      ...hostOf(parts),
       ...(parts.diskGib === null ? {} : { disk_size: parts.diskGib }),
       ...(parts.image === null ? {} : { image_id: parts.image }),
       use_spot: offer.spot,
@@ -78,6 +77,12 @@ export function taskFile(parts: TaskParts): string {
   }
   // Quoted, so that no word of ours is taken for a number, a date or a no.
   return stringify(task, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 })
+}
+
+/** An offer of one machine type is held to it: told the size alone, SkyPilot would go on to dearer types when it is full. */
+function hostOf({ offer, cpus, memoryGib }: TaskParts): Readonly<Record<string, string>> {
+  if (offer.instanceType !== undefined) return { instance_type: offer.instanceType }
+  return { ...(cpus === null ? {} : { cpus }), ...(memoryGib === null ? {} : { memory: memoryGib }) }
 }
 
 const sumsOf = (one: Executable | null): string => (one ? `${one.raw} ${one.gzip}` : '')
