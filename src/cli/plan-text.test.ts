@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { FitView } from '../wire/catalog.ts'
 import type { PlanView } from '../wire/plan.ts'
 import { offersText } from './fleet-text.ts'
-import { standingWords } from './launch-progress.ts'
+import { offerWords, standingWords } from './launch-progress.ts'
 import { widthOf } from './plain-text.ts'
 import { catalogText, fitBar, planText } from './plan-text.ts'
 import { ascii, at, now, offer, offered } from './test-views.ts'
@@ -108,6 +108,12 @@ offers that cannot hold the model
      remedy: Use --arg max-model-len=34896, or take more or larger GPUs.
 Nothing was started.
 `)
+})
+
+test('an offer names the machine type that its price is of, where there are types', () => {
+  expect(offerWords({ ...gpu, gpuCount: 2, spot: true, instanceType: 'g6.12xlarge' })).toBe(
+    'sky eu L4 x2 (g6.12xlarge), spot, $0.8000/h',
+  )
 })
 
 test('a bar is as wide as any other, however much is wanted, and no line is wider than the screen', () => {
