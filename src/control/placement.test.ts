@@ -7,8 +7,8 @@ import { isOver } from '../core/launch-table.ts'
 import { anyWish, type Wish } from '../core/offer.ts'
 import { holdsOf } from '../core/queue.ts'
 import type { SkyFaults } from '../sim/skypilot-faults.ts'
-import { lookAtQueue } from '../store/launches.ts'
 import { saveOffers } from '../store/offers.ts'
+import { lookAtQueue } from '../store/queue.ts'
 import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 
 type SkyWorld = World<SkyPilotOnTrial>

@@ -4,12 +4,13 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import { isOver, type LaunchOutcome, type LaunchState } from '../core/launch-table.ts'
 import { deadlineFrom, deadlineOf, type LaunchTime, type TriedFor } from '../core/launch-time.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
-import { admissionOrder, fullServerOf, type QueueLimits, type QueueLoad, type Waiting } from '../core/queue.ts'
+import { fullServerOf, type QueueLimits } from '../core/queue.ts'
 import { randomName } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { openAttempt } from './nodes.ts'
+import { lookAtQueue } from './queue.ts'
 import { freeSlot, isStillFree, othersOfSlot, standingOfSlot } from './slots.ts'
 import { transact } from './transact.ts'
 
@@ -158,58 +159,6 @@ const attemptsOf = (db: Db, launchId: string) =>
     .orderBy('a.ordinal')
     .execute()
 
-/** The queue as it stands: launches in the order of their admission, and what is being tried. */
-export interface Queue extends QueueLoad {
-  readonly order: readonly Waiting[]
-}
-
-export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
-  const rows = await db
-    .selectFrom('launches')
-    .select(['id', 'requested_by', 'created_at', 'state'])
-    .select(sql<string | null>`offers->0->>'cloud'`.as('cloud'))
-    .where('state', 'in', ['queued', 'attempting', 'backing_off'])
-    .where('unwanted_at', 'is', null)
-    .execute()
-  const queued = rows.filter((row) => row.state === 'queued')
-  const flying = rows.filter((row) => row.state !== 'queued')
-  const byOwner = new Map<string, number>()
-  for (const { requested_by } of flying) byOwner.set(requested_by, (byOwner.get(requested_by) ?? 0) + 1)
-  const ids = admissionOrder(
-    queued.map((row) => ({ launchId: row.id, owner: row.requested_by, queuedAt: row.created_at })),
-    byOwner,
-  )
-  const clouds = new Map(queued.map(({ id, cloud }) => [id, cloud]))
-  const order = ids.map((launchId) => ({ launchId, cloud: clouds.get(launchId) ?? null }))
-  return { order, inFlight: flying.length, ...(await workOfServers(db)) }
-}
-
-// A worker was seen to begin within a second; a look in between says nothing.
-const waitsMs = 5_000
-
-/**
- * Machines that each cloud's server still works on: its worker is free again about when the agent speaks. And our first
- * place in the server's own queue, where the last look found us waiting there still.
- */
-async function workOfServers(db: Db | Tx): Promise<Pick<QueueLoad, 'starting' | 'waiting'>> {
-  const waits = sql`nodes.state = 'requesting' and queued_until >= sightings.at
-    and queued_until > asked_at + ${waitsMs} * interval '1 millisecond'`
-  const rows = await db
-    .selectFrom('nodes')
-    .leftJoin('sightings', 'sightings.name', 'nodes.name')
-    .select(['nodes.cloud', (eb) => eb.fn.countAll<number>().as('n')])
-    .select(
-      sql<number | null>`min(coalesce((sightings.detail->>'queuePlace')::int, 1)) filter (where ${waits})`.as('place'),
-    )
-    .where('nodes.state', 'in', ['intended', 'requesting', 'booting'])
-    .groupBy('nodes.cloud')
-    .execute()
-  return {
-    starting: new Map(rows.map(({ cloud, n }) => [cloud, n])),
-    waiting: new Map(rows.flatMap(({ cloud, place }) => (place === null ? [] : [[cloud, place] as const]))),
-  }
-}
-
 export interface AttemptTerms {
   readonly install: string
   readonly limits: QueueLimits
@@ -225,7 +174,7 @@ type Wakes = [loop: string, rowIds: readonly string[]][]
 
 /**
  * Writes one step of a launch with everything that hangs on it: a new attempt, withdrawn nodes, the deployment's
- * counters, the timeline. False when the claim is no longer ours or the queue has filled meanwhile.
+ * counters, the timeline. False when the claim is no longer ours, the queue has filled, or somebody withdrew it meanwhile.
  */
 export async function saveLaunchDecision(
   db: Db,
@@ -240,6 +189,7 @@ export async function saveLaunchDecision(
   const wakes = await transact(db, async (tx): Promise<Wakes | null> => {
     if (decision.openAttemptAt !== null && !(await stillAdmits(tx, launch, decision, terms.limits))) return null
     if (!(await holds(tx, claim)) || !(await mayHold(tx, launch, decision))) return null
+    if (!(await isAsSeen(tx, launch))) return null
     if (decision.closeAttempt) await closeAttempt(tx, launch, decision, now)
     if (decision.openAttemptAt !== null) await openNext(tx, launch, decision.openAttemptAt, terms, now)
     const withdrawn = decision.withdrawNodes ? await withdrawNodes(tx, launch.id, decision.outcome, now) : []
@@ -265,6 +215,12 @@ const isRest = ({ view, holdsSlot }: LaunchForLoop, next: LaunchDecision): boole
   next.openAttemptAt === null &&
   !next.closeAttempt &&
   !next.withdrawNodes
+
+/** A withdrawal since we looked is decided on anew: written over it, what we decided would take it back unseen. */
+async function isAsSeen(tx: Tx, { id, view }: LaunchForLoop): Promise<boolean> {
+  const row = await tx.selectFrom('launches').select('unwanted_at').where('id', '=', id).forUpdate().executeTakeFirst()
+  return row?.unwanted_at === view.unwantedAt
+}
 
 /** A slot that was given up for a notice is taken back only where nobody holds it by now. */
 const mayHold = async (tx: Tx, launch: LaunchForLoop, { holdsSlot }: LaunchDecision): Promise<boolean> =>

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'vitest'
+import { cancelLaunch } from '../commands/launches.ts'
+import { decideLaunch } from '../core/decide-launch.ts'
 import type { CloudTraits } from '../core/decide-node.ts'
 import { failureRecord } from '../core/failure.ts'
 import { type Claim, claimDue } from './claims.ts'
@@ -7,7 +9,7 @@ import { at, type Db } from './database.ts'
 import { loadDeployment } from './deployments.ts'
 import { saveFailure } from './heard.ts'
 import { lockJoining, saveJoin } from './joins.ts'
-import { loadLaunch } from './launches.ts'
+import { loadLaunch, saveLaunchDecision } from './launches.ts'
 import { ledgerFaults } from './ledger.ts'
 import { loadNode, type NodeForLoop, saveNodeDecision } from './nodes.ts'
 import { saveLook } from './sightings.ts'
@@ -62,6 +64,36 @@ async function claimNode(nodeId: string): Promise<{ claim: Claim; node: NodeForL
   assert.ok(claim && node)
   return { claim, node }
 }
+
+test('a launch that is cancelled between the look of its loop and the write ends as cancelled, and is counted once', async () => {
+  const { launchId, deploymentId } = await addNode(world, { state: 'loading' })
+  await addNode(world, { state: 'ready' })
+  const wanted = async () => {
+    const row = await db.selectFrom('deployments').select('wanted').where('id', '=', deploymentId).executeTakeFirst()
+    return row?.wanted
+  }
+  const step = async (atMs: number, meanwhile: () => Promise<unknown> = async () => undefined) => {
+    await db
+      .updateTable('claims')
+      .set({ due_at: at(now()), until: null, token: null })
+      .execute()
+    const claims = await claimDue(db, 'launch', 10, now(), 5_000, { holder: 'here', realms: [], acts: true })
+    const claim = claims.find(({ rowId }) => rowId === launchId)
+    const launch = await loadLaunch(db, launchId)
+    assert.ok(claim && launch)
+    const decision = decideLaunch(launch.view, world.deps.settings.retry, atMs)
+    await meanwhile()
+    const { settings } = world.deps
+    const terms = { install: world.install, limits: settings, joinTokenMs: 1_000, joinTokenFor: () => '' }
+    return saveLaunchDecision(db, claim, launch, decision, terms, atMs)
+  }
+  const late = now() + 3_600_000
+  assert.equal(await step(late, () => cancelLaunch(world.deps, world.actor, launchId)), false)
+  assert.equal((await loadLaunch(db, launchId))?.view.state, 'attempting')
+  assert.equal(await step(late), true)
+  const after = await loadLaunch(db, launchId)
+  assert.deepEqual([after?.view.state, after?.view.outcome, await wanted()], ['ending', 'cancelled', 1])
+})
 
 describe('what an agent says between the look of a node loop and its write', () => {
   const giveUp = { fact: 'expired', state: 'releasing', failure: null } as const

@@ -1,8 +1,11 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { importRules } from './imports.ts'
 import { at, found } from './virtual.ts'
 
-const { folders, node, packages, manifest, loops, agent, circles, writers, migrations, wholeStore } = importRules
+const { folders, node, packages, manifest, loops, agent, circles, writers, migrations, wholeStore, apiWrites } =
+  importRules
 
 test('a folder that reaches where it may not is named with the line, whatever way it imports', () => {
   const ways = [
@@ -198,4 +201,24 @@ test('a migration that leans on the code of today is named', () => {
   ).toEqual([
     'src/store/migrations/0001_a.ts:2 a migration imports nothing that may change after it has run, so not ../../core/states.ts',
   ])
+})
+
+test('the API takes reads from store, and nothing that writes', () => {
+  const objections = (text: string) => found(apiWrites, { 'src/api/a.ts': text })
+  expect(objections("import { readNodes } from '../store/read-nodes.ts'")).toEqual([])
+  expect(objections("import type { Db } from '../store/database.ts'")).toEqual([])
+  expect(objections("import { loadOffers } from '../store/offers.ts'")).toEqual([])
+  expect(objections("import { armSweep } from '../store/pause.ts'")).toEqual([
+    'src/api/a.ts:1 api reads, and never writes state itself: armSweep',
+  ])
+})
+
+test('every loop of the control plane is known by its name', () => {
+  const of = (name: string) => found(loops, { [`src/control/${name}.ts`]: "import { x } from './node.ts'" })
+  const named = readdirSync(join(import.meta.dirname, '../../src/control')).flatMap((file) => {
+    const text = readFileSync(join(import.meta.dirname, '../../src/control', file), 'utf8')
+    return /export function \w+Loop\(/.test(text) ? [file.replace('.ts', '')] : []
+  })
+  expect(named.length).toBeGreaterThan(7)
+  for (const name of named.filter((one) => one !== 'node')) expect(of(name), name).toHaveLength(1)
 })

@@ -61,7 +61,7 @@ const packageHomes: Record<string, string[]> = {
 const freeFolders = new Set(['main', 'test', 'bench'])
 
 /** The loops of control; a file belongs to the loop whose name its own begins with. */
-const loops = ['launch', 'node', 'sight', 'health', 'deployment', 'autoscale', 'orphan', 'spend', 'offer']
+const loops = ['launch', 'node', 'sight', 'health', 'deployment', 'autoscale', 'sweep', 'spend', 'offer']
 
 export interface Import {
   specifier: string
@@ -277,6 +277,18 @@ function migrationObjection(file: Source, { specifier }: Import): string | undef
   return `a migration imports nothing that may change after it has run, so not ${specifier}`
 }
 
+/** What the API may take of store besides its reads: none of it writes. */
+const readsElsewhere = new Set(['loadOfferReads', 'loadOffers', 'standingsNow', 'isDatabaseAway', 'lookAtQueue'])
+
+function apiWriteObjection(file: Source, { specifier, names, typeOnly }: Import): string | undefined {
+  const target = targetOf(file, specifier)
+  const isForTests = isTest(file) || file.path.endsWith('-for-tests.ts')
+  if (folderOf(file.path) !== 'api' || isForTests || typeOnly || !target?.startsWith('src/store/')) return undefined
+  if (target.startsWith('src/store/read-')) return undefined
+  const others = names.filter((name) => !readsElsewhere.has(name))
+  return others.length > 0 ? `api reads, and never writes state itself: ${others.join(', ')}` : undefined
+}
+
 export const importRules = {
   folders: {
     title: 'a folder imports only the folders that the table allows it',
@@ -291,6 +303,7 @@ export const importRules = {
     title: 'every imported package is in package.json, pinned to one version',
     check: packageFieldsObjection,
   },
+  apiWrites: { title: 'api only reads from store', check: (files) => eachImport(files, apiWriteObjection) },
   loops: { title: 'no loop imports another loop', check: (files) => eachImport(files, loopObjection) },
   agent: { title: "the agent's bundle holds no npm package", check: checkAgent },
   circles: { title: 'no file imports what imports it', check: circleObjection },
