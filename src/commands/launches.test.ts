@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { LaunchState } from '../core/launch-table.ts'
 import { saveOffers } from '../store/offers.ts'
+import { lookAtQueue } from '../store/queue.ts'
 import { gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import { cancelLaunch, createLaunch, deploymentNameOf, planLaunch } from './launches.ts'
@@ -202,4 +203,28 @@ test('any model name makes a deployment name', () => {
   expect(deploymentNameOf('Org/Big-7B')).toBe('org-big-7b')
   expect(deploymentNameOf('sim-small')).toBe('sim-small')
   expect(deploymentNameOf(`A/${'x'.repeat(96)}`)).toHaveLength(63)
+})
+
+test('the queue is fair between owners and in order within one, and refills stand in line for who made the deployment', async () => {
+  const asked = async (name: string, deployment: string) => {
+    world.deps.clock.pass(1_000)
+    const made = await createLaunch(world.deps, { ...world.actor, name }, request({ deployment }), null)
+    return made.launchId
+  }
+  const [ann1, ann2, bob1, ann3] = [
+    await asked('ann', 'a'),
+    await asked('ann', 'b'),
+    await asked('bob', 'c'),
+    await asked('ann', 'd'),
+  ]
+  const order = async () => (await lookAtQueue(db())).order.map(({ launchId }) => launchId)
+  expect(await order()).toEqual([ann1, bob1, ann2, ann3])
+  await db()
+    .updateTable('launches')
+    .set({ origin: 'deployment', requested_by: 'deployment:b' })
+    .where('id', '=', String(ann2))
+    .execute()
+  expect(await order()).toEqual([ann1, bob1, ann2, ann3])
+  await db().updateTable('launches').set({ state: 'attempting' }).where('id', '=', String(ann1)).execute()
+  expect(await order(), 'who has none in flight comes first').toEqual([bob1, ann2, ann3])
 })

@@ -26,9 +26,13 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
     world = await World.start()
     await world.node('n1', ({ socket }) => answerJson(socket, {}))
     for (const authorization of ['', 'Bearer nonsense', `Bearer ${apiKey}x`, `Basic ${apiKey}`, 'Bearer fd_node_x'])
-      refusedAs(await world.post(hello, { headers: { authorization } }), 401, 'invalid_api_key')
+      assert.match(
+        refusedAs(await world.post(hello, { headers: { authorization } }), 401, 'invalid_api_key').message,
+        authorization === '' ? /send `Authorization: Bearer fd_key_/ : /Ask an operator for a new one/,
+      )
     const tied = { authorization: `Bearer ${tiedKey}` }
-    refusedAs(await world.post(hello, { headers: tied }), 403, 'model_forbidden')
+    const { message } = refusedAs(await world.post(hello, { headers: tied }), 403, 'model_forbidden')
+    assert.match(message, /may not use the model `m`; ask for a key that may/)
     assert.equal(refusedAs(await world.post({ ...hello, model: 'nope' }), 404, 'model_not_found').param, 'model')
     assert.equal((await world.post(hello)).status, 200)
     world.control.change({ keys: [] })

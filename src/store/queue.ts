@@ -10,7 +10,10 @@ export interface Queue extends QueueLoad {
 export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
   const rows = await db
     .selectFrom('launches')
-    .select(['id', 'requested_by', 'created_at', 'state'])
+    .innerJoin('deployments as d', 'd.id', 'launches.deployment_id')
+    .select(['launches.id', 'launches.created_at', 'state'])
+    // What refills a deployment stands in line for whoever made it: more deployments are no more places.
+    .select(sql<string>`case origin when 'deployment' then d.created_by else requested_by end`.as('owner'))
     .select(sql<string | null>`offers->0->>'cloud'`.as('cloud'))
     .where('state', 'in', ['queued', 'attempting', 'backing_off'])
     .where('unwanted_at', 'is', null)
@@ -18,9 +21,9 @@ export async function lookAtQueue(db: Db | Tx): Promise<Queue> {
   const queued = rows.filter((row) => row.state === 'queued')
   const flying = rows.filter((row) => row.state !== 'queued')
   const byOwner = new Map<string, number>()
-  for (const { requested_by } of flying) byOwner.set(requested_by, (byOwner.get(requested_by) ?? 0) + 1)
+  for (const { owner } of flying) byOwner.set(owner, (byOwner.get(owner) ?? 0) + 1)
   const ids = admissionOrder(
-    queued.map((row) => ({ launchId: row.id, owner: row.requested_by, queuedAt: row.created_at })),
+    queued.map((row) => ({ launchId: row.id, owner: row.owner, queuedAt: row.created_at })),
     byOwner,
   )
   const clouds = new Map(queued.map(({ id, cloud }) => [id, cloud]))

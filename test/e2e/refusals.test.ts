@@ -80,9 +80,17 @@ test('a key for another model may not use this one, and an unknown key nothing',
   const forbidden = await plane.chat('quick', key)
   expect(forbidden.status).toBe(403)
   expect(await forbidden.json()).toMatchObject({
-    error: { type: expect.any(String), param: expect.anything(), message: expect.any(String) },
+    error: {
+      code: 'model_forbidden',
+      param: 'model',
+      message: expect.stringMatching(/`quick`; ask for a key that may/),
+    },
   })
-  expect((await plane.chat('quick', 'fd_key_nobody')).status).toBe(401)
+  const unknown = await plane.chat('quick', 'fd_key_nobody')
+  expect(unknown.status).toBe(401)
+  expect(await unknown.json()).toMatchObject({
+    error: { code: 'invalid_api_key', message: expect.stringMatching(/flightdeck keys create/) },
+  })
 })
 
 test('a join token that was used is refused, so is a forged one, and the node is told of in its timeline', async () => {
