@@ -102,3 +102,22 @@ test('a hold that is asked for while the node drains keeps it, and `--off` lets 
     expect.arrayContaining(['node.hold', 'node.hold_off']),
   )
 }, 120_000)
+
+test('a launch that is cancelled the moment that its node is kept ends as cancelled, and nothing is kept', async () => {
+  plane = await startPlane({ scripts: { served: {} }, config: { engineRestarts: 0 } })
+  // The loop of the launch decides at that very moment, so it is tried several times.
+  for (const round of [1, 2, 3, 4]) {
+    const launch = await plane.launched('served', { deployment: `kept-${round}` })
+    const { id, name } = await plane.node(await plane.reaches(launch.id, ['live']))
+    await plane.client.holdNode({ params: { id }, body: { forS: 600 } })
+    const [engine = 0] = (await plane.running('scripted-engine')).get(name) ?? []
+    process.kill(engine, 'SIGKILL')
+    await becomes(id, 'held')
+    await plane.client.cancelLaunch({ params: { id: launch.id } })
+    ledgerIsWhole(await becomes(id, 'gone'))
+    await plane.reaches(launch.id, ['cancelled', 'ended'])
+    expect((await plane.machines()).has(name)).toBe(false)
+    for (const { id: other, actions } of (await plane.client.listLaunches({ query: {} })).items)
+      if (actions.length > 0) await plane.client.cancelLaunch({ params: { id: other } })
+  }
+}, 180_000)
