@@ -51,13 +51,15 @@ describe('wherever the control plane dies and whenever a launch is withdrawn', (
   test('nothing is left running and every second is billed once: dying before each effect', {
     timeout: 300_000,
   }, async () => {
-    await inLanes([0, 1, 2, 4, passesToLive], (base, withdrawAfter) => sweep(base, withdrawAfter, 'before'))
+    await inLanes([0, 1, 2, 3, 4, 5, passesToLive], (base, withdrawAfter) => sweep(base, withdrawAfter, 'before'))
     assert.ok(lives > 200, `only ${lives} lives`)
   })
 
-  test('the same, dying after each effect of one story', { timeout: 120_000 }, async () => {
+  test('the same, dying after each effect of one story, also where the cloud lists late', {
+    timeout: 300_000,
+  }, async () => {
     // Dying after one effect is dying before the next but for time that passes, so one story is enough here.
-    await inLanes([2], (base, withdrawAfter) => sweep(base, withdrawAfter, 'after'))
+    await inLanes([0, 290], (base, listingLagMs) => sweep(base, 2, 'after', { faults: { listingLagMs } }))
   })
 
   test('the same, dying anywhere in a cloud with any faults', { timeout: 120_000 }, async () => {
