@@ -7,6 +7,8 @@ export interface SkyFaults {
   full: ReadonlySet<string>
   /** The clouds that the server can use, with their clusters and contexts. */
   infra: readonly string[]
+  /** Amazon sells machines of several types for one GPU, as the real one; otherwise it has one H100 like any other cloud. */
+  machineTypes: boolean
   /** GPUs of each Kubernetes context: name, counts that may be asked for, all, free. */
   kubernetes: KubernetesGpus
   /** Launches stay at this step until it is null again. */
@@ -54,6 +56,7 @@ export interface SkyFaults {
 export const noFaults = (): SkyFaults => ({
   full: new Set(),
   infra: ['slurm/lab'],
+  machineTypes: false,
   kubernetes: {},
   stopBefore: null,
   loseAnswers: 0,

@@ -228,7 +228,7 @@ export class SimSkyPilot {
     if (path === '/list_accelerators') {
       const [cloud] = (body['clouds'] as string[] | undefined) ?? []
       if (cloud === 'kubernetes') return kubernetesRows(this.faults.kubernetes)
-      if (cloud === 'aws') return awsPrices()
+      if (cloud === 'aws' && this.faults.machineTypes) return awsPrices()
       return { H100: [1, 2].map((count) => acceleratorRow(count, cloud)) }
     }
     return null

@@ -7,6 +7,7 @@ import { awsPrices } from '../../sim/skypilot-answers.ts'
 startServers()
 beforeEach(() => {
   server.sky.faults.infra = ['aws']
+  server.sky.faults.machineTypes = true
 })
 
 /** What an A10G is offered as where machines have to be of this size: type, spot, price. */
