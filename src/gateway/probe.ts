@@ -78,7 +78,7 @@ export class Prober {
   /** Requests wait and not a byte comes: that is slow work, or an engine that hangs. */
   #dueAt(pool: NodePool, { nextAt, last }: Subject): number {
     const { badProbeMs } = this.#times
-    const quietSince = Math.max(pool.heardAt, pool.busySince, last?.at ?? 0)
+    const quietSince = Math.max(pool.heardAt, pool.completedAt, pool.busySince, last?.at ?? 0)
     return pool.inFlight > 0 ? Math.min(nextAt, quietSince + badProbeMs) : nextAt
   }
 

@@ -148,7 +148,6 @@ export class Relay implements AnswerReader, Waiter {
   body(bytes: Buffer, framing: BodyFraming, from: number, to: number, verbatim: boolean, last: boolean) {
     const now = this.#host.coarseNow
     this.#since = now
-    if (this.#pool) this.#pool.heardAt = now
     if (this.#error) return this.#errorBody(bytes, framing, last)
     this.#wroteAt = now
     const passed = this.#plain
@@ -273,6 +272,8 @@ export class Relay implements AnswerReader, Waiter {
   sweep(now: number) {
     const { queueTimeoutMs, headersTimeoutMs, idleTimeoutMs, earlyHeadersMs, pingMs } = this.#host.times
     const silentMs = now - this.#since
+    // Here and not with each piece of a stream, which would cost more than the piece.
+    if (this.#state === 'answering' && this.#pool && this.#since > this.#pool.heardAt) this.#pool.heardAt = this.#since
     if (this.#state === 'waiting' && silentMs > queueTimeoutMs) return this.#refuse(refusals.queueFull(this.call.model))
     if (this.#state === 'asked' && silentMs > headersTimeoutMs) return this.#timedOut()
     if (this.#state === 'answering' && silentMs > idleTimeoutMs) return this.#stalled()
