@@ -2,9 +2,9 @@
 // Control plane, gateway, agents and machines are real processes of this host; the API server of the cloud, its metadata
 // service and the engines are simulated.
 import { setTimeout as pause } from 'node:timers/promises'
-import { type ControlPlane, makeWorld, markedProcesses } from '../src/cli/demo-world.ts'
+import { type ControlPlane, makeWorld } from '../src/cli/demo-world.ts'
 import { Load } from '../src/cli/rehearse-load.ts'
-import { unroutable } from '../src/cli/rehearse-storm.ts'
+import { serving as servingOf, strike, unroutable } from '../src/cli/rehearse-storm.ts'
 import { FakeAwsMetadata } from '../src/sim/metadata.ts'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import type { NodeView } from '../src/wire/views.ts'
@@ -101,9 +101,7 @@ async function killed({ plane, client }: Scene, load: Load) {
   const node = (await serving(client)).at(-1)
   if (!node) throw new Error('no machine can be killed')
   const known = new Set((await client.listLaunches({ query: {} })).items.map(({ id }) => id))
-  const from = performance.now()
-  const at = Date.now()
-  for (const pid of markedProcesses([`FLIGHTDECK_MACHINE=${node.name}`, node.name])) end(pid)
+  const { from, at } = strike('kill', node)
   const unroutableAt = await unroutable(plane.gatewayUrl, node.name, giveUpMs, never)
   const fresh = async () => (await client.listLaunches({ query: {} })).items.find(({ id }) => !known.has(id))
   await until('a replacement is asked for', async () => (await fresh()) !== undefined)
@@ -124,18 +122,7 @@ function lostSince(load: Load, from: number) {
   return since
 }
 
-function end(pid: number) {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
-}
-
-const serving = async (client: Client): Promise<NodeView[]> =>
-  (await client.listNodes({ query: {} })).items.filter(
-    ({ state, verdict }) => state === 'ready' && verdict === 'healthy',
-  )
+const serving = async (client: Client): Promise<NodeView[]> => servingOf((await client.listNodes({ query: {} })).items)
 const state = async (client: Client, id: string) => (await client.showNode({ params: { id } })).state
 const drained = async (client: Client, id: string) =>
   (await client.showNode({ params: { id } })).timeline.some(({ kind }) => kind === 'node.drained')

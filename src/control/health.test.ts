@@ -64,3 +64,32 @@ test('a node that turns silent has its cloud looked at in the next pass, once, a
   clock.pass(10_000)
   assert.equal(await passAsksFor('local'), false, 'it speaks again')
 })
+
+test('a machine that died while its agent started the engine anew is replaced as soon as any, and not after ten minutes', async () => {
+  const { store, clock } = world.deps
+  const { db } = store
+  const { nodeId } = await addNode(world, { state: 'ready', deployment: 'died' })
+  const replaceAskedAt = async () => {
+    const row = await db.selectFrom('nodes').select('replace_asked_at').where('id', '=', nodeId).executeTakeFirst()
+    return row?.replace_asked_at
+  }
+  await db
+    .updateTable('nodes')
+    .set({ ready_at: at(clock.now()) })
+    .where('id', '=', nodeId)
+    .execute()
+  const heartbeat = JSON.stringify({ engine: { state: 'starting', failure: null } })
+  const told = { heard_at: at(clock.now()), heartbeat, probe_at: at(clock.now()), probe_good: false }
+  await db
+    .insertInto('signals')
+    .values({ node_id: nodeId, ...told })
+    .onConflict((oc) => oc.column('node_id').doUpdateSet(told))
+    .execute()
+  await passAsksFor('local')
+  clock.pass(20_000)
+  await passAsksFor('local')
+  assert.equal(await replaceAskedAt(), null, 'its agent is at work')
+  clock.pass(31_000)
+  await passAsksFor('local')
+  assert.notEqual(await replaceAskedAt(), null)
+})

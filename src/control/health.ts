@@ -1,8 +1,8 @@
-import { guardReason, inGrace, type Judgement, judge, signalsOf, silentSince } from '../core/health.ts'
+import { guardReason, inGrace, judge, signalsOf, silentSince } from '../core/health.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
-import { loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
+import { type Judged, loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -32,8 +32,10 @@ export function healthLoop(deps: ControlDeps): Loop {
   return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
 }
 
-function replaceable({ node, judgement }: { node: WatchedNode; judgement: Judgement }, now: number): Replaceable {
-  const { id, standing, restarting, replaceAskedAt, replaced } = node
+function replaceable({ node, signals, judgement }: Judged, now: number): Replaceable {
+  const { id, standing, replaceAskedAt, replaced } = node
+  // Of a machine that died while its engine started, the last word is no sign of work.
+  const restarting = node.restarting && signals.heartbeat === 'good'
   const { verdict } = judgement.row
   const verdictSince = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
   return { id, verdict, verdictSince, restarting, replaceAskedAt, replaced }

@@ -129,3 +129,5 @@ export const isAccused = (verdict: Verdict): boolean => severity[verdict] >= sev
 
 /** Verdicts under which a ready node may get requests: only an accusation takes traffic away. */
 export const isRoutable = (verdict: Verdict): boolean => !isAccused(verdict)
+
+export const routableVerdicts: readonly Verdict[] = verdicts.filter(isRoutable)

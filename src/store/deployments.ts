@@ -4,6 +4,7 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import type { LaunchState } from '../core/launch-table.ts'
 import type { LaunchTime } from '../core/launch-time.ts'
 import type { RankedOffer, Wish } from '../core/offer.ts'
+import { routableVerdicts } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
@@ -30,6 +31,7 @@ interface SlotRow {
   readonly unwanted: boolean
   readonly seen: boolean
   readonly serves: boolean
+  /** Of an agent that speaks: the last word of one that is silent would keep its machine for ever. */
   readonly inFlight: number
 }
 
@@ -48,7 +50,8 @@ export async function loadDeployment(
       coalesce(w.serves, false) as serves, coalesce(w.in_flight, 0) as "inFlight", coalesce(w.doubted, false) as doubted
     from launches l
     left join lateral (
-      select n.state = 'ready' and n.verdict not in ('suspect', 'dead') as serves, g.in_flight,
+      select n.state = 'ready' and n.verdict = any(${[...routableVerdicts]}) as serves,
+        case when n.signals_judged->>'heartbeat' = 'good' then g.in_flight end as in_flight,
         n.replace_asked_at is not null as doubted
       from nodes n left join signals g on g.node_id = n.id
       where n.launch_id = l.id and n.state in ('ready', 'draining') limit 1) w on true

@@ -221,3 +221,23 @@ test('a launch that is back from a withdrawn notice is told apart, and takes its
   await setNodeState(world.deps.store, replacement.nodeId, 'ready')
   assert.equal((await loadLaunch(db, launchId))?.view.slot, 'served')
 })
+
+test('open requests are those of an agent that speaks: one that is silent keeps no machine by its last word', async () => {
+  const { deploymentId, nodeId } = await addNode(world, { state: 'ready' })
+  await db
+    .insertInto('signals')
+    .values({ node_id: nodeId })
+    .onConflict((oc) => oc.doNothing())
+    .execute()
+  await db.updateTable('signals').set({ in_flight: 3 }).where('node_id', '=', nodeId).execute()
+  const open = async (heartbeat: 'good' | 'unknown') => {
+    const signals = { heartbeat, probe: 'unknown', sighting: 'good' }
+    await db
+      .updateTable('nodes')
+      .set({ signals_judged: JSON.stringify(signals) })
+      .where('id', '=', nodeId)
+      .execute()
+    return (await loadDeployment(db, deploymentId, 3))?.view.holders[0]?.inFlight
+  }
+  assert.deepEqual([await open('good'), await open('unknown')], [3, 0])
+})

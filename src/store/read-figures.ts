@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { type LaunchOutcome, launchOutcomes } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { NoticeKind } from '../core/notice.ts'
-import { isRoutable, verdicts } from '../core/verdict-table.ts'
+import { routableVerdicts } from '../core/verdict-table.ts'
 import { at, type Db } from './database.ts'
 
 /** What is counted for `/metrics` alone. Times are epoch ms. */
@@ -34,7 +34,6 @@ const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000
 
 /** All of it in one statement, so that its numbers belong together. A cloud that was not asked since `asked` was taken away. */
 export async function readFigures(db: Db, asked: number): Promise<Figures> {
-  const trusted = verdicts.filter(isRoutable)
   const { rows } = await sql<Figures>`
     select
       coalesce((select json_agg(json_build_object('outcome', state, 'count', count)) from (
@@ -53,7 +52,7 @@ export async function readFigures(db: Db, asked: number): Promise<Figures> {
         from deployments d
         cross join lateral (select count(*) as held from launches where deployment_id = d.id and holds_slot) l
         cross join lateral (select count(*) as serving from nodes
-          where deployment_id = d.id and state = 'ready' and verdict = any(${trusted})) n), '[]') as deployments,
+          where deployment_id = d.id and state = 'ready' and verdict = any(${[...routableVerdicts]})) n), '[]') as deployments,
       coalesce((select json_agg(json_build_object('name', cloud, 'lookedAt', ${ms('started_at')}) order by cloud) from looks k
         where finished_at > ${at(asked)} or exists (
           select from nodes where cloud = k.cloud and state <> 'gone')), '[]') as clouds`.execute(db)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { LaunchView } from '../core/decide-launch.ts'
+import { routableVerdicts } from '../core/verdict-table.ts'
 import { randomName } from '../lib/chance.ts'
 import type { Db, Tx } from './database.ts'
 
@@ -38,7 +39,7 @@ export async function standingOfSlot(db: Db | Tx, slotId: string, launchId: stri
               .select('n.id')
               .whereRef('n.launch_id', '=', 'l.id')
               .where('n.state', '=', 'ready')
-              .where('n.verdict', 'not in', ['suspect', 'dead']),
+              .where('n.verdict', 'in', [...routableVerdicts]),
           )
           .as('serves'),
     ])

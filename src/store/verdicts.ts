@@ -19,7 +19,7 @@ export interface WatchedNode {
   /** What the witnesses said when it was last judged. */
   readonly judged: Signals | null
   readonly witnesses: Witnesses
-  /** Its agent starts the engine anew. */
+  /** Its agent said last that it starts the engine anew. */
   readonly restarting: boolean
   readonly replaceAskedAt: number | null
   /** Another launch's node serves in its slot. */
@@ -90,14 +90,18 @@ function engineOf(heartbeat: Record<string, unknown> | null) {
   return heartbeat?.engine as { state?: string; failure?: FailureRecord | null } | undefined
 }
 
+export interface Judged {
+  readonly node: WatchedNode
+  readonly signals: Signals
+  readonly judgement: Judgement
+}
+
 export interface HealthDecision {
-  readonly judged: readonly { readonly node: WatchedNode; readonly signals: Signals; readonly judgement: Judgement }[]
+  readonly judged: readonly Judged[]
   /** Nodes that give up their slot, and those that take it back. */
   readonly replace: { readonly ask: readonly string[]; readonly withdraw: readonly string[] }
   readonly guard: string | null
 }
-
-type Judged = HealthDecision['judged'][number]
 
 /** Writes what changed of the verdicts, and the guard's word; wakes whom it concerns. False when the claim is not ours. */
 export async function saveHealthDecision(
