@@ -103,7 +103,7 @@ test('a hold that is asked for while the node drains keeps it, and `--off` lets 
   )
 }, 120_000)
 
-test('a launch that is cancelled the moment that its node is kept ends as cancelled, and nothing is kept', async () => {
+test('cancelled the moment that its node is kept, a launch ends, and its node is kept no longer', async () => {
   plane = await startPlane({ scripts: { served: {} }, config: { engineRestarts: 0 } })
   // The loop of the launch decides at that very moment, so it is tried several times.
   for (const round of [1, 2, 3, 4]) {
@@ -115,6 +115,7 @@ test('a launch that is cancelled the moment that its node is kept ends as cancel
     await becomes(id, 'held')
     await plane.client.cancelLaunch({ params: { id: launch.id } })
     ledgerIsWhole(await becomes(id, 'gone'))
+    // `ended` where it had given the node up before the cancel came.
     await plane.reaches(launch.id, ['cancelled', 'ended'])
     expect((await plane.machines()).has(name)).toBe(false)
     for (const { id: other, actions } of (await plane.client.listLaunches({ query: {} })).items)
