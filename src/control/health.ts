@@ -38,7 +38,7 @@ function replaceable({ node, signals, judgement }: Judged, now: number): Replace
   const restarting = node.restarting && signals.heartbeat === 'good'
   const { verdict } = judgement.row
   const verdictSince = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
-  return { id, verdict, verdictSince, restarting, replaceAskedAt, replaced }
+  return { id, verdict, verdictSince, restarting, onTrial: judgement.wellSince !== null, replaceAskedAt, replaced }
 }
 
 /** Clouds with a node that has turned silent since they were last looked at: the next look may be half a minute away. */

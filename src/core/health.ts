@@ -67,7 +67,7 @@ export const suspectLimitMs = 30 * 60_000
 /** Accusations within this time of each other are one bout: a node that flaps. A guess. */
 const boutMs = 10 * 60_000
 // After its second accusation of a bout a node has to be well for this long before it gets requests again; then twice that.
-const firstTrialMs = 15_000
+export const firstTrialMs = 15_000
 const longestTrialMs = 300_000
 
 /** What is remembered of a node's verdicts. Times are epoch ms. */

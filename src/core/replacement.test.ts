@@ -8,6 +8,7 @@ const node = (id: string, over: Partial<Replaceable> = {}): Replaceable => ({
   verdict: 'suspect',
   verdictSince: now - 15_000,
   restarting: false,
+  onTrial: false,
   replaceAskedAt: null,
   replaced: false,
   ...over,
@@ -28,6 +29,13 @@ test('an agent that starts its engine anew is given ten minutes', () => {
   const restarting = true
   assert.deepEqual(decide([node('a', { restarting, verdictSince: now - 599_999 })]).ask, [])
   assert.deepEqual(decide([node('a', { restarting, verdictSince: now - 600_000 })]).ask, ['a'])
+})
+
+test('a node that is well again on its first trial keeps its slot, and one whose trial is longer does not', () => {
+  const onTrial = true
+  assert.deepEqual(decide([node('a', { onTrial, verdictSince: now - 29_999 })]).ask, [])
+  assert.deepEqual(decide([node('a', { onTrial, verdictSince: now - 30_000 })]).ask, ['a'])
+  assert.equal(replacementDueAt([node('a', { onTrial })], now), now + 15_000)
 })
 
 test('a node that somebody vouches for takes its slot back, and silence is no voucher', () => {

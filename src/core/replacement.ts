@@ -1,3 +1,4 @@
+import { firstTrialMs } from './health.ts'
 import { isAccused, type Verdict } from './verdict-table.ts'
 
 /** A node that serves, as far as replacing it goes. Times are epoch ms. */
@@ -7,6 +8,8 @@ export interface Replaceable {
   readonly verdictSince: number
   /** Its agent speaks and says that it starts the engine anew. */
   readonly restarting: boolean
+  /** It is well again, and gets no requests until it has stayed so for a while. */
+  readonly onTrial: boolean
   readonly replaceAskedAt: number | null
   /** Another node serves in its slot already. */
   readonly replaced: boolean
@@ -17,8 +20,13 @@ export type ReplacementGuard = 'none' | 'one_at_a_time' | 'hold'
 
 // A guess: an agent that is started anew, or a connection that is made anew, is back within a few seconds.
 const doubtMs = 15_000
+// Its first trial ends in time; a longer one is so many wasted seconds that another machine is worth its price.
+const trialMs = doubtMs + firstTrialMs
 // Karpenter's patience with a bad accelerator. An engine that its agent starts anew may need minutes for its model.
 const restartMs = 10 * 60_000
+
+const patienceMs = ({ restarting, onTrial }: Replaceable): number =>
+  restarting ? restartMs : onTrial ? trialMs : doubtMs
 
 /**
  * Which nodes give up their slot because they have been accused for long enough, and which take it back, because
@@ -34,7 +42,7 @@ export function decideReplacements(
   )
   const due = nodes
     .filter(({ replaceAskedAt, verdict }) => replaceAskedAt === null && isAccused(verdict))
-    .filter(({ verdictSince, restarting }) => now - verdictSince >= (restarting ? restartMs : doubtMs))
+    .filter((node) => now - node.verdictSince >= patienceMs(node))
     .sort((a, b) => a.verdictSince - b.verdictSince)
   const underWay = nodes.filter(
     (node) => node.replaceAskedAt !== null && !node.replaced && !withdraw.includes(node),
@@ -47,7 +55,7 @@ export function decideReplacements(
 export function replacementDueAt(nodes: readonly Replaceable[], now: number): number | null {
   const times = nodes
     .filter(({ replaceAskedAt, verdict }) => replaceAskedAt === null && isAccused(verdict))
-    .map(({ verdictSince, restarting }) => verdictSince + (restarting ? restartMs : doubtMs))
+    .map((node) => node.verdictSince + patienceMs(node))
     .filter((at) => at > now)
   return times.length > 0 ? Math.min(...times) : null
 }
