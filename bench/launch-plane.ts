@@ -64,6 +64,7 @@ async function serve(dataDir: string, launches: number, skyUrl: string | undefin
   const api = await startApi({
     ...deps,
     log,
+    install,
     listen: { host: '127.0.0.1', port: 0 },
     gatewayTokenHash: sha256(gatewayToken),
     agentDir: join(projectRoot, 'dist', 'agent'),

@@ -3,6 +3,7 @@
 
 import type { Actor, CommandDeps } from '../commands/context.ts'
 import { authenticate } from '../commands/operators.ts'
+import { resumeSession, type Session } from '../commands/sessions.ts'
 import { Failure, type FailureCode } from '../core/failure.ts'
 import { mayAct, type Role, roles, type TokenKind, tokenKind } from '../core/tokens.ts'
 import { sameDigest, sha256 } from '../lib/chance.ts'
@@ -12,18 +13,38 @@ import type { FailedLogins } from './failed-logins.ts'
 /** Who calls, once the door was passed. The token of a machine goes on to intake, which knows what it is good for. */
 export type Caller =
   | { readonly kind: 'anyone' }
-  | { readonly kind: 'person'; readonly actor: Actor }
+  | ({ readonly kind: 'person' } & SignedIn)
   | { readonly kind: 'machine'; readonly token: string }
   | { readonly kind: 'gateway' }
 
-export interface Door {
-  /** @throws Failure `unauthenticated`, `role_too_low`, `credential_refused`, `join_token_refused` or `rate_limited`. */
-  admit(access: Access, authorization: string | undefined, address: string): Promise<Caller>
-  /** The person behind a token. @throws Failure `unauthenticated` or `rate_limited`. */
-  person(token: string, address: string): Promise<Actor>
+export interface SignedIn {
+  readonly actor: Actor
+  /** Null for who came with a token. */
+  readonly session: Session | null
 }
 
-export interface DoorDeps extends Pick<CommandDeps, 'store'> {
+/** What a call shows. A token wins over a cookie, which browsers send along unasked. */
+export interface Knock {
+  readonly authorization: string | undefined
+  readonly cookie: string | null
+  /** False: a cookie opens nothing, because another site may have had the call sent. */
+  readonly cookieCounts: boolean
+  readonly address: string
+}
+
+export interface Door {
+  /**
+   * @throws Failure `unauthenticated`, `role_too_low`, `origin_refused`, `credential_refused`, `join_token_refused` or
+   * `rate_limited`.
+   */
+  admit(access: Access, knock: Knock): Promise<Caller>
+  /** The person behind a token or the cookie of a session. @throws Failure `unauthenticated` or `rate_limited`. */
+  person(secret: string, address: string): Promise<SignedIn>
+  /** The person behind a token, and nothing else. @throws Failure `unauthenticated`, `role_too_low` or `rate_limited`. */
+  tokenOfPerson(token: string, address: string): Promise<Actor>
+}
+
+export interface DoorDeps extends Pick<CommandDeps, 'store' | 'clock' | 'settings'> {
   readonly gatewayTokenHash: string
   readonly failedLogins: FailedLogins
 }
@@ -31,7 +52,19 @@ export interface DoorDeps extends Pick<CommandDeps, 'store'> {
 export function makeDoor(deps: DoorDeps): Door {
   const { failedLogins } = deps
 
-  async function person(token: string, address: string): Promise<Actor> {
+  async function person(secret: string, address: string): Promise<SignedIn> {
+    if (tokenKind(secret) === 'session') return bySession(secret, address)
+    return { actor: await byToken(secret, address), session: null }
+  }
+
+  // Not counted as failed: an open page whose session ended asks a few times more, and nobody guesses 256 bits.
+  async function bySession(value: string, address: string): Promise<SignedIn> {
+    const signedIn = await resumeSession(deps, value, address)
+    if (!signedIn) throw new Failure('unauthenticated', 'The session is over.', { remedy: signInAgain })
+    return signedIn
+  }
+
+  async function byToken(token: string, address: string): Promise<Actor> {
     failedLogins.refuseTooMany(token, address)
     const actor = await authenticate(deps, token, address)
     if (actor) {
@@ -49,18 +82,22 @@ export function makeDoor(deps: DoorDeps): Door {
     throw new Failure('unauthenticated', 'This is not the token of a gateway of this install.')
   }
 
+  async function withRole(access: Role, knock: Knock): Promise<Caller> {
+    const secret = personsSecret(knock)
+    const signedIn = await person(secret, knock.address)
+    if (!mayAct(signedIn.actor.role, access)) throw roleTooLow(signedIn.actor, access)
+    return { kind: 'person', ...signedIn }
+  }
+
   return {
     person,
-    async admit(access, authorization, address) {
+    tokenOfPerson: (token, address) => byToken(personsToken(token), address),
+    async admit(access, knock) {
       if (access === 'anyone') return { kind: 'anyone' }
-      const token = bearerOf(authorization)
+      if (isRole(access)) return withRole(access, knock)
+      const { address } = knock
+      const token = bearerOf(knock.authorization)
       const kind = tokenKind(token)
-      if (isRole(access)) {
-        if (kind !== 'operator') throw wrongKind(kind, 'role_too_low')
-        const actor = await person(token, address)
-        if (!mayAct(actor.role, access)) throw roleTooLow(actor, access)
-        return { kind: 'person', actor }
-      }
       if (kind !== kindFor[access]) throw wrongKind(kind, refusalFor[access])
       if (access === 'gateway') return gateway(token, address)
       failedLogins.refuseTooMany(token, address)
@@ -77,6 +114,25 @@ const refusalFor = {
 } as const satisfies Record<string, FailureCode>
 
 const isRole = (access: Access): access is Role => (roles as readonly string[]).includes(access)
+
+const signInAgain = 'Sign in again with your token.'
+
+/** @throws Failure where nothing that a person can have was shown, or a cookie that does not count. */
+function personsSecret({ authorization, cookie, cookieCounts }: Knock): string {
+  if (authorization === undefined && cookie !== null) {
+    if (cookieCounts) return cookie
+    throw new Failure('origin_refused', 'A page of another address asked with the cookie of this one.', {
+      remedy: 'Use the dashboard at its own address; programs send a bearer token instead of a cookie.',
+    })
+  }
+  return personsToken(bearerOf(authorization))
+}
+
+function personsToken(token: string): string {
+  const kind = tokenKind(token)
+  if (kind !== 'operator') throw wrongKind(kind, 'role_too_low')
+  return token
+}
 
 function bearerOf(authorization: string | undefined): string {
   const token = /^Bearer ([\w.-]{1,512})$/i.exec(authorization ?? '')?.[1]

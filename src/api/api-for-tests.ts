@@ -60,6 +60,8 @@ export interface TestApi {
   readonly tokens: Readonly<Record<Role | 'gateway', string>>
   readonly client: Client
   clientOf(role: Role): Client
+  /** What a browser of that person sends along from then on. */
+  signIn(role: Role): Promise<string>
   actor: Actor
   /** A node of a new launch: in the state that the columns say, `requesting` by default. */
   node(columns?: NodeColumns): Promise<{ launchId: string; nodeId: string; credential: string }>
@@ -79,7 +81,7 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
   const vault = makeVault(Buffer.alloc(32, 7))
   const deps = { store, clock: systemClock, settings, vault, ...pick(over) }
   const now = systemClock.now()
-  await ensureInstall(store.db, vault.check, now)
+  const { id: install } = await ensureInstall(store.db, vault.check, now)
   await saveOffers(store.db, 'local', [offer], now)
   const root: Actor = { id: 'op-root', name: 'root', role: 'admin', tenantId: 'te-default', address: null }
   const people = await Promise.all(
@@ -92,6 +94,7 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
   const tokens = { ...(Object.fromEntries(people) as Record<Role, string>), gateway }
   const api = await startApi({
     ...deps,
+    install,
     log: makeLog('api-test', 'silent'),
     listen: { host: '127.0.0.1', port: 0 },
     gatewayTokenHash: sha256(gateway),
@@ -109,6 +112,7 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
     tokens,
     client: clientOf('admin'),
     clientOf,
+    signIn: (role) => signInWith(api.url, tokens[role]),
     actor: root,
     launch,
     node: (columns) => launch().then((launchId) => openNodeByHand(deps, launchId, columns)),
@@ -118,6 +122,18 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
       rmSync(agentDir, { recursive: true, force: true })
     },
   }
+}
+
+/** Signs in as our own page does. */
+async function signInWith(url: string, token: string): Promise<string> {
+  const reply = await fetch(`${url}/api/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' },
+    body: JSON.stringify({ token }),
+  })
+  const [cookie = ''] = reply.headers.getSetCookie()
+  if (reply.status !== 201) throw new Error(`signing in was refused with ${reply.status}`)
+  return cookie.split(';', 1)[0] ?? ''
 }
 
 const pick = ({ settings: given }: Partial<ApiOptions>) => (given ? { settings: given } : {})

@@ -1,4 +1,5 @@
 import type { Actor } from '../commands/context.ts'
+import type { Session } from '../commands/sessions.ts'
 import type { Role } from '../core/tokens.ts'
 import type { RouteName, RouteReply, RouteTypes } from '../wire/routes.ts'
 
@@ -8,6 +9,9 @@ export interface Asked<N extends RouteName> {
   readonly query: RouteTypes<N>['query']
   readonly body: RouteTypes<N>['body']
   readonly actor: RouteTypes<N>['access'] extends Role ? Actor : null
+  /** Of a person who is signed in with a browser; null for who came with a token. */
+  readonly session: Session | null
+  readonly browser: Browser
   /** The bearer token of a machine; intake says what it is good for. */
   readonly token: RouteTypes<N>['access'] extends 'node' | 'joining' ? string : null
   readonly address: string
@@ -16,16 +20,26 @@ export interface Asked<N extends RouteName> {
   readonly gone: () => AbortSignal
 }
 
-/** A reply whose status or type is not the one of its route. */
+/** What is known of a caller that may be a browser. */
+export interface Browser {
+  /** It says that a page of ours asks. */
+  readonly isOwnPage: boolean
+  /** What makes it keep the value of a session, or with null forget it. */
+  keep(value: string | null, maxAgeS: number): Headers
+}
+
+type Headers = Readonly<Record<string, string>>
+
+/** A reply whose status or headers are not those of its route. */
 export class Answered<T> {
   readonly status: number
   readonly value: T
-  readonly contentType: string | null
+  readonly headers: Headers
 
-  constructor(status: number, value: T, contentType: string | null = null) {
+  constructor(status: number, value: T, headers: Headers = {}) {
     this.status = status
     this.value = value
-    this.contentType = contentType
+    this.headers = headers
   }
 }
 

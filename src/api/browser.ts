@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Failure } from '../core/failure.ts'
 import { isLoopback, reachOf } from '../lib/host.ts'
@@ -38,8 +39,30 @@ export function makeOriginCheck(
   const listed = new Set(allowedOrigins)
   return (origin, host) => {
     if (origin === undefined || listed.has(origin)) return true
-    return URL.canParse(origin) && host !== undefined && new URL(origin).host === host.toLowerCase()
+    return isOwnOrigin({ origin, host })
   }
+}
+
+/**
+ * Whether a browser says that a page of ours asks. Browsers that do not say where a request comes from say at least which
+ * page sent it; who says neither is not believed, because a cookie goes along whoever had it sent.
+ */
+export function isOwnPage(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site']
+  return site === undefined ? isOwnOrigin(headers) : site === 'same-origin'
+}
+
+/** Whether the page that asks lies at the very host and port that it asks. */
+export function isOwnOrigin({ origin, host }: IncomingHttpHeaders): boolean {
+  return (
+    origin !== undefined && host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
+  )
+}
+
+/** Whether the browser speaks TLS: with us, or with the proxy that stands at the public address. */
+export function makeTlsCheck(publicUrl: string | undefined): (headers: IncomingHttpHeaders, socket: Socket) => boolean {
+  const proxied = publicUrl?.startsWith('https:') ? new URL(publicUrl).host : null
+  return ({ host }, socket) => isEncrypted(socket) || (proxied !== null && host?.toLowerCase() === proxied)
 }
 
 function hostnameOf(url: string): string | null {

@@ -21,6 +21,8 @@ const changeRoutes = (Object.keys(routes) as RouteName[]).filter(isChange)
 interface Call {
   readonly params?: { readonly id: string }
   readonly body?: unknown
+  /** Of a page that is signed in; without it the call has the token of the admin. */
+  readonly headers?: Record<string, string>
 }
 
 const deployment = (wanted: number) => ({ name: `d-${Math.random().toString(36).slice(2)}`, model: 'tiny', wanted })
@@ -28,6 +30,7 @@ const deployment = (wanted: number) => ({ name: `d-${Math.random().toString(36).
 /** For each route that changes something: a call that does, and what has to be there for it. One too few does not compile. */
 const changes: Record<ChangeRoute, () => Promise<Call>> = {
   pause: async () => ({ body: { paused: true, reason: 'a test' } }),
+  signOut: async () => ({ headers: { cookie: await at.signIn('admin'), 'sec-fetch-site': 'same-origin' } }),
   armSweep: async () => ({ body: { armed: true } }),
   createLaunch: async () => ({ body: { model: 'tiny' } }),
   cancelLaunch: async () => ({ params: { id: await at.launch() } }),
@@ -62,12 +65,12 @@ async function anyDeployment(): Promise<Call> {
   return { params: { id } }
 }
 
-async function call(name: RouteName, { params, body }: Call, own = at): Promise<Response> {
+async function call(name: RouteName, { params, body, headers }: Call, own = at): Promise<Response> {
   const route: Route = routes[name]
   return fetch(own.api.url + route.path.replace(':id', params?.id ?? ''), {
     method: route.method,
     headers: {
-      authorization: `Bearer ${own.tokens.admin}`,
+      ...(headers ?? { authorization: `Bearer ${own.tokens.admin}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

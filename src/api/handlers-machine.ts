@@ -48,7 +48,7 @@ export function selfHandlers(deps: CommandDeps, metrics: ApiMetrics): Handlers<'
     openapi: async () => document,
     async metrics() {
       const { text, contentType } = await metrics.page()
-      return new Answered(200, text, contentType)
+      return new Answered(200, text, { 'content-type': contentType })
     },
   }
 }

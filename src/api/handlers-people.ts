@@ -10,7 +10,6 @@ import { presentAudit, presentKey, presentOperator, presentSecret } from './pres
 import { theOne } from './views.ts'
 
 type Names =
-  | 'me'
   | 'listKeys'
   | 'createKey'
   | 'revokeKey'
@@ -38,7 +37,6 @@ export function peopleHandlers(deps: CommandDeps, tables: RouteTables): Handlers
   const operator = async (tenantId: string, id: string) =>
     presentOperator(theOne(await readOperators(db, tenantId, id), `operator ${id}`))
   return {
-    me: async ({ actor: { id, name, role } }) => ({ id, name, role }),
     listKeys: async ({ actor }) => ({ items: (await readKeys(db, actor.tenantId)).map(presentKey) }),
     async createKey({ actor, body }) {
       const made = await routed(() => createKey(deps, actor, body))

@@ -16,6 +16,7 @@ export interface LiveDeps {
   readonly settings: Settings
   readonly host: string
   readonly publicUrl: string | undefined
+  readonly install: string
 }
 
 export interface LiveLimits {

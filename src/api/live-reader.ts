@@ -1,16 +1,22 @@
 import type { RawData, WebSocket } from 'ws'
 import type { Actor } from '../commands/context.ts'
+import { type Session, sessionTopic } from '../commands/sessions.ts'
 import { Failure } from '../core/failure.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type LiveMessage, type LiveRequest, liveClose, liveRequest } from '../wire/live.ts'
 import type { Door } from './access.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { Follower, Topics } from './live-topics.ts'
+import { iso } from './present-time.ts'
 import { refusalOf } from './problem.ts'
 
 export interface ReaderDeps {
   readonly socket: WebSocket
   readonly address: string
+  /** Of the session that the page is signed in with. */
+  readonly cookie: string | null
+  readonly clock: Pick<Clock, 'now'>
   readonly door: Door
   readonly topics: Topics
   readonly limits: LiveLimits
@@ -19,6 +25,8 @@ export interface ReaderDeps {
 
 // A person follows a handful of things; more than this within a heartbeat is a program gone wild.
 const mostRequests = 500
+// What a timer of Node can wait at most.
+const longestTimerMs = 2_147_483_000
 // How long a peer may take to answer our close before its socket is cut.
 const closeWithinMs = 1_000
 const tooSlow = 'Too slow: too much was waiting to be read. Connect again for a fresh start.'
@@ -31,7 +39,8 @@ export class Reader implements Follower {
   #actor: Actor | null = null
   /** The hello in hand: who sends its first topics right behind it is heard. */
   #greeting: Promise<void> | null = null
-  #token = ''
+  #secret = ''
+  #sessionEnd: NodeJS.Timeout | null = null
   #alive = true
   #requests = 0
 
@@ -68,22 +77,39 @@ export class Reader implements Follower {
 
   /** Asks for a sign of life and looks at the token again; ends who gave none, or may not read any more. */
   checkLife(): void {
-    const { socket, door, address } = this.#deps
+    const { socket } = this.#deps
     if (!this.#alive) socket.terminate()
     this.#alive = false
     this.#requests = 0
     if (socket.readyState !== socket.OPEN) return
     socket.ping()
-    if (!this.#token) return
-    door.person(this.#token, address).catch((error: unknown) => {
+    if (this.#secret) this.#checkSecret()
+  }
+
+  /** To be told every topic that the store tells of: sessions may have ended. */
+  hear(storeTopic: string): void {
+    if (this.#actor && storeTopic === sessionTopic(this.#actor.id)) this.#checkSecret()
+  }
+
+  #checkSecret(): void {
+    const { door, address } = this.#deps
+    door.person(this.#secret, address).catch((error: unknown) => {
       // A database that is away says nothing about the token.
       const isRefused = error instanceof Failure && error.code === 'unauthenticated'
-      if (isRefused) this.end(liveClose.unauthenticated, 'The token is not good any more.')
+      if (isRefused) this.end(liveClose.unauthenticated, 'The token or the session is not good any more.')
     })
+  }
+
+  #endWith(session: Session | null): void {
+    if (this.#sessionEnd) clearTimeout(this.#sessionEnd)
+    if (!session) return
+    const leftMs = Math.min(session.endsAt - this.#deps.clock.now(), longestTimerMs)
+    this.#sessionEnd = setTimeout(() => this.#checkSecret(), Math.max(0, leftMs) + 1)
   }
 
   #forget(): void {
     clearTimeout(this.#lateHello)
+    if (this.#sessionEnd) clearTimeout(this.#sessionEnd)
     for (const leave of this.#leaves.values()) leave()
     this.#leaves.clear()
   }
@@ -105,17 +131,26 @@ export class Reader implements Follower {
     this.#leaves.delete(key)
   }
 
-  async #hello(token: string): Promise<void> {
-    const { door, address } = this.#deps
+  async #hello(token: string | undefined): Promise<void> {
+    const { socket, door, address, cookie, clock } = this.#deps
+    const secret = token ?? cookie
     try {
-      this.#actor = await door.person(token, address)
+      if (secret === null) throw new Failure('unauthenticated', 'The hello has no token, and no page of ours sent it.')
+      // A session is for the cookie that no script can read, so it comes by that way only.
+      const { actor, session } =
+        token === undefined
+          ? await door.person(secret, address)
+          : { actor: await door.tokenOfPerson(token, address), session: null }
+      this.#actor = actor
+      this.#endWith(session)
     } catch (error) {
       if (error instanceof Failure) return this.end(liveClose.unauthenticated, error.message.slice(0, 120))
       throw error
     }
-    this.#token = token
+    this.#secret = secret
     clearTimeout(this.#lateHello)
-    this.#tell({ topic: 'hello', name: this.#actor.name, role: this.#actor.role })
+    const { name, role } = this.#actor
+    if (socket.readyState === socket.OPEN) this.#tell({ topic: 'hello', name, role, now: iso(clock.now()) })
   }
 
   async #follow(request: Extract<LiveRequest, { do: 'follow' }>, who: Actor): Promise<void> {

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { liveClose, livePath } from '../wire/live.ts'
-import { isEncrypted, makeHostCheck, makeOriginCheck } from './browser.ts'
+import { isEncrypted, isOwnOrigin, makeHostCheck, makeOriginCheck, makeTlsCheck } from './browser.ts'
 import { defaultLiveLimits, type LiveDeps, type LiveLimits } from './live-limits.ts'
 import { Reader } from './live-reader.ts'
 import { makeTopics } from './live-topics.ts'
 import { refusalOf } from './problem.ts'
+import { makeSessionCookie } from './session-cookie.ts'
 
 export interface Live {
   /** To be told every topic that the store tells of. */
@@ -17,7 +18,7 @@ export interface Live {
 
 const maxMessageBytes = 65_536
 
-/** Live updates: whoever says hello with a token may follow launches, logs and the fleet. */
+/** Live updates: whoever says hello with a token, or is signed in, may follow launches, logs and the fleet. */
 export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live {
   const limits = { ...defaultLiveLimits, ...over }
   const { server, settings, log } = deps
@@ -26,12 +27,14 @@ export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live 
   const readers = new Set<Reader>()
   const checkHost = makeHostCheck({ ...settings, host: deps.host, publicUrl: deps.publicUrl })
   const originIsAllowed = makeOriginCheck(settings.allowedOrigins)
+  const isOverTls = makeTlsCheck(deps.publicUrl)
+  const cookies = makeSessionCookie(deps.install)
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
     const refused = refusalBefore(request)
     if (refused) refuseUpgrade(socket, refused)
-    else sockets.handleUpgrade(request, socket, head, (opened) => greet(opened, request.socket.remoteAddress ?? ''))
+    else sockets.handleUpgrade(request, socket, head, (opened) => greet(opened, request))
   }
 
   function refusalBefore({ url = '', headers, socket }: IncomingMessage): string | null {
@@ -45,8 +48,15 @@ export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live 
     return readers.size >= limits.readers ? '503 Service Unavailable' : null
   }
 
-  function greet(socket: WebSocket, address: string): void {
-    const reader = new Reader({ socket, address, door: deps.door, topics, limits, log })
+  /** Browsers send the cookie whatever page opens the socket: it is good for a page of ours alone. */
+  function cookieOf({ headers, socket }: IncomingMessage): string | null {
+    return isOwnOrigin(headers) ? cookies.read(headers, isOverTls(headers, socket)) : null
+  }
+
+  function greet(socket: WebSocket, request: IncomingMessage): void {
+    const address = request.socket.remoteAddress ?? ''
+    const cookie = cookieOf(request)
+    const reader = new Reader({ socket, address, cookie, door: deps.door, clock: deps.clock, topics, limits, log })
     readers.add(reader)
     socket.once('close', () => readers.delete(reader))
   }
@@ -56,7 +66,10 @@ export function startLive(deps: LiveDeps, over: Partial<LiveLimits> = {}): Live 
   }, limits.heartbeatMs)
   server.on('upgrade', upgrade)
   return {
-    hear: (topic) => topics.hear(topic),
+    hear(topic) {
+      topics.hear(topic)
+      for (const reader of readers) reader.hear(topic)
+    },
     readers: () => readers.size,
     close() {
       clearInterval(heartbeat)

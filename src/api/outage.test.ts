@@ -79,6 +79,7 @@ beforeAll(async () => {
   api = await startApi({
     ...at.deps,
     store,
+    install: 'abcde',
     log: makeLog('api-test', 'silent'),
     listen: { host: '127.0.0.1', port: 0 },
     gatewayTokenHash: '0'.repeat(64),

@@ -196,6 +196,7 @@ test('a port that is taken is an error of the start, and nothing is left behind'
   const { port } = at.api
   const second = startApi({
     ...at.deps,
+    install: 'abcde',
     log: makeLog('api-test', 'silent'),
     listen: { host: '127.0.0.1', port },
     gatewayTokenHash: '0'.repeat(64),

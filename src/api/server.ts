@@ -15,8 +15,8 @@ import type { Log } from '../lib/log.ts'
 import { serveTls, type TlsPort } from '../lib/tls-port.ts'
 import { type Access, type Route, type RouteName, routeParams, routes } from '../wire/routes.ts'
 import { type Caller, type Door, makeDoor } from './access.ts'
-import { Answered, type Asked, type Handlers } from './asked.ts'
-import { isEncrypted, makeHostCheck } from './browser.ts'
+import { Answered, type Asked, type Browser, type Handlers } from './asked.ts'
+import { isEncrypted, isOwnPage, makeHostCheck, makeTlsCheck } from './browser.ts'
 import { downloadRoutes, makeDownloads } from './downloads.ts'
 import { type FailedLogins, makeFailedLogins } from './failed-logins.ts'
 import { fleetHandlers } from './handlers-fleet.ts'
@@ -24,10 +24,12 @@ import { launchHandlers, nodeHandlers } from './handlers-launch.ts'
 import { machineHandlers, selfHandlers } from './handlers-machine.ts'
 import { offerHandlers } from './handlers-offers.ts'
 import { peopleHandlers } from './handlers-people.ts'
+import { sessionHandlers } from './handlers-session.ts'
 import { type Live, startLive } from './live.ts'
 import type { LiveLimits } from './live-limits.ts'
 import { type ApiMetrics, makeApiMetrics } from './metrics.ts'
 import { refusalOf } from './problem.ts'
+import { makeSessionCookie } from './session-cookie.ts'
 import { checked, checkReply } from './validate.ts'
 import { makeViews } from './views.ts'
 
@@ -36,6 +38,7 @@ export interface ApiOptions extends CommandDeps {
   readonly listen: { readonly host: string; readonly port: number }
   /** Null: plain HTTP, which the caller has made sure is on loopback. */
   readonly certificate?: CertificateSource | null
+  readonly install: string
   /** SHA-256 of the token that the gateways of this install share. */
   readonly gatewayTokenHash: string
   /** Where the built agent lies: `dist/agent`. */
@@ -72,6 +75,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     caller: Caller
+    browser: Browser
     beganAt: number
   }
 }
@@ -80,7 +84,7 @@ declare module 'fastify' {
 export async function startApi(options: ApiOptions): Promise<Api> {
   const { log, clock, settings, store } = options
   const failedLogins = makeFailedLogins(clock)
-  const door = makeDoor({ store, gatewayTokenHash: options.gatewayTokenHash, failedLogins })
+  const door = makeDoor({ ...options, failedLogins })
   const tables = makeRouteTables(options, (error) => log.warn({ err: error }, 'the routing table could not be read'))
   const tableVersion = async () => (await tables.current()).version
   const views = makeViews({ ...options, tableVersion })
@@ -92,6 +96,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...fleetHandlers(options, views),
     ...offerHandlers(options),
     ...peopleHandlers(options, tables),
+    ...sessionHandlers(options, door),
     ...machineHandlers(options, tables),
     ...selfHandlers(options, metrics),
   }
@@ -111,6 +116,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       log,
       settings,
       publicUrl: options.publicUrl,
+      install: options.install,
       host: options.listen.host,
     },
     options.liveLimits,
@@ -180,6 +186,7 @@ async function makeApp(options: ApiOptions, door: Door, metrics: ApiMetrics): Pr
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: false },
   })
   app.decorateRequest('caller')
+  app.decorateRequest('browser')
   app.decorateRequest('beganAt', 0)
   takeJsonOnly(app)
   refuseInOneShape(app, log)
@@ -208,14 +215,34 @@ async function makeApp(options: ApiOptions, door: Door, metrics: ApiMetrics): Pr
       exposedHeaders: ['x-request-id', 'retry-after'],
     })
   }
-  // The one place where a call is let in. It looks at the matched route, never at the text of the address.
+  letIn(app, options, door)
+  return app
+}
+
+const safeMethods = ['GET', 'HEAD']
+
+/** The one place where a call is let in. It looks at the matched route, never at the text of the address. */
+function letIn(app: FastifyInstance, { publicUrl, install }: ApiOptions, door: Door): void {
+  const cookies = makeSessionCookie(install)
+  const isOverTls = makeTlsCheck(publicUrl)
   app.addHook('onRequest', async (request) => {
     if (request.is404) return
     const { access } = request.routeOptions.config
     if (!access) throw new Failure('role_too_low', 'This route says nobody may call it.')
-    request.caller = await door.admit(access, request.headers.authorization, request.ip)
+    const { headers, method, ip: address } = request
+    const overTls = isOverTls(headers, request.raw.socket)
+    const ownPage = isOwnPage(headers)
+    request.browser = {
+      isOwnPage: ownPage,
+      keep: (value, maxAgeS) => ({ 'set-cookie': cookies.write(value, maxAgeS, overTls) }),
+    }
+    request.caller = await door.admit(access, {
+      authorization: headers.authorization,
+      cookie: cookies.read(headers, overTls),
+      cookieCounts: ownPage || safeMethods.includes(method),
+      address,
+    })
   })
-  return app
 }
 
 /** Before the schemas: an agent that is too old is told so, and not that its fields are wrong. */
@@ -285,6 +312,8 @@ function askedOf<N extends RouteName>(route: Route, request: FastifyRequest, rep
     query: route.query ? checked(route.query, request.query, 'query') : undefined,
     body: route.body ? checked(route.body, request.body, 'body') : undefined,
     actor: caller.kind === 'person' ? caller.actor : null,
+    session: caller.kind === 'person' ? caller.session : null,
+    browser: request.browser,
     token: caller.kind === 'machine' ? caller.token : null,
     address: request.ip,
     idempotencyKey: idempotencyKeyOf(request),
@@ -307,10 +336,9 @@ function goneSignal(reply: FastifyReply): AbortSignal {
 
 function answer(reply: FastifyReply, name: string, route: Route, result: unknown, checkReplies: boolean): FastifyReply {
   const answered = result instanceof Answered ? result : new Answered(route.status ?? 200, result)
-  reply.code(answered.status)
+  reply.code(answered.status).headers(answered.headers)
   if (answered.status === 204) return reply.send()
   if (checkReplies) checkReply(route.reply, name, answered.value)
-  if (answered.contentType) reply.type(answered.contentType)
   return reply.send(answered.value)
 }
 

@@ -1,9 +1,12 @@
 import { Failure } from '../core/failure.ts'
 import { type Role, tokenKind, tokenPrefixes } from '../core/tokens.ts'
 import { randomName, randomToken, sha256 } from '../lib/chance.ts'
+import { tell } from '../store/database.ts'
 import { addOperator, disableOperatorRow, lockAdminsAnd, noOperatorYet, operatorByToken } from '../store/operators.ts'
+import { endSessionsOf } from '../store/sessions.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
+import { sessionTopic } from './sessions.ts'
 
 /** Who a bearer token belongs to, or null: unknown, of another kind, or disabled. */
 export async function authenticate(
@@ -55,6 +58,8 @@ export function disableOperator(deps: CommandDeps, actor: Actor, id: string): Pr
       throw new Failure('wrong_state', `${person.name} is the last admin.`, { remedy })
     }
     await disableOperatorRow(tx, id, now)
+    await endSessionsOf(tx, id)
+    await tell(tx, [sessionTopic(id)])
     return { result, audit: { action: 'operator.disable', target: id, detail: { name: person.name } } }
   })
 }

@@ -62,6 +62,8 @@ export interface Settings {
   readonly signalAges: SignalAges
   readonly graceMs: number
   readonly allowedOrigins: readonly string[]
+  /** A browser is signed out when it was silent for `idleS`, and in any case after `lifetimeS`. */
+  readonly sessions: { readonly idleS: number; readonly lifetimeS: number }
 }
 
 export const defaultSettings: Settings = {
@@ -93,4 +95,6 @@ export const defaultSettings: Settings = {
   signalAges: defaultSignalAges,
   graceMs,
   allowedOrigins: [],
+  // Guesses: a working day and the evening after it; a week.
+  sessions: { idleS: 12 * 3_600, lifetimeS: 7 * 86_400 },
 }

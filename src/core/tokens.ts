@@ -7,6 +7,8 @@ export const tokenPrefixes = {
   gateway: 'fd_gw_',
   /** A gateway's, at the agent of one node that it calls directly. */
   direct: 'fd_direct_',
+  /** A browser's, in a cookie and nowhere else. */
+  session: 'fd_session_',
 } as const
 export type TokenKind = keyof typeof tokenPrefixes
 

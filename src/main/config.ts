@@ -36,6 +36,8 @@ const engine = z
   })
   .strict()
 const seconds = z.number().min(0.1).max(86_400)
+// Browsers keep no cookie for longer than 400 days; ninety is a guess at what anybody wants.
+const longestSessionS = 90 * 86_400
 
 /** The configuration file: JSON, every field optional. docs/configuration.md explains each. */
 export const configFile = z
@@ -106,6 +108,13 @@ export const configFile = z
       .default(defaultSettings.holdLimitS),
     engineRestarts: z.number().int().min(0).max(20).default(defaultSettings.engineRestarts),
     allowedOrigins: z.array(z.string()).default([]),
+    sessions: z
+      .object({
+        idleS: z.number().int().min(1).max(longestSessionS).default(defaultSettings.sessions.idleS),
+        lifetimeS: z.number().int().min(1).max(longestSessionS).default(defaultSettings.sessions.lifetimeS),
+      })
+      .strict()
+      .prefault({}),
     publicUrl: z.url().optional(),
     publicGatewayUrl: z.url().optional(),
     skypilot: skypilotConfig.optional(),
@@ -203,6 +212,7 @@ export function settingsOf(config: Config): Settings {
     holdLimitS: config.holdLimitS,
     engineRestarts: config.engineRestarts,
     allowedOrigins: config.allowedOrigins,
+    sessions: config.sessions,
   }
 }
 

@@ -118,6 +118,7 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   const api = await startApi({
     ...deps,
     log,
+    install,
     listen: { host: config.listen.host, port: ports.control },
     certificate: tls.control.certificate,
     direct: tls.direct,

@@ -16,6 +16,7 @@ import { launchTimes } from './migrations/0015_launch_times.ts'
 import { replacements } from './migrations/0016_replacements.ts'
 import { gpuFaults } from './migrations/0017_gpu_faults.ts'
 import { hold } from './migrations/0018_hold.ts'
+import { sessions } from './migrations/0019_sessions.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -107,6 +108,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0016_replacements': replacements,
       '0017_gpu_faults': gpuFaults,
       '0018_hold': hold,
+      '0019_sessions': sessions,
     }),
   }
   try {

@@ -42,6 +42,7 @@ export interface Database {
     created_at: Time
     disabled_at: MaybeTime
   }
+  sessions: { id: string; value_hash: string; operator_id: string; made_at: Time; seen_at: Time; ends_at: Time }
   api_keys: {
     id: string
     tenant_id: string

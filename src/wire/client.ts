@@ -32,7 +32,8 @@ export type Client = {
 export interface ClientOptions {
   /** Scheme, host and port, and a path prefix where the API has one. */
   readonly url: string
-  readonly token: string
+  /** Null in a browser that is signed in: its cookie goes along by itself. */
+  readonly token: string | null
   readonly fetch?: typeof fetch
 }
 
@@ -69,7 +70,7 @@ export function makeClient(options: ClientOptions): Client {
 }
 
 async function callRoute({ url, token, fetch: ask = fetch }: ClientOptions, route: Route, call: Call) {
-  const headers: Record<string, string> = { authorization: `Bearer ${token}` }
+  const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` }
   if (call.body !== undefined) headers['content-type'] = 'application/json'
   if (call.idempotencyKey !== undefined) headers['idempotency-key'] = call.idempotencyKey
   let response: Response

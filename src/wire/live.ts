@@ -3,9 +3,9 @@ import { launchDetail, logLine, nodeView, statusView } from './views.ts'
 
 export const livePath = '/api/live'
 
-/** What a reader may follow. A token comes in the first message, never in the address. */
+/** What a reader may follow. A token comes in the first message, never in the address; a page that is signed in has none. */
 export const liveRequest = z.union([
-  z.object({ do: z.literal('hello'), token: z.string().max(512) }).strict(),
+  z.object({ do: z.literal('hello'), token: z.string().max(512).optional() }).strict(),
   z.object({ do: z.literal('follow'), topic: z.enum(['launch', 'log']), id: z.string().max(64) }).strict(),
   z.object({ do: z.literal('follow'), topic: z.literal('fleet') }).strict(),
   z
@@ -16,7 +16,8 @@ export type LiveRequest = z.infer<typeof liveRequest>
 
 /** First a snapshot, then changes: each carries the whole new view of what changed, so that none can be missed. */
 export const liveMessage = z.discriminatedUnion('topic', [
-  z.object({ topic: z.literal('hello'), name: z.string(), role: z.string() }),
+  /** `now`: by the clock of the control plane, so that ages are right on a machine whose clock is not. */
+  z.object({ topic: z.literal('hello'), name: z.string(), role: z.string(), now: z.iso.datetime() }),
   z.object({ topic: z.literal('launch'), id: z.string(), launch: launchDetail }),
   z.object({ topic: z.literal('log'), id: z.string(), lines: z.array(logLine) }),
   z.object({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type Role, roles } from '../core/tokens.ts'
 import * as agent from './agent.ts'
 import { downloadIndex } from './artefacts.ts'
 import { catalogModelView, fitView } from './catalog.ts'
@@ -41,6 +42,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     Fit: fitView,
     Plan: planView,
     Key: view.keyView,
+    Me: view.meView,
     Operator: view.operatorView,
     Loop: view.loopView,
     Status: view.statusView,
@@ -74,7 +76,17 @@ export function openApiDocument(version: string): Json {
     paths,
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'flightdeck-<install>',
+          description:
+            'For browsers, made by signIn; over TLS its name begins with __Host-. A call that changes something is taken only ' +
+            'from a page of the same address: Sec-Fetch-Site says same-origin, or, where that is absent, Origin names the host.',
+        },
+      },
     },
   }
 }
@@ -124,7 +136,7 @@ function operation(name: string, route: Route, input: ToSchema, output: ToSchema
     operationId: name,
     summary: route.summary,
     description: `Who may: ${who(route.access)}.`,
-    ...(route.access === 'anyone' ? { security: [] } : { security: [{ bearer: [] }] }),
+    security: securityOf(route.access),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body
       ? {
@@ -141,6 +153,12 @@ function operation(name: string, route: Route, input: ToSchema, output: ToSchema
       default: refused,
     },
   }
+}
+
+/** A person may come with either; machines have tokens only. */
+function securityOf(access: Access): Json[] {
+  if (access === 'anyone') return []
+  return isRole(access) ? [{ bearer: [] }, { session: [] }] : [{ bearer: [] }]
 }
 
 const tooOften = {
@@ -160,6 +178,8 @@ function moreAnswers(name: string, ok: Json): Json {
   if (name === 'gatewayTable') return { 204: { description: 'The wait is over and nothing changed' } }
   return name === 'health' ? { 503: { ...ok, description: 'The database does not answer' } } : {}
 }
+
+const isRole = (access: Access): access is Role => (roles as readonly string[]).includes(access)
 
 function who(access: Access): string {
   const machines = { anyone: 'anyone', joining: 'an agent with its join token', node: 'an agent with its credential' }

@@ -74,8 +74,17 @@ export const routes = {
   }),
   openapi: route('GET', '/api/openapi.json', 'anyone', 'This document', { reply: z.record(z.string(), z.unknown()) }),
   metrics: route('GET', '/metrics', 'viewer', 'Prometheus metrics of this process', { reply: z.string() }),
-  me: route('GET', '/api/me', 'viewer', 'Who the token belongs to', {
-    reply: z.object({ id: z.string(), name: z.string(), role: z.enum(['viewer', 'operator', 'admin']) }),
+  me: route('GET', '/api/me', 'viewer', 'Who the token or the session belongs to, and when that session ends', {
+    reply: view.meView,
+  }),
+  signIn: route('POST', '/api/session', 'anyone', 'Sign a browser in: a cookie for the token of a person', {
+    status: 201,
+    body: z.object({ token: z.string().min(1).max(512) }).strict(),
+    reply: view.meView,
+  }),
+  signOut: route('DELETE', '/api/session', 'viewer', 'Sign this browser out, in all its tabs', {
+    body: nothing.optional(),
+    reply: nothing,
   }),
   status: route('GET', '/api/status', 'viewer', 'Loops, gateways, guard, pause, money per hour', {
     reply: view.statusView,

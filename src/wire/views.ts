@@ -292,6 +292,15 @@ export const keyView = z.object({
 })
 export type KeyView = z.infer<typeof keyView>
 
+export const meView = z.object({
+  id,
+  name: text(64),
+  role: z.enum(roles),
+  /** Null for a token. It ends at `endsAt`, or at `idleEndsAt` where nothing is asked until then. */
+  session: z.object({ id, endsAt: time, idleEndsAt: time }).nullable(),
+})
+export type MeView = z.infer<typeof meView>
+
 export const operatorView = z.object({
   id,
   name: text(64),
