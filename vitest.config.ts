@@ -14,7 +14,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/tidy/*.test.ts', 'test/e2e/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'web/**/*.test.ts',
+            'test/*.test.ts',
+            'test/tidy/*.test.ts',
+            'test/e2e/*.test.ts',
+          ],
           // Others may load the machine: only what never ends should reach these.
           testTimeout: 60_000,
           hookTimeout: 90_000,

@@ -15,7 +15,7 @@ const packagedNode = at('node_modules', '.bin', 'node')
 const oldestNode = [22, 18]
 const always = () => true
 
-/** What each npm script does. `build` says whether the agent bundle must be fresh before it runs. */
+/** What each npm script does. `build` says whether agent and dashboard must be fresh before it runs. */
 const tasks = {
   start: { build: always, run: (args) => runNode(['src/main/cli.ts', 'up', ...args]) },
   // Stays where the user is, so that relative paths in arguments mean what they say.
@@ -165,7 +165,8 @@ function isAlive(pid) {
 
 /** Types and lint. Returns how many of the two failed. */
 async function checks() {
-  const types = await runNode([at('node_modules/@typescript/native/bin/tsc'), '--project', 'tsconfig.json'])
+  const typesOf = (project) => runNode([at('node_modules/@typescript/native/bin/tsc'), '--project', project])
+  const types = (await typesOf('tsconfig.json')) || (await typesOf('web/tsconfig.json'))
   const lint = await runNode([at('node_modules/@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.'])
   console.log(`types ${types === 0 ? 'ok' : 'FAILED'}, lint ${lint === 0 ? 'ok' : 'FAILED'}`)
   return Number(types !== 0) + Number(lint !== 0)

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { failureRecord } from '../core/failure.ts'
+import { humanMs } from '../core/human-time.ts'
 import type { Client } from '../wire/client.ts'
 import type { LaunchDetail, NodeDetail } from '../wire/views.ts'
 import { type Context, untilInterrupted } from './context.ts'
@@ -18,7 +19,6 @@ import {
 } from './demo-world.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
 import { watchLaunch } from './follow-launch.ts'
-import { humanMs } from './human-time.ts'
 import { plainLine } from './plain-text.ts'
 import type { Terminal } from './terminal.ts'
 

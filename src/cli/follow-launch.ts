@@ -1,10 +1,10 @@
 import { failureRecord, failures, isFailureCode } from '../core/failure.ts'
+import { humanRough } from '../core/human-time.ts'
 import { isOver } from '../core/launch-table.ts'
 import type { LiveMessage } from '../wire/live.ts'
 import type { LaunchDetail } from '../wire/views.ts'
 import { type Context, untilInterrupted } from './context.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodeOf, exitCodes, failureText, unreachable } from './exit.ts'
-import { humanRough } from './human-time.ts'
 import { type Display, jsonDisplay, linesDisplay, screenDisplay, servingText } from './launch-display.ts'
 import { type Feed, type FeedEvent, openFeed } from './live-feed.ts'
 

@@ -1,5 +1,5 @@
+import { humanMs } from '../core/human-time.ts'
 import type { LaunchDetail } from '../wire/views.ts'
-import { humanMs } from './human-time.ts'
 import { changeLines, launchReadyAt, type ProgressFrame, progressLines } from './launch-progress.ts'
 import { plainLine } from './plain-text.ts'
 import type { Terminal } from './terminal.ts'

@@ -1,9 +1,10 @@
+import { sizeWords } from '../core/human-size.ts'
+import { humanMs, humanRough } from '../core/human-time.ts'
 import { isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import { type Phase, phases } from '../core/phases.ts'
 import type { CloudOffersView, LaunchDetail, RankedOfferView } from '../wire/views.ts'
-import { sizeWords } from './human-size.ts'
-import { ageOf, humanMs, humanRough, msBetween } from './human-time.ts'
+import { ageOf, msBetween } from './human-time.ts'
 import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
 import type { Look } from './terminal.ts'
 

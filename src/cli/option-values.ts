@@ -1,5 +1,5 @@
+import { secondsOf } from '../core/human-time.ts'
 import { usage } from './exit.ts'
-import { secondsOf } from './human-time.ts'
 
 export function numberFor(flag: string, least: number): (text: string) => number {
   return (text) => {

@@ -1,4 +1,5 @@
 import { failureRecord } from '../core/failure.ts'
+import { humanMs } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
 import type { Client } from '../wire/client.ts'
 import type { LaunchView, NodeView } from '../wire/views.ts'
@@ -14,7 +15,6 @@ import {
   type World,
 } from './demo-world.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
-import { humanMs } from './human-time.ts'
 import { quietPause } from './live-feed.ts'
 import { plainLine } from './plain-text.ts'
 import { Load } from './rehearse-load.ts'

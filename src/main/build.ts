@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { agentProtocol } from '../core/agent-protocol.ts'
 import { type Artefact, type ArtefactIndex, type ExecutablePlatform, executablePlatforms } from '../wire/artefacts.ts'
 import { buildExecutable, executableKey } from './build-executable.ts'
+import { buildWeb } from './build-web.ts'
 import { dropAbandoned, writeWhole } from './whole-file.ts'
 
 export interface BuildWish {
@@ -180,6 +181,8 @@ function hashFile(root: string, file: string): string {
 async function main(args: readonly string[]): Promise<number> {
   const [quiet, executables] = [args.includes('--quiet'), args.includes('--executables')]
   const say = (line: string) => console.error(line)
+  const web = await buildWeb(repoRoot)
+  if (web || !quiet) say(`${web ? 'built' : 'fresh'} dist/web`)
   const result = await buildAgent(repoRoot, { executables: executables ? executablePlatforms : [], say })
   if (!result) {
     if (!quiet) say(`No agent was built: ${agentEntry} is not there.`)

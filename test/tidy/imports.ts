@@ -55,6 +55,15 @@ const packageHomes: Record<string, string[]> = {
   'fast-check': ['tests'],
   '@seriousme/openapi-schema-validator': ['tests'],
   rolldown: ['test/tidy/'],
+  react: ['web/'],
+  'react-dom': ['web/'],
+  '@tanstack/*': ['web/'],
+  '@fontsource-variable/*': ['web/'],
+  uplot: ['web/'],
+  vite: ['src/main/build-web.ts', 'web/vite.config.ts'],
+  '@vitejs/*': ['web/vite.config.ts'],
+  'playwright-core': ['tests'],
+  'axe-core': ['tests'],
 }
 
 /** Their code may import anything that exists. Nothing but tests may import it back. */
@@ -151,8 +160,6 @@ function homesOf(name: string): string[] | undefined {
 function packageObjection(file: Source, specifier: string): string | undefined {
   const name = packageOf(specifier)
   if (!name || file.path.startsWith('src/main/')) return undefined
-  // The dashboard is a program of its own; its bundle is measured, its packages are its own choice.
-  if (file.path.startsWith('web/') && homesOf(name) === undefined) return undefined
   const homes = homesOf(name)
   if (!homes) return `the package ${name} has no home in the table of packages`
   if (isTest(file)) return undefined

@@ -1,0 +1,63 @@
+import { useSyncExternalStore } from 'react'
+import type { LiveMessage } from '../../src/wire/live.ts'
+import type { NodeView, StatusView } from '../../src/wire/views.ts'
+import { keyOf, queries } from '../api/reading.ts'
+import { serverClock } from '../clock/server-clock.ts'
+import { live } from './link.ts'
+
+export interface Fleet {
+  /** Newest first. */
+  readonly nodes: readonly NodeView[]
+  readonly status: StatusView | null
+}
+
+type FleetMessage = Extract<LiveMessage, { topic: 'fleet' }>
+
+let fleet: Fleet | null = null
+const byId = new Map<string, NodeView>()
+const listeners = new Set<() => void>()
+let leave: (() => void) | null = null
+let drawing = false
+let drawnAt = Number.NEGATIVE_INFINITY
+const goneShownMs = 60_000
+const betweenDrawingsMs = 100
+
+function hear({ snapshot, nodes, status }: FleetMessage): void {
+  if (snapshot) byId.clear()
+  for (const node of nodes) byId.set(node.id, node)
+  // Nobody tells when a node that is gone is not worth showing any more.
+  for (const [id, { goneAt }] of byId)
+    if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)
+  const list = [...byId.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : 0))
+  fleet = { nodes: list, status: status ?? fleet?.status ?? null }
+  if (status) queries.setQueryData(keyOf('status'), status)
+  drawSoon()
+}
+
+/** At once after a quiet time; else what comes meanwhile is drawn together: thousands of nodes speak every second. */
+function drawSoon(): void {
+  if (drawing) return
+  drawing = true
+  setTimeout(
+    () => {
+      drawing = false
+      drawnAt = performance.now()
+      for (const listener of listeners) listener()
+    },
+    Math.max(0, drawnAt + betweenDrawingsMs - performance.now()),
+  )
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  leave ??= live.follow({ topic: 'fleet' }, (message) => hear(message as FleetMessage))
+  return () => {
+    listeners.delete(listener)
+    if (listeners.size > 0) return
+    leave?.()
+    leave = null
+  }
+}
+
+/** All nodes that are not gone, as they are now; null until the first word of them came. */
+export const useFleet = (): Fleet | null => useSyncExternalStore(subscribe, () => fleet)

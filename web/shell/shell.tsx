@@ -1,0 +1,96 @@
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
+import { useEffect, useRef, useState } from 'react'
+import { useSession } from '../api/session.ts'
+import { signOut } from '../api/sign-in.ts'
+import { type Fleet, useFleet } from '../live/fleet.ts'
+import { Button } from '../parts/button.tsx'
+import { Money } from '../parts/money.tsx'
+import { Banners } from './banners.tsx'
+import { Brand } from './brand.tsx'
+import { LinkMark } from './link-mark.tsx'
+import { LookSwitch } from './look-switch.tsx'
+
+const places = [
+  { to: '/', text: 'Start' },
+  { to: '/launches', text: 'Launches' },
+  { to: '/fleet', text: 'Fleet' },
+  { to: '/deployments', text: 'Deployments' },
+  { to: '/playground', text: 'Playground' },
+  { to: '/keys', text: 'Keys' },
+  { to: '/people', text: 'People' },
+  { to: '/audit', text: 'Audit' },
+  { to: '/settings', text: 'Settings' },
+] as const
+
+/** What stands around every page. */
+export function Shell() {
+  const fleet = useFleet()
+  const main = useRef<HTMLElement>(null)
+  const { pathname } = useLocation()
+  const [open, setOpen] = useState(false)
+  // A reader who went to another page starts there, not behind the link that led to it.
+  const first = useRef(true)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: on each new page.
+  useEffect(() => {
+    if (!first.current) main.current?.focus({ preventScroll: true })
+    first.current = false
+    setOpen(false)
+  }, [pathname])
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the page
+      </a>
+      <div className="side" data-open={open}>
+        <div>
+          <Link to="/" aria-label="Flightdeck, to the start">
+            <Brand />
+          </Link>
+          <span className="menu">
+            <LinkMark />
+            <Button onPress={() => setOpen(!open)}>{open ? 'Close' : 'Menu'}</Button>
+          </span>
+          <nav aria-label="Pages">
+            {places.map(({ to, text }) => (
+              <Link key={to} to={to} activeOptions={{ exact: to === '/' }}>
+                {text}
+                <span className="n">
+                  {to === '/fleet' && fleet?.nodes.filter(({ state }) => state !== 'gone').length}
+                </span>
+              </Link>
+            ))}
+          </nav>
+          <Foot fleet={fleet} />
+        </div>
+      </div>
+      <main className="page" id="main" ref={main} tabIndex={-1}>
+        <Banners status={fleet?.status ?? null} />
+        <Outlet />
+      </main>
+    </div>
+  )
+}
+
+function Foot({ fleet }: { readonly fleet: Fleet | null }) {
+  const session = useSession()
+  const person = session.kind === 'asking' ? null : session.person
+  return (
+    <div className="foot">
+      <LinkMark />
+      {fleet?.status && (
+        <span>
+          <Money microUsd={fleet.status.burnPerHourMicroUsd} perHour /> now
+        </span>
+      )}
+      <span>
+        {person?.name} · {person?.role}
+      </span>
+      <span className="row">
+        <Button look="quiet" onPress={() => void signOut()}>
+          Sign out
+        </Button>
+        <LookSwitch />
+      </span>
+    </div>
+  )
+}
