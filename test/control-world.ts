@@ -128,6 +128,7 @@ export class World<C extends WorldCloud = SimCloud> {
       vault,
       install: this.#base.install,
       continuity: new Continuity(clock.now()),
+      fleetSize: this.#base.deps.store.fleetSize,
     }
     this.#servers += 1
     return new Process(deps, `server-${this.#servers}`)

@@ -215,6 +215,7 @@ export class FleetWorld {
       vault,
       install: this.#base.install,
       continuity,
+      fleetSize: this.#base.deps.store.fleetSize,
     }
     const loops = [launchLoop, nodeLoop, sightLoop, healthLoop, deploymentLoop]
     return new Process(

@@ -3,6 +3,7 @@ import type { Plan } from '../commands/launches.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { paceOf } from '../core/pace.ts'
 import { fullServerOf, holdsOf } from '../core/queue.ts'
 import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/queue.ts'
@@ -121,16 +122,16 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
 
 const livingStates = nodeStates.filter((state) => state !== 'gone')
 
-function nodeViews({ store: { db }, clock, settings }: ViewDeps): NodeViews {
-  const scene = (): NodeScene => {
-    const { signalAges, leaseMs } = settings
-    return { now: clock.now(), signalAges, leaseMs }
+function nodeViews({ store: { db, fleetSize }, clock, settings }: ViewDeps): NodeViews {
+  const scene = async (): Promise<NodeScene> => {
+    const { signalAges } = paceOf(settings, await fleetSize())
+    return { now: clock.now(), signalAges, leaseMs: settings.leaseMs }
   }
   return {
     async nodes(tenantId, query) {
       const states = statesIn<NodeState>(query.state, nodeStates) ?? (query.all ? null : livingStates)
       const rows = await readNodes(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
-      const seen = scene()
+      const seen = await scene()
       return pageOf(rows, query.limit, (row) => presentNode(row, seen))
     },
     async node(tenantId, id) {
@@ -140,11 +141,11 @@ function nodeViews({ store: { db }, clock, settings }: ViewDeps): NodeViews {
         readTimeline(db, { nodeId: id }),
       ])
       if (!row) throw new Failure('not_found', `There is no node ${id}.`)
-      return presentNodeDetail(row, intervals, events, scene())
+      return presentNodeDetail(row, intervals, events, await scene())
     },
     async fleet(tenantId, goneAfter, ids) {
       const rows = await readFleet(db, tenantId, goneAfter, ids)
-      const seen = scene()
+      const seen = await scene()
       return rows.map((row) => presentNode(row, seen))
     },
   }

@@ -27,12 +27,14 @@ interface ListOptions extends PageOptions {
   readonly deployment?: string
 }
 
+async function show(context: Context, given: string): Promise<void> {
+  const node = await context.client.showNode({ params: { id: await findNode(context, given) } })
+  answer(context, node, (detail) => nodeText(detail, Date.now(), context.terminal.look()))
+}
+
 async function nodes(context: Context, given: string | undefined, options: ListOptions): Promise<void> {
+  if (given !== undefined) return show(context, given)
   const { client, terminal } = context
-  if (given !== undefined) {
-    const node = await client.showNode({ params: { id: await findNode(context, given) } })
-    return answer(context, node, (detail) => nodeText(detail, Date.now(), terminal.look()))
-  }
   const { all = false, state, model, deployment } = options
   await answerPage(
     context,
@@ -176,12 +178,16 @@ async function isGone({ client, connection }: Context, id: string, dropLine: (wh
 
 export function addNodeCommands(program: Command, act: Act): void {
   const summary = 'list nodes with state, verdict, the three signals and cost; or show one'
-  addPageOptions(program.command('nodes [node]').description(summary), 100)
+  const list = addPageOptions(program.command('nodes [node]').description(summary), 100)
     .option('--all', 'also those that are gone')
     .option('--state <states>', 'only those in these states, with commas between')
     .option('--model <name>', 'only of this model')
     .option('--deployment <name>', 'only of this deployment')
     .action(act((context, id: string | undefined, options: ListOptions) => nodes(context, id, options)))
+  list
+    .command('show <node>')
+    .description('the same as `nodes NODE`: its witnesses, its verdict with the row that applied, and what happened')
+    .action(act((context, id: string) => show(context, id)))
   program
     .command('drain <node>')
     .description('no new requests; finish those in flight; then release the machine')

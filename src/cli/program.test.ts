@@ -228,6 +228,17 @@ test('a node is found by the first letters of its id, and two that fit are refus
   expect([two.code, two.err]).toEqual([exitCodes.usage, expect.stringContaining('could be 2 of the nodes')])
 })
 
+test('`nodes NODE` and `nodes show NODE` are one: the witnesses, and the verdict with the row that applied', async () => {
+  const judged = node({ verdict: 'degraded', verdictRow: 'cloud-disagrees' })
+  const detail = { ...judged, addresses: [], hostname: null, ledger: [], timeline: [] }
+  control.answer('GET /api/nodes/no-0000000001', detail)
+  const [short, long] = await Promise.all([run(['nodes', judged.id]), run(['nodes', 'show', judged.id])])
+  expect([short.code, short.err]).toEqual([exitCodes.ok, ''])
+  expect(short.out).toContain('degraded by the row cloud-disagrees')
+  const ageless = (text: string) => text.replace(/\d+[smhd]\w*/g, '')
+  expect(ageless(long.out)).toBe(ageless(short.out))
+})
+
 test('a new key stands alone on standard output, so that a script can take it', async () => {
   control.answer('POST /api/keys', { id: 'ke-1', name: 'ci', key: 'fd_key_abc' }, 201)
   const { out, err } = await run(['keys', 'create', 'ci'])

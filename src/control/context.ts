@@ -1,6 +1,7 @@
 // The loops that make it so: look, decide, save, fulfil.
 // Deliberately absent: events as input, and loops that know of each other; they meet in rows only.
 import type { Clouds } from '../clouds/cloud.ts'
+import { type Pace, paceOf } from '../core/pace.ts'
 import type { Settings } from '../core/settings.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -19,4 +20,11 @@ export interface ControlDeps {
   readonly install: string
   /** Shared by all loops of this server: since when it has been watching without a gap. */
   readonly continuity: Continuity
+  /** How many nodes speak to us. */
+  readonly fleetSize: () => Promise<number>
+}
+
+/** How often agents speak, and for how long the last words about a node count. */
+export async function paceNow({ settings, fleetSize }: ControlDeps): Promise<Pace> {
+  return paceOf(settings, await fleetSize())
 }

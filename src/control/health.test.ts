@@ -18,8 +18,8 @@ afterAll(() => world.drop())
 /** Lets the health loop pass once, and tells whether the node's cloud was to be looked at sooner because of it. */
 async function passAsksFor(cloud: string): Promise<boolean> {
   const { store, clock, settings, vault } = world.deps
-  const { db } = store
-  const shared = { db, clock, settings, vault, install: world.install, clouds: new Map() }
+  const { db, fleetSize } = store
+  const shared = { db, fleetSize, clock, settings, vault, install: world.install, clouds: new Map() }
   const loop = healthLoop({ ...shared, log: makeLog('test', 'silent'), continuity: new Continuity(0) })
   const later = clock.now() + 30_000
   await db

@@ -1,9 +1,9 @@
-import { guardReason, inGrace, judge, signalsOf, silentSince } from '../core/health.ts'
+import { guardReason, inGrace, judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
 import { type Judged, loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
-import type { ControlDeps } from './context.ts'
+import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 const everyMs = 5_000
@@ -12,9 +12,9 @@ const everyMs = 5_000
 export function healthLoop(deps: ControlDeps): Loop {
   async function pass(claim: Claim): Promise<PassResult> {
     const now = deps.clock.now()
-    const watched = await loadWatched(deps.db)
+    const [watched, { signalAges }] = await Promise.all([loadWatched(deps.db), paceNow(deps)])
     const judged = watched.map((node) => {
-      const signals = signalsOf(node.witnesses, deps.settings.signalAges, now)
+      const signals = signalsOf(node.witnesses, signalAges, now)
       return { node, signals, judgement: judge(signals, node.standing, now) }
     })
     const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
@@ -24,7 +24,7 @@ export function healthLoop(deps: ControlDeps): Loop {
     const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
     const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
     await saveHealthDecision(deps.db, claim, { judged, replace, guard }, now)
-    await nudge(deps.db, 'sight', cloudsToAsk(deps, watched, now), now)
+    await nudge(deps.db, 'sight', cloudsToAsk(watched, signalAges, watchingSince, now), now)
     const moved = judged.some(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
     return { moved, nextDueAt: Math.min(now + everyMs, replacementDueAt(serving, now) ?? Number.POSITIVE_INFINITY) }
   }
@@ -42,10 +42,10 @@ function replaceable({ node, signals, judgement }: Judged, now: number): Replace
 }
 
 /** Clouds with a node that has turned silent since they were last looked at: the next look may be half a minute away. */
-function cloudsToAsk({ settings, continuity }: ControlDeps, watched: readonly WatchedNode[], now: number): string[] {
+function cloudsToAsk(watched: readonly WatchedNode[], ages: SignalAges, since: number, now: number): string[] {
   const turned = watched.filter(({ witnesses }) => {
-    const since = silentSince(witnesses, settings.signalAges, continuity.since, now)
-    return since !== null && (witnesses.sighting?.at ?? 0) < since
+    const silent = silentSince(witnesses, ages, since, now)
+    return silent !== null && (witnesses.sighting?.at ?? 0) < silent
   })
   return [...new Set(turned.map(({ cloud }) => cloud))]
 }

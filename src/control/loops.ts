@@ -29,7 +29,12 @@ export function allLoops(deps: ControlDeps): Loop[] {
 }
 
 /** Starts all loops; nudges of any server reach them through the database. */
-export async function startLoops(store: Store, deps: ControlDeps, driver: Pick<DriverDeps, 'server' | 'observe'>) {
+export async function startLoops(
+  store: Store,
+  given: Omit<ControlDeps, 'fleetSize'>,
+  driver: Pick<DriverDeps, 'server' | 'observe'>,
+) {
+  const deps: ControlDeps = { ...given, fleetSize: store.fleetSize }
   const now = deps.clock.now()
   await disarmAfterLongAway(store.db, now)
   await resumeAfterGap(store.db, now)

@@ -7,7 +7,7 @@ import { nudge } from '../store/claims.ts'
 import { joinTokenFor } from '../store/join-token.ts'
 import { closeAsk, loadNode, type NodeForLoop, openAsk, saveNodeDecision } from '../store/nodes.ts'
 import { timeOfNode } from '../store/time-spent.ts'
-import type { ControlDeps } from './context.ts'
+import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 // With less than this share of the claim left, an effect waits for the next pass: a fenced write fences no effect.
@@ -50,7 +50,7 @@ export function nodeLoop(deps: ControlDeps): Loop {
 export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<PassResult> {
   const node = await loadNode(deps.db, claim.rowId, {
     watchedSince: deps.continuity.since,
-    silentAfterMs: lostHeartbeats * deps.settings.heartbeatMs,
+    silentAfterMs: lostHeartbeats * (await paceNow(deps)).heartbeatMs,
   })
   if (!node) return { moved: false, nextDueAt: null }
   const cloud = deps.clouds.get(node.cloud)

@@ -99,7 +99,7 @@ test('the last good offers of a cloud that does not answer are kept with their t
     const clock = { ...systemClock, now: () => now }
     const clouds = new Map([['aws', cloudWith('aws', () => answer())]])
     const shared = { db, clouds, clock, log, settings: defaultSettings, vault, install: 'x' }
-    await firstOffers({ ...shared, continuity: new Continuity(0) })
+    await firstOffers({ ...shared, continuity: new Continuity(0), fleetSize: base.store.fleetSize })
     const [read] = await loadOfferReads(db)
     return { ...read, failure: read?.failure?.code ?? null, offers: (await loadOffers(db)).length }
   }

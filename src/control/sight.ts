@@ -3,7 +3,7 @@ import { silentSince } from '../core/health.ts'
 import type { Claim } from '../store/claims.ts'
 import { saveFailedLook, saveLook, seenMachines } from '../store/sightings.ts'
 import { loadWatched } from '../store/verdicts.ts'
-import type { ControlDeps } from './context.ts'
+import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 /** One bulk look for each cloud into the sightings table: no other loop asks a cloud how one node is. */
@@ -42,11 +42,11 @@ async function look(deps: ControlDeps, claim: Claim): Promise<PassResult> {
 }
 
 /** Nodes of which nobody has heard for a while: their cloud should not answer from memory. */
-async function silentIn({ db, settings, clock, continuity }: ControlDeps, cloud: string): Promise<string[]> {
+async function silentIn(deps: ControlDeps, cloud: string): Promise<string[]> {
+  const { db, clock, continuity } = deps
+  const { signalAges } = await paceNow(deps)
   const now = clock.now()
   const watched = (await loadWatched(db)).filter((node) => node.cloud === cloud)
-  const silent = watched.filter(
-    ({ witnesses }) => silentSince(witnesses, settings.signalAges, continuity.since, now) !== null,
-  )
+  const silent = watched.filter(({ witnesses }) => silentSince(witnesses, signalAges, continuity.since, now) !== null)
   return silent.map(({ name }) => name)
 }

@@ -1,4 +1,5 @@
 import { orderOf } from '../core/orders.ts'
+import { paceOf } from '../core/pace.ts'
 import type { Settings } from '../core/settings.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Vault } from '../lib/vault.ts'
@@ -17,8 +18,18 @@ export interface IntakeDeps {
   readonly direct?: DirectWay | null
 }
 
-/** The answer to every word of an agent: what it is to do, and where the gateways are. */
-export function agentReply(deps: IntakeDeps, node: KnownNode, gateways: LivingGateway[]): AgentReply {
-  const { heartbeatMs, leaseMs } = deps.settings
-  return { ...orderOf(node, deps.clock.now()), gateways, heartbeatMs, leaseMs }
+/** What every agent is told alike. */
+export interface Terms {
+  readonly gateways: LivingGateway[]
+  readonly heartbeatMs: number
+}
+
+/** When agents are to speak again. */
+export async function heartbeatMsNow({ settings, store }: IntakeDeps): Promise<number> {
+  return paceOf(settings, await store.fleetSize()).heartbeatMs
+}
+
+/** The answer to every word of an agent: what it is to do, where the gateways are, and when it is to speak again. */
+export function agentReply({ settings, clock }: IntakeDeps, node: KnownNode, terms: Terms): AgentReply {
+  return { ...orderOf(node, clock.now()), ...terms, leaseMs: settings.leaseMs }
 }

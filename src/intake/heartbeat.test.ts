@@ -218,3 +218,11 @@ test('a machine that tells of ever new faults fills no row with them', async () 
     await beat(credential, { gpuFaults: Array.from({ length: 10 }, (_, i) => fault(from + i)) })
   expect((await node(nodeId)).gpu_faults).toHaveLength(16)
 })
+
+test('a fleet that is too big to speak each ten seconds is told to speak less often', async () => {
+  const { credential } = await joined()
+  const { store } = world.deps
+  const crowded = makeHeartbeats({ ...world.deps, store: { ...store, fleetSize: async () => 25_000 } })
+  expect((await crowded.take(credential, heartbeat({}), '10.9.9.9')).heartbeatMs).toBe(25_000)
+  expect((await beat(credential)).heartbeatMs).toBe(10_000)
+})

@@ -3,7 +3,7 @@ import { actionOf, faultText, isSameFault } from '../core/gpu-fault.ts'
 import { storable } from '../lib/canonical.ts'
 import { nudge } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
-import { type LivingGateway, livingGateways } from '../store/gateways.ts'
+import { livingGateways } from '../store/gateways.ts'
 import {
   type Beat,
   type Findings,
@@ -20,7 +20,7 @@ import { transact } from '../store/transact.ts'
 import type { AgentReply, Heartbeat } from '../wire/agent.ts'
 import { admit, type Speaker, secondHolder, speakerOf, takesOver } from './admission.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
-import { agentReply, type IntakeDeps } from './context.ts'
+import { agentReply, heartbeatMsNow, type IntakeDeps } from './context.ts'
 
 export interface Heartbeats {
   /** @throws Failure `credential_refused`, `second_holder` or `node_released`. */
@@ -69,7 +69,11 @@ async function takeBatch(deps: IntakeDeps, alarm: Alarm, batch: readonly Waiting
   const { db } = deps.store
   const now = deps.clock.now()
   const ids = [...new Set(batch.map(({ nodeId }) => nodeId))]
-  const [nodes, gateways] = await Promise.all([knownNodes(db, ids), livingGateways(db)])
+  const [nodes, gateways, heartbeatMs] = await Promise.all([
+    knownNodes(db, ids),
+    livingGateways(db),
+    heartbeatMsNow(deps),
+  ])
   const heard = new Map<string, { node: KnownNode; message: Heartbeat }>()
   const answers: (() => void)[] = []
   for (const one of batch) {
@@ -83,7 +87,7 @@ async function takeBatch(deps: IntakeDeps, alarm: Alarm, batch: readonly Waiting
     heard.set(node.id, { node, message: one.message })
     // What it is to do may follow from what it said.
     const after = () => heard.get(node.id)?.node ?? node
-    answers.push(() => one.resolve(agentReply(deps, after(), gateways as LivingGateway[])))
+    answers.push(() => one.resolve(agentReply(deps, after(), { gateways, heartbeatMs })))
   }
   const words = [...heard.values()]
   await saveBeats(

@@ -17,7 +17,7 @@ import { sealedSecrets, secretLabel } from '../store/secrets.ts'
 import { transact } from '../store/transact.ts'
 import type { JoinReply, JoinRequest } from '../wire/agent.ts'
 import { type Alarm, makeAlarm } from './alarm.ts'
-import type { IntakeDeps } from './context.ts'
+import { heartbeatMsNow, type IntakeDeps } from './context.ts'
 import { directTermsFor } from './direct.ts'
 import { engineSpecFor, installationFor } from './engine-spec.ts'
 
@@ -78,7 +78,7 @@ async function joinNode(
       cloud: outcome.node.offer.cloud,
       instance: request.instance,
     }),
-    heartbeatMs: deps.settings.heartbeatMs,
+    heartbeatMs: await heartbeatMsNow(deps),
     leaseMs: deps.settings.leaseMs,
     noticeService: noticeServiceOf(outcome.node.offer.cloud),
   }

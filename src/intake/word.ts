@@ -8,7 +8,7 @@ import { transact } from '../store/transact.ts'
 import type { AgentReply } from '../wire/agent.ts'
 import { secondHolder, speakerOf, whyNotTaken } from './admission.ts'
 import type { Alarm } from './alarm.ts'
-import { agentReply, type IntakeDeps } from './context.ts'
+import { agentReply, heartbeatMsNow, type IntakeDeps } from './context.ts'
 import { tellSecondHolder } from './heartbeat.ts'
 
 interface Word {
@@ -49,5 +49,5 @@ export async function takeWord(
   }
   // Losing a nudge costs time only, and the agent needs its answer.
   if (taken.wakes) await nudge(db, 'node', [nodeId], now).catch(() => undefined)
-  return agentReply(deps, taken.node, taken.gateways)
+  return agentReply(deps, taken.node, { gateways: taken.gateways, heartbeatMs: await heartbeatMsNow(deps) })
 }

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPool, sql, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import pg from 'pg'
+import { makeFleetSize } from './fleet-size.ts'
 import { spine } from './migrations/0001_spine.ts'
 import { asks } from './migrations/0002_asks.ts'
 import { authority } from './migrations/0005_authority.ts'
@@ -28,6 +29,8 @@ export type Db = Kysely<Database>
 export interface Store {
   readonly db: Db
   readonly pool: PoolFigures
+  /** How many nodes speak to us, as of the last minute. */
+  fleetSize(): Promise<number>
   /** Calls back for each topic that the database tells of (`node:<id>`, `routes`, `nudge:<loop>`); reconnects by itself. */
   listen(hear: (topic: string) => void): Promise<() => Promise<void>>
   close(): Promise<void>
@@ -81,7 +84,8 @@ export async function openStore(
   }
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: measured.pool }), log: count })
   const figures = { ...measured.figures, statements: () => statements }
-  return { db, pool: figures, listen: (hear) => listen(config, hear), close: () => db.destroy() }
+  const fleetSize = makeFleetSize(db)
+  return { db, pool: figures, fleetSize, listen: (hear) => listen(config, hear), close: () => db.destroy() }
 }
 
 /** On a connection of its own, without the limits: a table may take its time to change. */

@@ -161,7 +161,14 @@ test('a list is cut where it was asked to be, says so, and goes on from there', 
 }, 120_000)
 
 test('a node that is not ours is refused with what to do, by its id and by a name, whatever is asked of it', async () => {
-  for (const words of ['nodes NODE', 'drain NODE', 'release NODE --wait', 'logs NODE', 'logs NODE -f']) {
+  for (const words of [
+    'nodes NODE',
+    'nodes show NODE',
+    'drain NODE',
+    'release NODE --wait',
+    'logs NODE',
+    'logs NODE -f',
+  ]) {
     const [byId, byName] = await Promise.all([
       run(...words.replace('NODE', 'no-0000000000').split(' ')),
       run(...words.replace('NODE', 'nobody').split(' ')),

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'vitest'
+import { defaultSignalAges } from './health.ts'
+import { fleetSizeAfter, paceOf } from './pace.ts'
+
+const usual = { heartbeatMs: 10_000, signalAges: defaultSignalAges }
+
+test('up to 10,000 nodes speak each ten seconds; of more, all of them together no more often', () => {
+  for (const nodes of [0, 1, 9_999, 10_000]) assert.deepEqual(paceOf(usual, nodes), usual)
+  for (const nodes of [10_001, 25_000, 100_000]) {
+    const { heartbeatMs } = paceOf(usual, nodes)
+    assert.ok(nodes / (heartbeatMs / 1_000) <= 1_000, `${nodes} nodes, each ${heartbeatMs} ms`)
+  }
+  assert.equal(paceOf({ ...usual, heartbeatMs: 2_000 }, 5_000).heartbeatMs, 5_000)
+})
+
+test('a last word counts for five heartbeats at any size of the fleet, also while that shrinks, and the other two witnesses as ever', () => {
+  for (let nodes = 1_000; nodes < 1_000_000; nodes *= 1.7) {
+    const { heartbeatMs, signalAges } = paceOf(usual, nodes)
+    assert.ok(signalAges.heartbeatMs >= 5 * heartbeatMs)
+    assert.deepEqual({ ...signalAges, heartbeatMs: 50_000 }, defaultSignalAges)
+    // A fleet that is all but gone by the next count: the longer interval of before is not too long for the new age.
+    assert.ok(paceOf(usual, fleetSizeAfter(nodes, 1)).signalAges.heartbeatMs > 2 * heartbeatMs)
+  }
+  assert.deepEqual([fleetSizeAfter(10, 50), fleetSizeAfter(50, 10), fleetSizeAfter(11, 10)], [50, 25, 10])
+})
