@@ -7,6 +7,7 @@ import { livePath } from '../wire/live.ts'
 import { type Route, routes } from '../wire/routes.ts'
 import { startTestApi, type TestApi } from './api-for-tests.ts'
 import { downloadRoutes } from './downloads.ts'
+import { pageRoute } from './pages.ts'
 
 let at: TestApi
 let callers: Record<string, string | null>
@@ -60,7 +61,7 @@ async function row(title: string, allowed: (token: string | null) => Promise<boo
 }
 
 test('each route is open to exactly those whom the reviewed list names', async () => {
-  const called: Called[] = [...Object.values(routes), ...Object.values(downloadRoutes)]
+  const called: Called[] = [...Object.values(routes), ...Object.values(downloadRoutes), pageRoute]
   const rows: string[] = []
   for (const one of called) {
     rows.push(await row(`${one.method.padEnd(6)} ${one.path}`, async (token) => isAllowed(await statusOf(one, token))))

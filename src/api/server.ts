@@ -28,6 +28,7 @@ import { sessionHandlers } from './handlers-session.ts'
 import { type Live, startLive } from './live.ts'
 import type { LiveLimits } from './live-limits.ts'
 import { type ApiMetrics, makeApiMetrics } from './metrics.ts'
+import { makePages, pageRoute } from './pages.ts'
 import { refusalOf } from './problem.ts'
 import { makeSessionCookie } from './session-cookie.ts'
 import { checked, checkReply } from './validate.ts'
@@ -43,6 +44,8 @@ export interface ApiOptions extends CommandDeps {
   readonly gatewayTokenHash: string
   /** Where the built agent lies: `dist/agent`. */
   readonly agentDir: string
+  /** Where the built dashboard lies: `dist/web`. Absent: there is none. */
+  readonly webDir?: string
   /** How gateways call nodes whose address is known; absent or null: no node is called. */
   readonly direct?: DirectWay | null
   readonly databaseKind: 'embedded' | 'given'
@@ -106,6 +109,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     addRoute(app, name, handlers, failedLogins, options.checkReplies ?? false)
   }
   addDownloads(app, options.agentDir)
+  addPages(app, options)
   live = startLive(
     {
       server: app.server,
@@ -357,4 +361,12 @@ function addDownloads(app: FastifyInstance, agentDir: string): void {
     config: { access: file.access, name: 'downloadFile' },
     handler: downloads.sendFile,
   })
+}
+
+/** Whatever no other route takes, and looks like no call of the API. */
+function addPages(app: FastifyInstance, { webDir, publicUrl }: ApiOptions): void {
+  const isOverTls = makeTlsCheck(publicUrl)
+  const pages = makePages(webDir, ({ headers, raw }) => isOverTls(headers, raw.socket))
+  const { method, path: url, access } = pageRoute
+  app.route({ method, url, config: { access, name: 'page' }, handler: pages.send })
 }

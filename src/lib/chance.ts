@@ -10,7 +10,7 @@ export function randomName(n: number): string {
 /** A secret token of 256 bits behind its prefix. */
 export const randomToken = (prefix: string): string => prefix + randomBytes(32).toString('base64url')
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+export const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')
 
 export const hmacSha256 = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 

@@ -57,6 +57,8 @@ import {
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
 import { type InstallTls, installTls, type Served } from './tls.ts'
 
+const webDir = join(projectRoot, 'dist', 'web')
+
 export interface UpOptions {
   readonly data?: string
   readonly config?: string
@@ -124,6 +126,7 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
     direct: tls.direct,
     gatewayTokenHash: sha256(gatewayToken(dataDir)),
     agentDir: join(projectRoot, 'dist', 'agent'),
+    webDir,
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
@@ -285,7 +288,8 @@ interface WhereToGo extends PublicAddresses {
 
 function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
   const { dataDir, url, gatewayUrl, admin, publicUrl, publicGatewayUrl, tls } = where
-  say(`Control API: ${url}${publicUrl ? `, from elsewhere ${publicUrl}` : ''}`)
+  const elsewhere = publicUrl ? `, from elsewhere ${publicUrl}` : ''
+  say(`Control API: ${url}${elsewhere}`)
   say(
     `Gateway (OpenAI-compatible): ${gatewayUrl}/v1${publicGatewayUrl ? `, from elsewhere ${publicGatewayUrl}/v1` : ''}`,
   )
@@ -293,6 +297,8 @@ function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
     const { file, fingerprint } = tls.authority
     say(`TLS by the authority of this install, sha256 ${fingerprint}; clients elsewhere trust ${file}`)
   }
+  const isBuilt = existsSync(join(webDir, 'index.html'))
+  say(`Dashboard: ${isBuilt ? `${url}/${elsewhere}; sign in with a token` : 'not built here; `npm run build` does it'}`)
   if (admin.isNew) say(`Admin token, shown this once (also in ${join(dataDir, 'admin.token')}): ${admin.token}`)
   if (!admin.token)
     say('This database has its admins already: the command line here needs a token of theirs (FLIGHTDECK_TOKEN).')
