@@ -18,7 +18,7 @@ export interface Feed {
   concerns(storeTopic: string): boolean
 }
 
-type FeedDeps = Pick<LiveDeps, 'views' | 'store' | 'clock'>
+export type FeedDeps = Pick<LiveDeps, 'views' | 'store' | 'clock'>
 
 export function launchFeed({ views }: FeedDeps, tenantId: string, id: string): Feed {
   let launch: LaunchDetail | null = null
@@ -82,7 +82,7 @@ const goneShownMs = 60_000
 const wholeLookMs = 3_000
 
 /** Money runs all the time; it alone is no news. */
-const newsOf = (node: NodeView): string => JSON.stringify({ ...node, costMicroUsd: 0 })
+export const newsOfNode = (node: NodeView): string => JSON.stringify({ ...node, costMicroUsd: 0 })
 const statusNewsOf = ({ loops: _, database: __, ...status }: StatusView): string =>
   JSON.stringify({ ...status, gateways: status.gateways.map(({ seenAt: ___, ...gateway }) => gateway) })
 
@@ -95,7 +95,7 @@ export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): Feed {
   /** The nodes that differ from what was shown last; those that are not there any more are forgotten. */
   function changedAmong(read: readonly NodeView[], all: boolean): NodeView[] {
     const changed = read.filter((view) => {
-      const news = newsOf(view)
+      const news = newsOfNode(view)
       const before = nodes.get(view.id)?.news
       nodes.set(view.id, { view, news })
       return news !== before

@@ -35,7 +35,7 @@ const tooSlow = 'Too slow: too much was waiting to be read. Connect again for a 
 export class Reader implements Follower {
   readonly #deps: ReaderDeps
   readonly #leaves = new Map<string, () => void>()
-  readonly #lateHello: NodeJS.Timeout
+  #lateHello: NodeJS.Timeout
   #actor: Actor | null = null
   /** The hello in hand: who sends its first topics right behind it is heard. */
   #greeting: Promise<void> | null = null
@@ -46,8 +46,8 @@ export class Reader implements Follower {
 
   constructor(deps: ReaderDeps) {
     this.#deps = deps
-    const { socket, limits } = deps
-    this.#lateHello = setTimeout(() => this.end(liveClose.unauthenticated, 'No hello came.'), limits.helloMs)
+    const { socket } = deps
+    this.#lateHello = this.#awaitHello()
     socket.on('pong', () => {
       this.#alive = true
     })
@@ -131,7 +131,13 @@ export class Reader implements Follower {
     this.#leaves.delete(key)
   }
 
+  #awaitHello(): NodeJS.Timeout {
+    return setTimeout(() => this.end(liveClose.unauthenticated, 'No hello came.'), this.#deps.limits.helloMs)
+  }
+
   async #hello(token: string | undefined): Promise<void> {
+    // It came; how long we take to look the token up is not the reader's fault.
+    clearTimeout(this.#lateHello)
     const { socket, door, address, cookie, clock } = this.#deps
     const secret = token ?? cookie
     try {
@@ -145,10 +151,10 @@ export class Reader implements Follower {
       this.#endWith(session)
     } catch (error) {
       if (error instanceof Failure) return this.end(liveClose.unauthenticated, error.message.slice(0, 120))
+      this.#lateHello = this.#awaitHello()
       throw error
     }
     this.#secret = secret
-    clearTimeout(this.#lateHello)
     const { name, role } = this.#actor
     if (socket.readyState === socket.OPEN) this.#tell({ topic: 'hello', name, role, now: iso(clock.now()) })
   }

@@ -3,6 +3,7 @@ import type { Log } from '../lib/log.ts'
 import type { LiveRequest } from '../wire/live.ts'
 import { type Feed, fleetFeed, launchFeed, logFeed } from './live-feeds.ts'
 import type { LiveDeps, LiveLimits } from './live-limits.ts'
+import { changedFeed, deploymentsFeed, launchesFeed, nodeFeed, statusFeed } from './live-more-feeds.ts'
 
 export interface Follower {
   send(text: string): void
@@ -17,19 +18,36 @@ export interface Topics {
   close(): void
 }
 
+function feedFor(deps: LiveDeps, request: Follow, tenantId: string): Feed {
+  switch (request.topic) {
+    case 'launch':
+      return launchFeed(deps, tenantId, request.id)
+    case 'node':
+      return nodeFeed(deps, tenantId, request.id)
+    case 'log':
+      return logFeed(deps, tenantId, request.id)
+    case 'fleet':
+      return fleetFeed(deps, tenantId)
+    case 'launches':
+      return launchesFeed(deps, tenantId)
+    case 'deployments':
+      return deploymentsFeed(deps, tenantId)
+    case 'status':
+      return statusFeed(deps)
+    case 'changed':
+      return changedFeed()
+  }
+}
+
 export function makeTopics(deps: LiveDeps, limits: LiveLimits): Topics {
   const topics = new Map<string, Topic>()
-  const feedFor = (request: Follow, tenantId: string): Feed => {
-    if (request.topic === 'fleet') return fleetFeed(deps, tenantId)
-    return request.topic === 'launch' ? launchFeed(deps, tenantId, request.id) : logFeed(deps, tenantId, request.id)
-  }
   const tick = setInterval(() => {
     for (const topic of topics.values()) topic.tick()
   }, limits.tickMs)
   return {
     async follow(request, tenantId, follower) {
       const key = JSON.stringify([tenantId, request.topic, 'id' in request ? request.id : null])
-      const topic = topics.get(key) ?? new Topic(feedFor(request, tenantId), limits.coalesceMs, deps.log)
+      const topic = topics.get(key) ?? new Topic(feedFor(deps, request, tenantId), limits.coalesceMs, deps.log)
       topics.set(key, topic)
       const leave = () => {
         topic.leave(follower)
@@ -62,6 +80,7 @@ class Topic {
   #turn: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
   #lookedAt = Number.NEGATIVE_INFINITY
+  #tookMs = 0
   #failed = false
   #closed = false
 
@@ -94,7 +113,8 @@ class Topic {
   }
 
   hear(storeTopic: string): void {
-    if (storeTopic === 'gap' || this.#feed.concerns(storeTopic)) this.#soon()
+    const concerned = this.#feed.concerns(storeTopic)
+    if (concerned || storeTopic === 'gap') this.#soon()
   }
 
   tick(): void {
@@ -106,10 +126,14 @@ class Topic {
     if (this.#timer) clearTimeout(this.#timer)
   }
 
-  /** At once when the last look is long enough ago; else as soon as it is, for all that comes meanwhile. */
+  /**
+   * At once when the last look is long enough ago; else as soon as it is, for all that comes meanwhile. What takes long to
+   * read is read less often, so that no topic keeps the database busy for more than half of the time.
+   */
   #soon(): void {
     if (this.#timer || this.#closed) return
-    const waitMs = Math.max(0, this.#lookedAt + this.#coalesceMs - performance.now())
+    const restMs = Math.max(this.#coalesceMs, 2 * this.#tookMs)
+    const waitMs = Math.max(0, this.#lookedAt + restMs - performance.now())
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#inTurn(() => this.#look()).catch((error: unknown) => {
@@ -123,6 +147,7 @@ class Topic {
   async #look(): Promise<void> {
     this.#lookedAt = performance.now()
     const news = await this.#feed.look()
+    this.#tookMs = performance.now() - this.#lookedAt
     this.#failed = false
     if (!news) return
     const text = JSON.stringify(news)

@@ -3,8 +3,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { at as atTime } from '../store/database.ts'
 import { enterPhase } from '../store/phases.ts'
-import { type LiveMessage, liveClose, liveMessage, livePath } from '../wire/live.ts'
+import { liveClose, livePath } from '../wire/live.ts'
 import { startTestApi, type TestApi } from './api-for-tests.ts'
+import { Follower, greetedBy } from './live-for-tests.ts'
 
 let at: TestApi
 const open: Follower[] = []
@@ -17,54 +18,14 @@ afterEach(() => {
 })
 afterAll(() => at?.end())
 
-/** A reader that keeps all it hears. */
-class Follower {
-  readonly socket: WebSocket
-  readonly heard: LiveMessage[] = []
-  readonly closed: Promise<{ code: number; reason: string }>
-  readonly #waiting = new Set<() => void>()
-
-  constructor(headers: Record<string, string> = {}, to = at) {
-    this.socket = new WebSocket(to.api.url.replace('http', 'ws') + livePath, { headers })
-    this.socket.on('message', (data) => {
-      this.heard.push(liveMessage.parse(JSON.parse(String(data))))
-      for (const look of this.#waiting) look()
-    })
-    this.closed = new Promise((resolve) => {
-      this.socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }))
-    })
-    open.push(this)
-  }
-
-  say(message: unknown): void {
-    this.socket.send(JSON.stringify(message))
-  }
-
-  hears<T extends LiveMessage['topic']>(
-    topic: T,
-    matches: (message: Extract<LiveMessage, { topic: T }>) => boolean = () => true,
-  ): Promise<Extract<LiveMessage, { topic: T }>> {
-    return new Promise((resolve) => {
-      const look = () => {
-        const found = this.heard.find(
-          (message) => message.topic === topic && matches(message as Extract<LiveMessage, { topic: T }>),
-        )
-        if (!found) return
-        this.#waiting.delete(look)
-        resolve(found as Extract<LiveMessage, { topic: T }>)
-      }
-      this.#waiting.add(look)
-      look()
-    })
-  }
+function connected(headers: Record<string, string> = {}, to = at): Follower {
+  const follower = new Follower(to, headers)
+  open.push(follower)
+  return follower
 }
 
-async function greeted(token = at.tokens.viewer, headers: Record<string, string> = {}, to = at): Promise<Follower> {
-  const follower = new Follower(headers, to)
-  await new Promise((resolve, reject) => follower.socket.once('open', resolve).once('error', reject))
-  follower.say({ do: 'hello', token })
-  await follower.hears('hello')
-  return follower
+function greeted(token = at.tokens.viewer, headers: Record<string, string> = {}, to = at): Promise<Follower> {
+  return greetedBy(connected(headers, to), token)
 }
 
 test('a follower gets the launch as it is, and each change of it within a second', async () => {
@@ -161,7 +122,7 @@ test('what is not there is an error on that topic, and the connection goes on', 
 })
 
 test('topics that are sent right behind the hello are followed', async () => {
-  const follower = new Follower()
+  const follower = connected()
   follower.socket.once('open', () => {
     follower.say({ do: 'hello', token: at.tokens.viewer })
     follower.say({ do: 'follow', topic: 'fleet' })
@@ -170,12 +131,12 @@ test('topics that are sent right behind the hello are followed', async () => {
 })
 
 test('without a hello, with a wrong token, or with a topic before the hello, the connection is closed', async () => {
-  expect(await new Follower().closed).toMatchObject({ code: 4001 })
+  expect(await connected().closed).toMatchObject({ code: 4001 })
   for (const first of [
     { do: 'hello', token: 'fd_op_wrong' },
     { do: 'follow', topic: 'fleet' },
   ]) {
-    const follower = new Follower()
+    const follower = connected()
     follower.socket.once('open', () => follower.say(first))
     expect(await follower.closed).toMatchObject({ code: 4001 })
   }
@@ -189,7 +150,7 @@ test('a reader whose token is taken away is closed', async () => {
 })
 
 test('a page of another origin may not connect; our own page may', async () => {
-  const stranger = new Follower({ origin: 'https://evil.example' })
+  const stranger = connected({ origin: 'https://evil.example' })
   const refused = await new Promise((resolve) => stranger.socket.once('error', resolve))
   expect(String(refused)).toContain('403')
   await greeted(at.tokens.viewer, { origin: at.api.url })

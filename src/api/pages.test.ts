@@ -10,7 +10,8 @@ let at: TestApi
 let root: string
 let webDir: string
 
-const page = (n: number) => `<!doctype html><script type="module" src="/assets/main-${n}.js"></script>${' '.repeat(200)}`
+const page = (n: number) =>
+  `<!doctype html><script type="module" src="/assets/main-${n}.js"></script>${' '.repeat(200)}`
 
 /** As a build does it: what the page names lies there before the page. */
 function build(n: number): void {
@@ -85,7 +86,15 @@ test('every path that is no call and no file is the page, with a policy that let
 })
 
 test('a call that is not there is refused as one, and is not the page', async () => {
-  for (const path of ['/api', '/api/', '/api/no-such', '/api/session', '/agent/no-such', '/gateway/x', '/downloads/x']) {
+  for (const path of [
+    '/api',
+    '/api/',
+    '/api/no-such',
+    '/api/session',
+    '/agent/no-such',
+    '/gateway/x',
+    '/downloads/x',
+  ]) {
     const got = await get(path, { accept: 'text/html' })
     expect([path, got.status, got.headers['content-type']]).toEqual([path, 404, 'application/json; charset=utf-8'])
     expect(problemOf(got).cause).toContain(path)

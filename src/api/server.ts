@@ -32,7 +32,7 @@ import { makePages, pageRoute } from './pages.ts'
 import { refusalOf } from './problem.ts'
 import { makeSessionCookie } from './session-cookie.ts'
 import { checked, checkReply } from './validate.ts'
-import { makeViews } from './views.ts'
+import { makeViews, type Views } from './views.ts'
 
 export interface ApiOptions extends CommandDeps {
   readonly log: Log
@@ -93,16 +93,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const views = makeViews({ ...options, tableVersion })
   let live: Live | null = null
   const metrics = makeApiMetrics(store, clock, () => live?.readers() ?? 0)
-  const handlers: Handlers = {
-    ...launchHandlers(options, views),
-    ...nodeHandlers(options, views),
-    ...fleetHandlers(options, views),
-    ...offerHandlers(options),
-    ...peopleHandlers(options, tables),
-    ...sessionHandlers(options, door),
-    ...machineHandlers(options, tables),
-    ...selfHandlers(options, metrics),
-  }
+  const handlers = allHandlers(options, { views, tables, door, metrics })
   const app = await makeApp(options, door, metrics)
   refuseOldAgents(app, options)
   for (const name of Object.keys(routes) as RouteName[]) {
@@ -143,6 +134,26 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     port,
     observePass: metrics.observePass,
     close: stop,
+  }
+}
+
+interface Parts {
+  readonly views: Views
+  readonly tables: RouteTables
+  readonly door: Door
+  readonly metrics: ApiMetrics
+}
+
+function allHandlers(options: ApiOptions, { views, tables, door, metrics }: Parts): Handlers {
+  return {
+    ...launchHandlers(options, views),
+    ...nodeHandlers(options, views),
+    ...fleetHandlers(options, views),
+    ...offerHandlers(options),
+    ...peopleHandlers(options, tables),
+    ...sessionHandlers(options, door),
+    ...machineHandlers(options, tables),
+    ...selfHandlers(options, metrics),
   }
 }
 

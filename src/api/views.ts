@@ -42,6 +42,8 @@ export interface Views extends LaunchViews, NodeViews {
 
 interface LaunchViews {
   launches(tenantId: string, query: ListQuery): Promise<Page<LaunchView>>
+  /** Those that are on their way, and the newest others. */
+  launchesNow(tenantId: string): Promise<LaunchView[]>
   /** @throws Failure `not_found`. */
   launch(tenantId: string, id: string): Promise<LaunchDetail>
   /** With what getting the engine onto each machine costs, as far as the past or a guess says. */
@@ -55,6 +57,11 @@ interface NodeViews {
   /** Everything that is not gone, and what went since `goneAfter`; or, with ids, those of it. */
   fleet(tenantId: string, goneAfter: number, ids: readonly string[] | null): Promise<NodeView[]>
 }
+
+const movingStates: readonly LaunchState[] = ['queued', 'attempting', 'backing_off', 'ending']
+// Bounds on what one look costs; a queue longer than this is read page by page.
+const mostMoving = 500
+const newestShown = 100
 
 interface Page<V> {
   items: V[]
@@ -102,6 +109,15 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
       const rows = await readLaunches(db, tenantId, { ...query, states, before: placeOf(query.cursor) })
       const seen = await scene(rows)
       return pageOf(rows, query.limit, (row) => presentLaunch(row, seen))
+    },
+    async launchesNow(tenantId) {
+      const [moving, newest] = await Promise.all([
+        readLaunches(db, tenantId, { limit: mostMoving, states: movingStates, before: null }),
+        readLaunches(db, tenantId, { limit: newestShown, states: null, before: null }),
+      ])
+      const rows = [...new Map([...moving, ...newest].map((row) => [row.id, row])).values()]
+      const seen = await scene(rows)
+      return rows.map((row) => presentLaunch(row, seen))
     },
     async launch(tenantId, id) {
       const [row, attempts] = await Promise.all([readLaunch(db, tenantId, id), readAttempts(db, id)])

@@ -57,7 +57,8 @@ import {
 import { type SkyClouds, type SkyOptions, skyClouds } from './skypilot.ts'
 import { type InstallTls, installTls, type Served } from './tls.ts'
 
-const webDir = join(projectRoot, 'dist', 'web')
+/** What is served to machines, and to people. */
+const built = { agentDir: join(projectRoot, 'dist', 'agent'), webDir: join(projectRoot, 'dist', 'web') }
 
 export interface UpOptions {
   readonly data?: string
@@ -125,8 +126,7 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
     certificate: tls.control.certificate,
     direct: tls.direct,
     gatewayTokenHash: sha256(gatewayToken(dataDir)),
-    agentDir: join(projectRoot, 'dist', 'agent'),
-    webDir,
+    ...built,
     databaseKind: kind,
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
@@ -297,7 +297,7 @@ function sayWhereToGo(say: (line: string) => void, where: WhereToGo): void {
     const { file, fingerprint } = tls.authority
     say(`TLS by the authority of this install, sha256 ${fingerprint}; clients elsewhere trust ${file}`)
   }
-  const isBuilt = existsSync(join(webDir, 'index.html'))
+  const isBuilt = existsSync(join(built.webDir, 'index.html'))
   say(`Dashboard: ${isBuilt ? `${url}/${elsewhere}; sign in with a token` : 'not built here; `npm run build` does it'}`)
   if (admin.isNew) say(`Admin token, shown this once (also in ${join(dataDir, 'admin.token')}): ${admin.token}`)
   if (!admin.token)

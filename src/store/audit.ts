@@ -3,7 +3,7 @@
 import { type Selectable, sql } from 'kysely'
 import { canonicalJson, storable, storableText } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
-import { at, type Db, json, type Tx } from './database.ts'
+import { at, type Db, json, type Tx, tell } from './database.ts'
 import type { Database } from './tables.ts'
 
 /** Who did what to what. Never holds a token, a key or the value of a secret: it is read by people and exported. */
@@ -47,6 +47,7 @@ export async function appendAudit(tx: Tx, entry: AuditEntry, now: number): Promi
     .insertInto('audit')
     .values({ ...row, at: at(now), detail: json(row.detail), previous_hash: previous, hash })
     .execute()
+  await tell(tx, [`changed:${entry.action.split('.', 1)[0]}`])
 }
 
 export interface AuditHead {

@@ -11,7 +11,7 @@ import {
   type Standing,
   standingOf,
 } from '../core/offer-memory.ts'
-import { at, type Db, json } from './database.ts'
+import { at, type Db, json, tell } from './database.ts'
 
 /** Replaces what one cloud offers; an offer that is not made any more is taken away. */
 export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[], now: number): Promise<void> {
@@ -23,6 +23,7 @@ export async function saveOffers(db: Db, cloud: string, offers: readonly Offer[]
     await sql`delete from offers where cloud = ${cloud} and seen_at < ${at(now)}`.execute(tx)
     await sql`insert into offer_reads (cloud, read_at) values (${cloud}, ${at(now)})
       on conflict (cloud) do update set read_at = excluded.read_at, failed_at = null, failure = null`.execute(tx)
+    await tell(tx, ['changed:offer'])
   })
 }
 
@@ -38,6 +39,7 @@ export async function saveFailedOffers(
     if (refused) await tx.deleteFrom('offers').where('cloud', '=', cloud).execute()
     await sql`insert into offer_reads (cloud, failed_at, failure) values (${cloud}, ${at(now)}, ${json(failure)})
       on conflict (cloud) do update set failed_at = excluded.failed_at, failure = excluded.failure`.execute(tx)
+    await tell(tx, ['changed:offer'])
   })
 }
 

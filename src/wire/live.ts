@@ -1,16 +1,18 @@
 import { z } from 'zod'
-import { launchDetail, logLine, nodeView, statusView } from './views.ts'
+import { deploymentView, launchDetail, launchView, logLine, nodeDetail, nodeView, statusView } from './views.ts'
 
 export const livePath = '/api/live'
+
+/** What is followed by the id of a launch or a node, and what has no id. */
+const ofOne = ['launch', 'node', 'log'] as const
+const ofAll = ['fleet', 'launches', 'deployments', 'status', 'changed'] as const
 
 /** What a reader may follow. A token comes in the first message, never in the address; a page that is signed in has none. */
 export const liveRequest = z.union([
   z.object({ do: z.literal('hello'), token: z.string().max(512).optional() }).strict(),
-  z.object({ do: z.literal('follow'), topic: z.enum(['launch', 'log']), id: z.string().max(64) }).strict(),
-  z.object({ do: z.literal('follow'), topic: z.literal('fleet') }).strict(),
-  z
-    .object({ do: z.literal('leave'), topic: z.enum(['launch', 'log', 'fleet']), id: z.string().max(64).optional() })
-    .strict(),
+  z.object({ do: z.literal('follow'), topic: z.enum(ofOne), id: z.string().max(64) }).strict(),
+  z.object({ do: z.literal('follow'), topic: z.enum(ofAll) }).strict(),
+  z.object({ do: z.literal('leave'), topic: z.enum([...ofOne, ...ofAll]), id: z.string().max(64).optional() }).strict(),
 ])
 export type LiveRequest = z.infer<typeof liveRequest>
 
@@ -26,6 +28,16 @@ export const liveMessage = z.discriminatedUnion('topic', [
     nodes: z.array(nodeView),
     status: statusView.nullable(),
   }),
+  z.object({ topic: z.literal('node'), id: z.string(), node: nodeDetail }),
+  /** Those that are on their way, and the newest others. */
+  z.object({ topic: z.literal('launches'), snapshot: z.boolean(), launches: z.array(launchView) }),
+  z.object({ topic: z.literal('deployments'), snapshot: z.boolean(), deployments: z.array(deploymentView) }),
+  z.object({ topic: z.literal('status'), status: statusView }),
+  /**
+   * Something of these kinds changed and is to be read again: `key`, `operator`, `secret`, `session`, ... as actions in the
+   * audit begin; `offer`; `sample`: figures of graphs. `*`: anything may have changed.
+   */
+  z.object({ topic: z.literal('changed'), what: z.array(z.string().max(64)) }),
   z.object({ topic: z.literal('error'), code: z.string(), message: z.string() }),
 ])
 export type LiveMessage = z.infer<typeof liveMessage>
