@@ -6,7 +6,6 @@ import { serverClock } from '../clock/server-clock.ts'
 import { live } from './link.ts'
 
 export interface Fleet {
-  /** Newest first. */
   readonly nodes: readonly NodeView[]
   readonly status: StatusView | null
 }
@@ -28,8 +27,7 @@ function hear({ snapshot, nodes, status }: FleetMessage): void {
   // Nobody tells when a node that is gone is not worth showing any more.
   for (const [id, { goneAt }] of byId)
     if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)
-  const list = [...byId.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : 0))
-  fleet = { nodes: list, status: status ?? fleet?.status ?? null }
+  fleet = { nodes: [...byId.values()], status: status ?? fleet?.status ?? null }
   if (status) queries.setQueryData(keyOf('status'), status)
   drawSoon()
 }

@@ -1,46 +1,126 @@
-import { useFleet } from '../live/fleet.ts'
-import { StateMark } from '../parts/mark.tsx'
+import { Link } from '@tanstack/react-router'
+import { useCallback, useMemo, useState } from 'react'
+import type { NodeView } from '../../src/wire/views.ts'
+import { type Fleet, useFleet } from '../live/fleet.ts'
+import { FleetFilterBar } from '../nodes/fleet-filter-bar.tsx'
+import { FleetMap } from '../nodes/fleet-map.tsx'
+import { groupOf, narrowed, noFilters } from '../nodes/fleet-order.ts'
+import { FleetTrouble } from '../nodes/fleet-trouble.tsx'
+import { nodeColumns } from '../nodes/node-columns.tsx'
+import { NodeDialog } from '../nodes/node-dialog.tsx'
+import { useAddressState } from '../parts/address-state.ts'
 import { Money } from '../parts/money.tsx'
 import { Page, Waiting } from '../parts/page.tsx'
-import { Empty, Panel } from '../parts/panel.tsx'
+import { Empty, Facts, Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
-import { markOfNode } from '../words/states.ts'
+import { count } from '../words/money.ts'
 
 export function FleetPage() {
   const fleet = useFleet()
+  const clouds = new Set(fleet?.nodes.map(({ offer }) => offer.cloud)).size
   return (
-    <Page title="Fleet" sub={fleet && `${fleet.nodes.length} nodes`}>
-      <Panel title="Nodes" flush>
-        {fleet === null ? (
-          <Waiting />
-        ) : fleet.nodes.length === 0 ? (
-          <Empty title="No nodes are running, so nothing is billed." />
-        ) : (
-          <Table
-            label="Nodes"
-            rows={fleet.nodes}
-            rowKey={({ id }) => id}
-            rowLink={({ id }) => `/nodes/${id}`}
-            columns={[
-              { key: 'name', title: 'Node', cell: ({ name }) => name },
-              {
-                key: 'state',
-                title: 'State',
-                cell: (node) => <StateMark shape={markOfNode(node).shape}>{markOfNode(node).word}</StateMark>,
-              },
-              { key: 'model', title: 'Model', cell: ({ model }) => model },
-              { key: 'place', title: 'Place', cell: ({ offer }) => `${offer.cloud} ${offer.region}` },
-              {
-                key: 'price',
-                title: '$ / h',
-                cell: ({ offer }) => <Money microUsd={offer.pricePerHourMicroUsd} />,
-                width: '90px',
-                end: true,
-              },
-            ]}
-          />
-        )}
-      </Panel>
+    <Page
+      title="Fleet"
+      sub={fleet && `${count(fleet.nodes.length)} nodes on ${clouds} ${clouds === 1 ? 'cloud' : 'clouds'}`}
+      actions={
+        <Link to="/launch" className="button main">
+          Launch
+        </Link>
+      }
+    >
+      {fleet === null ? <Waiting /> : fleet.nodes.length === 0 ? <NoNodes /> : <Nodes fleet={fleet} />}
     </Page>
+  )
+}
+
+function NoNodes() {
+  return (
+    <Panel title="Nodes">
+      <Empty title="No nodes are running, so nothing is billed.">
+        <Link to="/launch" className="link">
+          Launch a model
+        </Link>
+      </Empty>
+    </Panel>
+  )
+}
+
+function Nodes({ fleet: { nodes, status } }: { readonly fleet: Fleet }) {
+  const [filters, setFilters] = useAddressState(noFilters)
+  const [chosen, setChosen] = useState<string | null>(null)
+  const shown = useMemo(() => narrowed(nodes, filters), [nodes, filters])
+  const { by, dir } = filters
+  const columns = useMemo(() => {
+    const sortBy = (key: string) => setFilters({ by: key, dir: by === key && dir === 'down' ? 'up' : 'down' })
+    const sorted = dir === 'up' ? 'ascending' : 'descending'
+    return nodeColumns({ by, sorted }, sortBy, ({ id }) => setChosen(id))
+  }, [by, dir, setFilters])
+  const choosePlace = useCallback((place: string) => setFilters({ place }), [setFilters])
+  const node = chosen === null ? undefined : nodes.find(({ id }) => id === chosen)
+  return (
+    <>
+      <FleetTrouble nodes={nodes} />
+      <Figures nodes={nodes} burnPerHourMicroUsd={status?.burnPerHourMicroUsd ?? null} />
+      <div className="stack">
+        <Panel
+          title="By place"
+          sub="a disc is well, an arc is on its way, a ring leaves, a diamond or a square needs a look"
+        >
+          <FleetMap nodes={nodes} chosen={filters.place} onChoose={choosePlace} />
+        </Panel>
+        <Panel
+          title="Nodes"
+          sub={shown.length === nodes.length ? null : `${count(shown.length)} of ${count(nodes.length)}`}
+          flush
+        >
+          <FleetFilterBar nodes={nodes} filters={filters} onChange={setFilters} />
+          {shown.length === 0 ? (
+            <Empty title="No node is like that." />
+          ) : (
+            <Table
+              label="Nodes"
+              rows={shown}
+              rowKey={({ id }) => id}
+              rowLink={({ id }) => `/nodes/${id}`}
+              columns={columns}
+            />
+          )}
+        </Panel>
+      </div>
+      {node && <NodeDialog node={node} onClose={() => setChosen(null)} />}
+    </>
+  )
+}
+
+interface FiguresProps {
+  readonly nodes: readonly NodeView[]
+  readonly burnPerHourMicroUsd: number | null
+}
+
+function Figures({ nodes, burnPerHourMicroUsd }: FiguresProps) {
+  const counts = useMemo(() => {
+    const by = { wrong: 0, starting: 0, ready: 0, leaving: 0, inFlight: 0 }
+    for (const node of nodes) {
+      by[groupOf(node)] += 1
+      by.inFlight += node.inFlight
+    }
+    return by
+  }, [nodes])
+  return (
+    <Facts
+      of={[
+        ['Ready', count(counts.ready)],
+        ['Starting', count(counts.starting)],
+        [
+          'Needs a look',
+          <span key="wrong" className={counts.wrong > 0 ? 'warn' : undefined}>
+            {count(counts.wrong)}
+          </span>,
+        ],
+        ['Leaving', count(counts.leaving)],
+        ['Requests in flight', count(counts.inFlight)],
+        ['Costs now', burnPerHourMicroUsd === null ? '–' : <Money key="burn" microUsd={burnPerHourMicroUsd} perHour />],
+      ]}
+    />
   )
 }

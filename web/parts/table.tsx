@@ -1,6 +1,6 @@
-import { Link } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { type CSSProperties, type ReactNode, useLayoutEffect, useRef, useState } from 'react'
+import { type CSSProperties, memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react'
+import { useGo } from './go.ts'
 
 export interface Column<T> {
   readonly key: string
@@ -20,6 +20,7 @@ export interface Column<T> {
 export interface TableProps<T> {
   /** What the rows are, for a screen reader. */
   readonly label: string
+  /** The same array from one drawing to the next, where there are many rows: only those that changed are drawn anew. */
   readonly columns: readonly Column<T>[]
   readonly rows: readonly T[]
   readonly rowKey: (row: T) => string
@@ -31,18 +32,29 @@ export interface TableProps<T> {
 const usualRowPx = 35
 // Below this many rows the browser is as fast with all of them, and its search finds each.
 const drawnWholeUpTo = 100
+/** As in the style sheet: there a row is a block of several lines, whose height is not known before. */
+const phone = '(width <= 760px)'
 
 /**
- * Rows and columns, by their roles: a table whose rows are laid out as a grid is no table to every browser. However many rows there are, only those in
- * sight are drawn.
+ * Rows and columns, by their roles: a table whose rows are laid out as a grid is no table to every browser. However many
+ * rows there are, only those in sight are drawn.
  */
 export function Table<T>(props: TableProps<T>) {
   const { label, columns, rows } = props
-  const template = { '--tracks': columns.map(({ width = '1fr' }) => `minmax(0, ${width})`).join(' ') } as Template
+  const go = useGo()
+  const tracks = columns.map(({ width = '1fr' }) => `minmax(0, ${width})`).join(' ')
   return (
-    <div className="table" role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+    // biome-ignore lint/a11y/useKeyWithClickEvents: a link that is chosen with a key is clicked all the same.
+    <div
+      className="table"
+      role="table"
+      aria-label={label}
+      aria-rowcount={rows.length + 1}
+      style={{ '--tracks': tracks } as CSSProperties}
+      onClick={go}
+    >
       <div role="rowgroup" className="heads">
-        <div role="row" aria-rowindex={1} style={template}>
+        <div role="row" aria-rowindex={1}>
           {columns.map((column) => (
             <Heading key={column.key} column={column} />
           ))}
@@ -51,11 +63,11 @@ export function Table<T>(props: TableProps<T>) {
       {rows.length <= drawnWholeUpTo ? (
         <div role="rowgroup">
           {rows.map((row, i) => (
-            <Row key={props.rowKey(row)} row={row} index={i} of={props} template={template} />
+            <OneRow key={props.rowKey(row)} {...rowProps(props, row, i)} />
           ))}
         </div>
       ) : (
-        <InSight {...props} template={template} />
+        <InSight {...props} />
       )}
     </div>
   )
@@ -77,66 +89,83 @@ function Heading<T>({ column: { title, end, onSort, sorted } }: { readonly colum
   )
 }
 
-/** The grid of all rows, as a property that a phone's layout overrides. */
-type Template = CSSProperties
-
 /** As tall as all rows, with those in sight in their places. */
-function InSight<T>({ template, ...props }: TableProps<T> & { readonly template: Template }) {
+function InSight<T>(props: TableProps<T>) {
   const body = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
+  const [isPhone] = useState(() => matchMedia(phone).matches)
   useLayoutEffect(() => setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY), [])
   const virtual = useWindowVirtualizer({
     count: props.rows.length,
-    estimateSize: () => usualRowPx,
-    overscan: 10,
+    estimateSize: () => (isPhone ? 5 * usualRowPx : usualRowPx),
+    overscan: 8,
     scrollMargin: top,
     getItemKey: (i) => props.rowKey(props.rows[i] as T),
   })
   return (
-    <div role="rowgroup" ref={body} className="insight" style={{ height: virtual.getTotalSize() }}>
-      {virtual.getVirtualItems().map(({ index, key, start }) => {
-        const place = { ...template, transform: `translateY(${start - top}px)` }
-        const row = props.rows[index] as T
-        return <Row key={key} row={row} index={index} of={props} template={place} measure={virtual.measureElement} />
-      })}
+    <div
+      role="rowgroup"
+      ref={body}
+      className={isPhone ? 'insight' : 'insight even'}
+      style={{ height: virtual.getTotalSize() }}
+    >
+      {virtual.getVirtualItems().map(({ index, key, start }) => (
+        <OneRow
+          key={key}
+          {...rowProps(props, props.rows[index] as T, index)}
+          at={start - top}
+          {...(isPhone ? { measure: virtual.measureElement } : {})}
+        />
+      ))}
     </div>
   )
 }
 
-interface RowProps<T> {
-  readonly row: T
+interface RowProps {
+  readonly row: unknown
   readonly index: number
-  readonly of: TableProps<T>
-  readonly template: Template
+  readonly columns: readonly Column<never>[]
+  readonly link: string | undefined
+  readonly here: boolean
+  /** Where it stands, in px from the first; absent where rows follow each other by themselves. */
+  readonly at?: number
   readonly measure?: (element: HTMLElement | null) => void
 }
 
-function Row<T>({ row, index, of: { columns, rowLink, isHere }, template, measure }: RowProps<T>) {
+function rowProps<T>({ columns, rowLink, isHere }: TableProps<T>, row: T, index: number): RowProps {
+  return {
+    row,
+    index,
+    columns: columns as readonly Column<never>[],
+    link: rowLink?.(row),
+    here: isHere?.(row) ?? false,
+  }
+}
+
+const OneRow = memo(function OneRow({ row, index, columns, link, here, at, measure }: RowProps) {
   return (
     <div
       role="row"
       ref={measure}
       data-index={index}
       aria-rowindex={index + 2}
-      className={isHere?.(row) ? 'here' : undefined}
-      style={template}
+      className={here ? 'here' : undefined}
+      style={at === undefined ? undefined : { transform: `translateY(${at}px)` }}
     >
       {columns.map(({ key, title, cell, end, low }, i) => (
-        <div
-          key={key}
-          role="cell"
-          className={[end && 'end', low && 'low'].filter(Boolean).join(' ') || undefined}
-          data-title={title}
-        >
-          {i === 0 && rowLink ? (
-            <Link className="rowlink" to={rowLink(row)}>
-              {cell(row)}
-            </Link>
+        <div key={key} role="cell" className={cellClass(end, low)} data-title={title || undefined}>
+          {i === 0 && link ? (
+            <a className="rowlink" href={link}>
+              {cell(row as never)}
+            </a>
           ) : (
-            cell(row)
+            cell(row as never)
           )}
         </div>
       ))}
     </div>
   )
-}
+})
+
+const cellClass = (end: boolean | undefined, low: boolean | undefined): string | undefined =>
+  [end && 'end', low && 'low'].filter(Boolean).join(' ') || undefined

@@ -8,8 +8,11 @@ const ofDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 export function Age({ at, never = 'never' }: { readonly at: string | null; readonly never?: string }) {
   const now = useNow()
   if (at === null) return never
-  return <Time at={at}>{humanRough(Math.max(0, now - Date.parse(at)))}</Time>
+  return <Time at={at}>{calm(Math.max(0, now - Date.parse(at)))}</Time>
 }
+
+/** After ten minutes nobody counts seconds, and a figure that moves draws the eye. */
+const calm = (ms: number): string => (ms < 600_000 ? humanRough(ms) : humanRough(ms).replace(/m\d\ds$/, 'm'))
 
 /** From one moment to another, or until now while it runs. */
 export function Elapsed({ from, to }: { readonly from: string; readonly to: string | null }) {

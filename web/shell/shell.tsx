@@ -1,7 +1,6 @@
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
 import { useSession } from '../api/session.ts'
-import { signOut } from '../api/sign-in.ts'
 import { type Fleet, useFleet } from '../live/fleet.ts'
 import { Button } from '../parts/button.tsx'
 import { Money } from '../parts/money.tsx'
@@ -9,6 +8,7 @@ import { Banners } from './banners.tsx'
 import { Brand } from './brand.tsx'
 import { LinkMark } from './link-mark.tsx'
 import { LookSwitch } from './look-switch.tsx'
+import { SignOut } from './sign-out.tsx'
 
 const places = [
   { to: '/', text: 'Start' },
@@ -86,9 +86,7 @@ function Foot({ fleet }: { readonly fleet: Fleet | null }) {
         {person?.name} · {person?.role}
       </span>
       <span className="row">
-        <Button look="quiet" onPress={() => void signOut()}>
-          Sign out
-        </Button>
+        <SignOut />
         <LookSwitch />
       </span>
     </div>

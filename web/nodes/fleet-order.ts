@@ -1,0 +1,97 @@
+import { isAccused } from '../../src/core/verdict-table.ts'
+import type { NodeView } from '../../src/wire/views.ts'
+import { markOfNode } from '../words/states.ts'
+
+/** What a fleet is narrowed down to; all of it stands in the address of the page. */
+export const noFilters = { q: '', group: '', place: '', model: '', billed: '', by: 'trouble', dir: 'down' }
+export type FleetFilters = typeof noFilters
+
+export type Group = 'wrong' | 'starting' | 'ready' | 'leaving'
+
+export const groupWords: Readonly<Record<Group, string>> = {
+  wrong: 'to look at',
+  starting: 'starting',
+  ready: 'ready',
+  leaving: 'leaving',
+}
+
+/** Each node is in one group; who needs a look is there whatever else it does. */
+export function groupOf(node: Pick<NodeView, 'state' | 'verdict' | 'failure'>): Group {
+  const { shape } = markOfNode(node)
+  if (node.state !== 'gone' && (shape === 'bad' || shape === 'doubtful')) return 'wrong'
+  if (node.state === 'ready') return 'ready'
+  return node.state === 'draining' || node.state === 'releasing' || node.state === 'gone' ? 'leaving' : 'starting'
+}
+
+export const placeOf = ({ offer }: Pick<NodeView, 'offer'>): string => `${offer.cloud} ${offer.region}`
+
+/** The share of its GPUs' time that is used, or null where nobody says. */
+export function gpuUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
+  const told = gpus.flatMap(({ utilizationPercent }) => (utilizationPercent === null ? [] : [utilizationPercent]))
+  return told.length === 0 ? null : told.reduce((sum, percent) => sum + percent, 0) / told.length
+}
+
+/** The share of its GPUs' memory that is used, in percent. */
+export function gpuMemoryUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
+  const told = gpus.filter(({ memoryUsedMib, memoryMib }) => memoryUsedMib !== null && memoryMib > 0)
+  if (told.length === 0) return null
+  const used = told.reduce((sum, { memoryUsedMib }) => sum + (memoryUsedMib ?? 0), 0)
+  return (100 * used) / told.reduce((sum, { memoryMib }) => sum + memoryMib, 0)
+}
+
+const groupRank: Readonly<Record<Group, number>> = { wrong: 0, starting: 1, leaving: 2, ready: 3 }
+
+/** What the rows can be ordered by; `down` begins with the first that each says. */
+const orders: Readonly<Record<string, (a: NodeView, b: NodeView) => number>> = {
+  trouble: (a, b) =>
+    groupRank[groupOf(a)] - groupRank[groupOf(b)] || Number(isAccused(b.verdict)) - Number(isAccused(a.verdict)),
+  name: (a, b) => text(a.name, b.name),
+  model: (a, b) => text(a.model, b.model),
+  place: (a, b) => text(placeOf(a), placeOf(b)),
+  load: (a, b) => b.inFlight - a.inFlight,
+  gpu: (a, b) => (gpuUse(b) ?? -1) - (gpuUse(a) ?? -1),
+  price: (a, b) => b.offer.pricePerHourMicroUsd - a.offer.pricePerHourMicroUsd,
+}
+
+// Not by the rules of a language: ten thousand of those comparisons are felt.
+const text = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+export function narrowed(
+  nodes: readonly NodeView[],
+  { q, group, place, model, billed, by, dir }: FleetFilters,
+): NodeView[] {
+  const words = q.toLowerCase().split(/\s+/).filter(Boolean)
+  const kept = nodes.filter(
+    (node) =>
+      (group === '' || groupOf(node) === group) &&
+      (place === '' || placeOf(node) === place) &&
+      (model === '' || node.model === model) &&
+      (billed === '' || node.billed === billed) &&
+      words.every((word) => haystack(node).includes(word)),
+  )
+  const order = orders[by] ?? orders['trouble']
+  const sign = dir === 'up' ? -1 : 1
+  return kept.sort((a, b) => sign * (order?.(a, b) ?? 0) || text(b.createdAt, a.createdAt))
+}
+
+const haystack = ({ name, id, model, deployment, state, verdict, statusMessage, offer }: NodeView): string =>
+  [name, id, model, deployment, state, verdict, statusMessage, offer.cloud, offer.region, offer.gpu]
+    .join(' ')
+    .toLowerCase()
+
+export interface Place {
+  readonly name: string
+  /** Those that need a look first. */
+  readonly nodes: readonly NodeView[]
+  readonly counts: Readonly<Record<Group, number>>
+}
+
+/** The fleet by where it is; where something is wrong comes first, then where most is. */
+export function placesOf(nodes: readonly NodeView[]): Place[] {
+  const places = [...Map.groupBy(nodes, placeOf)].map(([name, there]) => {
+    const counts = { wrong: 0, starting: 0, ready: 0, leaving: 0 }
+    for (const node of there) counts[groupOf(node)] += 1
+    return { name, counts, nodes: there.sort((a, b) => groupRank[groupOf(a)] - groupRank[groupOf(b)]) }
+  })
+  return places.sort((a, b) => b.counts.wrong - a.counts.wrong || b.nodes.length - a.nodes.length)
+}

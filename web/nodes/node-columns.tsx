@@ -1,0 +1,107 @@
+import { stepOf } from '../../src/core/machine-table.ts'
+import { nodeTable } from '../../src/core/node-table.ts'
+import type { NodeView } from '../../src/wire/views.ts'
+import { Button } from '../parts/button.tsx'
+import { StateMark, Tag } from '../parts/mark.tsx'
+import { Money } from '../parts/money.tsx'
+import type { Column } from '../parts/table.tsx'
+import { Age } from '../parts/time.tsx'
+import { markOfNode } from '../words/states.ts'
+import { gpuMemoryUse, gpuUse } from './fleet-order.ts'
+import { Signals } from './signals.tsx'
+
+/** Whether requests can be in flight: where none can be, a zero would say too much. */
+const canServe = ({ state }: NodeView): boolean =>
+  state === 'draining' || stepOf(nodeTable, state, 'drain_asked') !== undefined
+
+export interface Sorting {
+  readonly by: string
+  readonly sorted: 'ascending' | 'descending'
+}
+
+export function nodeColumns(
+  { by, sorted }: Sorting,
+  sortBy: (key: string) => void,
+  onAct: (node: NodeView) => void,
+): Column<NodeView>[] {
+  const sortable = (key: string) => ({ key, onSort: () => sortBy(key), ...(by === key ? { sorted } : {}) })
+  return [
+    { ...sortable('name'), title: 'Node', cell: ({ name }) => name, width: '1.5fr' },
+    { ...sortable('trouble'), title: 'State', cell: (node) => <State of={node} />, width: '1.9fr' },
+    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '186px' },
+    { ...sortable('model'), title: 'Model', cell: (node) => <Serves of={node} />, width: '1.3fr' },
+    { ...sortable('place'), title: 'Place', cell: (node) => <Where of={node} />, width: '1.2fr' },
+    {
+      ...sortable('load'),
+      title: 'In flight',
+      cell: (node) => (canServe(node) ? node.inFlight : '–'),
+      width: '86px',
+      end: true,
+    },
+    { ...sortable('gpu'), title: 'GPU use', cell: (node) => <GpuUse of={node} />, width: '96px', end: true },
+    { ...sortable('price'), title: 'Per hour', cell: (node) => <Price of={node} />, width: '120px', end: true },
+    {
+      key: 'acts',
+      title: '',
+      cell: (node) =>
+        node.actions.length > 0 && (
+          <Button look="quiet" onPress={() => onAct(node)} label={`Drain, release or hold ${node.name}`}>
+            Act …
+          </Button>
+        ),
+      width: '84px',
+      end: true,
+    },
+  ]
+}
+
+function State({ of }: { readonly of: NodeView }) {
+  const { shape, word } = markOfNode(of)
+  return (
+    <>
+      <StateMark shape={shape}>{word}</StateMark>{' '}
+      <span className="soft">
+        <Age at={of.state === 'ready' && shape !== 'good' && of.verdictSince ? of.verdictSince : of.stateSince} /> ·{' '}
+        {of.statusMessage}
+      </span>
+    </>
+  )
+}
+
+function Serves({ of: { model, deployment } }: { readonly of: NodeView }) {
+  return (
+    <>
+      {model} {deployment !== model && <span className="soft">{deployment}</span>}
+    </>
+  )
+}
+
+function Where({ of: { offer, spot } }: { readonly of: NodeView }) {
+  return (
+    <>
+      {offer.cloud} {offer.region} {offer.gpu && <span className="soft">{`${offer.gpuCount}× ${offer.gpu}`}</span>}{' '}
+      {spot && <Tag>spot</Tag>}
+    </>
+  )
+}
+
+function GpuUse({ of }: { readonly of: NodeView }) {
+  const [use, memory] = [gpuUse(of), gpuMemoryUse(of)]
+  if (use === null && memory === null) return '–'
+  return (
+    <>
+      {use === null ? '–' : `${Math.round(use)} %`}
+      {memory !== null && <span className="soft"> · {Math.round(memory)} % mem</span>}
+    </>
+  )
+}
+
+/** Where money runs and nothing is served, that is said. */
+function Price({ of: { offer, billed, state } }: { readonly of: NodeView }) {
+  return (
+    <span className={billed !== 'no' && state !== 'ready' ? 'money' : undefined}>
+      <Money microUsd={offer.pricePerHourMicroUsd} />{' '}
+      <span className="soft">{billed === 'yes' ? 'billed' : billed === 'no' ? 'not billed' : 'maybe billed'}</span>
+    </span>
+  )
+}
