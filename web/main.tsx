@@ -5,7 +5,8 @@ import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { queries } from './api/reading.ts'
+import { queries } from './api/queries.ts'
+import { readAnewAfterCuts } from './live/feeding.ts'
 import { keepLive } from './live/link.ts'
 import './look/tokens.css'
 import './look/parts.css'
@@ -16,6 +17,7 @@ import { applyLook } from './shell/look-switch.tsx'
 
 applyLook()
 keepLive()
+readAnewAfterCuts()
 const root = document.getElementById('root')
 if (!root) throw new Error('the page has no place for the dashboard')
 createRoot(root).render(

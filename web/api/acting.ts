@@ -4,7 +4,8 @@ import { mayAct, type Role, roles } from '../../src/core/tokens.ts'
 import type { CallFailure, Client } from '../../src/wire/client.ts'
 import { type RouteName, routes } from '../../src/wire/routes.ts'
 import { client, failureOf } from './client.ts'
-import { queries, type ReplyOf } from './reading.ts'
+import { queries } from './queries.ts'
+import type { ReplyOf } from './reading.ts'
 import { useSession } from './session.ts'
 
 export type ActName = { [N in RouteName]: (typeof routes)[N]['method'] extends 'GET' ? never : N }[RouteName]

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from 'react'
 import type { LiveMessage } from '../../src/wire/live.ts'
 import type { NodeView, StatusView } from '../../src/wire/views.ts'
-import { keyOf, queries } from '../api/reading.ts'
+import { hold, keyOf } from '../api/queries.ts'
 import { serverClock } from '../clock/server-clock.ts'
 import { live } from './link.ts'
 
@@ -28,7 +28,7 @@ function hear({ snapshot, nodes, status }: FleetMessage): void {
   for (const [id, { goneAt }] of byId)
     if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)
   fleet = { nodes: [...byId.values()], status: status ?? fleet?.status ?? null }
-  if (status) queries.setQueryData(keyOf('status'), status)
+  if (status) hold(keyOf('status'), status)
   drawSoon()
 }
 

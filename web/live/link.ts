@@ -1,11 +1,14 @@
 import { useSyncExternalStore } from 'react'
 import { livePath } from '../../src/wire/live.ts'
 import { session } from '../api/session.ts'
+import { serverClock } from '../clock/server-clock.ts'
 import { type LinkState, LiveSocket } from './live-socket.ts'
 
 /** The one connection of the page. */
 export const live = new LiveSocket({
   open: () => new WebSocket(`${location.origin.replace(/^http/, 'ws')}${livePath}`),
+  // It was said somewhere between our hello and now.
+  greeted: ({ now }, tookMs) => serverClock.learn(Date.parse(now) + tookMs / 2, tookMs / 2),
   elapsed: () => performance.now(),
   chance: Math.random,
   after(ms, act) {

@@ -47,6 +47,7 @@ beforeEach(() => {
       sockets.push(new FakeSocket())
       return last() as unknown as WebSocket
     },
+    greeted: () => undefined,
     elapsed: () => 0,
     chance: () => 0.5,
     after(ms, act) {

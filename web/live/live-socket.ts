@@ -19,6 +19,8 @@ export type LinkState =
 /** The part of a browser that the connection needs; tests bring their own. */
 export interface LiveWorld {
   open(): WebSocket
+  /** The server said hello, `tookMs` after we did. */
+  greeted(hello: Extract<LiveMessage, { topic: 'hello' }>, tookMs: number): void
   elapsed(): number
   chance(): number
   /** Returns what calls it off. */
@@ -44,6 +46,7 @@ export class LiveSocket {
   #greeted = false
   #callOff: () => void = () => undefined
   #failures = 0
+  #helloAt = 0
   state: LinkState = { kind: 'idle' }
 
   constructor(world: LiveWorld) {
@@ -115,7 +118,10 @@ export class LiveSocket {
     const socket = this.#world.open()
     this.#socket = socket
     this.#callOff = this.#world.after(openWithinMs, () => this.#lost('no answer came'))
-    socket.onopen = () => socket.send(JSON.stringify({ do: 'hello' }))
+    socket.onopen = () => {
+      this.#helloAt = this.#world.elapsed()
+      socket.send(JSON.stringify({ do: 'hello' }))
+    }
     // Not checked against the schema: a newer server may say more than this page knows.
     socket.onmessage = ({ data }) => this.#heard(JSON.parse(String(data)) as LiveMessage)
     socket.onclose = ({ code, reason }) => {
@@ -129,6 +135,7 @@ export class LiveSocket {
   #heard(message: LiveMessage): void {
     if (message.topic === 'hello') {
       this.#callOff()
+      this.#world.greeted(message, this.#world.elapsed() - this.#helloAt)
       this.#greeted = true
       this.#failures = 0
       for (const { topic } of this.#followed.values()) this.#say({ do: 'follow', ...topic })

@@ -1,9 +1,11 @@
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import type { StatusView } from '../../src/wire/views.ts'
 import { useSession } from '../api/session.ts'
-import { type Fleet, useFleet } from '../live/fleet.ts'
+import { useStatus } from '../live/status.ts'
 import { Button } from '../parts/button.tsx'
 import { Money } from '../parts/money.tsx'
+import { count } from '../words/money.ts'
 import { Banners } from './banners.tsx'
 import { Brand } from './brand.tsx'
 import { LinkMark } from './link-mark.tsx'
@@ -24,7 +26,7 @@ const places = [
 
 /** What stands around every page. */
 export function Shell() {
-  const fleet = useFleet()
+  const status = useStatus()
   const main = useRef<HTMLElement>(null)
   const { pathname } = useLocation()
   const [open, setOpen] = useState(false)
@@ -54,32 +56,34 @@ export function Shell() {
             {places.map(({ to, text }) => (
               <Link key={to} to={to} activeOptions={{ exact: to === '/' }}>
                 {text}
-                <span className="n">
-                  {to === '/fleet' && fleet?.nodes.filter(({ state }) => state !== 'gone').length}
-                </span>
+                <span className="n">{to === '/fleet' && status && count(livingIn(status))}</span>
               </Link>
             ))}
           </nav>
-          <Foot fleet={fleet} />
+          <Foot status={status} />
         </div>
       </div>
       <main className="page" id="main" ref={main} tabIndex={-1}>
-        <Banners status={fleet?.status ?? null} />
+        <Banners status={status} />
         <Outlet />
       </main>
     </div>
   )
 }
 
-function Foot({ fleet }: { readonly fleet: Fleet | null }) {
+/** Every node that is not gone. */
+const livingIn = ({ nodes }: StatusView): number =>
+  Object.entries(nodes).reduce((sum, [state, those]) => sum + (state === 'gone' ? 0 : those), 0)
+
+function Foot({ status }: { readonly status: StatusView | null }) {
   const session = useSession()
   const person = session.kind === 'asking' ? null : session.person
   return (
     <div className="foot">
       <LinkMark />
-      {fleet?.status && (
+      {status && (
         <span>
-          <Money microUsd={fleet.status.burnPerHourMicroUsd} perHour /> now
+          <Money microUsd={status.burnPerHourMicroUsd} perHour /> now
         </span>
       )}
       <span>
