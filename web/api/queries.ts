@@ -30,6 +30,6 @@ export const keyOf = (name: RouteName, call?: unknown): readonly unknown[] =>
 
 /** What the socket told is newer than an answer that is still on its way, which would overwrite it. */
 export function hold(key: readonly unknown[], value: unknown): void {
-  void queries.cancelQueries({ queryKey: key, exact: true }, { revert: false })
+  void queries.cancelQueries({ queryKey: key, exact: true })
   queries.setQueryData(key, value)
 }

@@ -27,8 +27,8 @@ export function nodeColumns(
   const sortable = (key: string) => ({ key, onSort: () => sortBy(key), ...(by === key ? { sorted } : {}) })
   return [
     { ...sortable('name'), title: 'Node', cell: ({ name }) => name, width: '1.5fr' },
-    { ...sortable('trouble'), title: 'State', cell: (node) => <State of={node} />, width: '1.9fr' },
-    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '186px' },
+    { ...sortable('trouble'), title: 'State', cell: (node) => <State of={node} />, width: '1.9fr', wide: true },
+    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '186px', wide: true },
     { ...sortable('model'), title: 'Model', cell: (node) => <Serves of={node} />, width: '1.3fr' },
     { ...sortable('place'), title: 'Place', cell: (node) => <Where of={node} />, width: '1.2fr' },
     {

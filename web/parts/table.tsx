@@ -12,6 +12,8 @@ export interface Column<T> {
   readonly end?: boolean
   /** Left out on a phone. */
   readonly low?: boolean
+  /** On a phone it takes the whole width, and needs no title. */
+  readonly wide?: boolean
   /** Where the rows can be sorted by it. */
   readonly onSort?: () => void
   readonly sorted?: 'ascending' | 'descending'
@@ -152,8 +154,13 @@ const OneRow = memo(function OneRow({ row, index, columns, link, here, at, measu
       className={here ? 'here' : undefined}
       style={at === undefined ? undefined : { transform: `translateY(${at}px)` }}
     >
-      {columns.map(({ key, title, cell, end, low }, i) => (
-        <div key={key} role="cell" className={cellClass(end, low)} data-title={title || undefined}>
+      {columns.map(({ key, title, cell, end, low, wide }, i) => (
+        <div
+          key={key}
+          role="cell"
+          className={[end && 'end', low && 'low', wide && 'wide'].filter(Boolean).join(' ') || undefined}
+          data-title={title || undefined}
+        >
           {i === 0 && link ? (
             <a className="rowlink" href={link}>
               {cell(row as never)}
@@ -166,6 +173,3 @@ const OneRow = memo(function OneRow({ row, index, columns, link, here, at, measu
     </div>
   )
 })
-
-const cellClass = (end: boolean | undefined, low: boolean | undefined): string | undefined =>
-  [end && 'end', low && 'low'].filter(Boolean).join(' ') || undefined

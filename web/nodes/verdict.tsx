@@ -1,0 +1,73 @@
+import { meaningOf } from '../../src/core/verdict-table.ts'
+import type { NodeDetail } from '../../src/wire/views.ts'
+import { type MarkShape, StateMark } from '../parts/mark.tsx'
+import { Panel } from '../parts/panel.tsx'
+import { Table } from '../parts/table.tsx'
+import { Age } from '../parts/time.tsx'
+import { markOfVerdict } from '../words/states.ts'
+import { witnesses } from './signals.tsx'
+
+const shapes: Readonly<Record<string, MarkShape>> = { good: 'good', bad: 'bad', unknown: 'between' }
+
+/** Who of them watches what. */
+const watches: Readonly<Record<(typeof witnesses)[number]['key'], string>> = {
+  heartbeat: 'the agent speaks',
+  probe: 'the engine answers',
+  sighting: 'the cloud sees the machine',
+}
+
+/** What the three witnesses say, and what follows from it by which row of the table. */
+export function Verdict({ of }: { readonly of: NodeDetail }) {
+  const { shape, word } = markOfVerdict(of.verdict)
+  const meaning = of.verdictRow && meaningOf(of.verdictRow)
+  return (
+    <Panel
+      title="Verdict"
+      sub={
+        <>
+          <StateMark shape={shape}>{word}</StateMark>
+          {of.verdictSince && (
+            <>
+              {' '}
+              for <Age at={of.verdictSince} />
+            </>
+          )}
+        </>
+      }
+      flush
+    >
+      <Table
+        label="What the witnesses say"
+        rows={witnesses}
+        rowKey={({ key }) => key}
+        columns={[
+          {
+            key: 'who',
+            title: 'Witness',
+            cell: ({ key, name }) => (
+              <>
+                {name} <span className="soft">{watches[key]}</span>
+              </>
+            ),
+            width: '1.6fr',
+          },
+          {
+            key: 'says',
+            title: 'Says',
+            cell: ({ key }) => {
+              const { value, detail } = of.signals[key]
+              return (
+                <>
+                  <StateMark shape={shapes[value] ?? 'between'}>{value}</StateMark>{' '}
+                  {detail && <span className="soft">{detail}</span>}
+                </>
+              )
+            },
+          },
+          { key: 'ago', title: 'Ago', cell: ({ key }) => <Age at={of.signals[key].at} />, width: '80px', end: true },
+        ]}
+      />
+      {meaning && <p className="soft footnote">{meaning}</p>}
+    </Panel>
+  )
+}
