@@ -29,6 +29,10 @@ const routeTree = rootRoute.addChildren([
     lazyRouteComponent(() => import('./pages/launch.tsx'), 'LaunchPage'),
   ),
   page(
+    '/launches/$id/transcript',
+    lazyRouteComponent(() => import('./pages/transcript.tsx'), 'TranscriptPage'),
+  ),
+  page(
     '/fleet',
     lazyRouteComponent(() => import('./pages/fleet.tsx'), 'FleetPage'),
   ),

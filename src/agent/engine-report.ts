@@ -19,9 +19,10 @@ export function exitFailure(exit: Exit, log: EngineLog): JsonFailure {
       remedy: 'Read its log.',
       evidence: tail,
     }
-  const { class: code, fault, retry, cause, remedy, evidence } = found
+  const { class: code, fault, retry, cause, remedy, evidence, suggestion } = found
   // The line that told comes first: the end of the log may no longer hold it.
-  return { code, fault, retry, cause, remedy, evidence: clip(`${evidence}\n\n${tail}`.trim()) }
+  const told = { code, fault, retry, cause, remedy, evidence: clip(`${evidence}\n\n${tail}`.trim()) }
+  return suggestion ? { ...told, suggestion } : told
 }
 
 const clip = (text: string): string => (text.length > evidenceChars ? text.slice(0, evidenceChars) : text)

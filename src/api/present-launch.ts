@@ -50,6 +50,7 @@ export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
     etaMs,
     nodeId,
     failure,
+    endAskedBy: row.unwantedBy,
     costMicroUsd: costAt(row, scene.now),
     actions: stepOf(launchTable, state, 'unwanted') && row.unwantedAt === null ? ['cancel'] : [],
   }

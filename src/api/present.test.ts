@@ -34,6 +34,7 @@ function launchRow(over: Partial<LaunchRow>): LaunchRow {
     endedAt: null,
     liveAt: null,
     unwantedAt: null,
+    unwantedBy: null,
     failure: null,
     nodeId: 'no-1',
     nodeState: 'requesting',
@@ -161,7 +162,8 @@ test('only a launch whose table knows a way out, and that is not on it, can be c
     (state) => presentLaunch(launchRow({ state }), scene(past)).actions.length > 0,
   )
   expect(cancellable).toEqual(['queued', 'attempting', 'backing_off', 'live'])
-  expect(presentLaunch(launchRow({ unwantedAt: now }), scene(past)).actions).toEqual([])
+  const unwanted = presentLaunch(launchRow({ unwantedAt: now, unwantedBy: 'ada' }), scene(past))
+  expect(unwanted).toMatchObject({ actions: [], endAskedBy: 'ada' })
 })
 
 test('only a ready node drains, once, and what is on its way out is not released again', () => {

@@ -85,6 +85,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   etaMs: 12_000,
   nodeId: 'no-0000000001',
   failure: null,
+  endAskedBy: null,
   costMicroUsd: 6_225,
   actions: ['cancel'],
   wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },

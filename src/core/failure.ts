@@ -284,6 +284,8 @@ export interface FailureRecord {
   readonly cause: string
   readonly remedy: string
   readonly evidence?: string
+  /** An argument of the engine that would have worked, where the engine itself named it. */
+  readonly suggestion?: { readonly argument: string; readonly value: string | number }
 }
 
 export const isFailureCode = (code: string): code is FailureCode => Object.hasOwn(failures, code)

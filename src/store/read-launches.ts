@@ -28,6 +28,7 @@ export interface LaunchRow extends CostSoFar {
   readonly endedAt: number | null
   readonly liveAt: number | null
   readonly unwantedAt: number | null
+  readonly unwantedBy: string | null
   readonly failure: FailureRecord | null
   readonly nodeId: string | null
   readonly nodeState: NodeState | null
@@ -47,7 +48,7 @@ const nodesOfLaunch = sql`g.node_id in (select id from nodes where launch_id = l
 const launchesOf = (picked: RawBuilder<unknown>): RawBuilder<LaunchRow> => sql<LaunchRow>`
   select l.id, l.state, l.state_since as "stateSince", l.deployment_id as "deploymentId", d.name as deployment,
     s.ordinal as slot, d.model, d.engine, l.origin, l.requested_by as "requestedBy", l.created_at as "createdAt",
-    (extract(epoch from l.deadline_at - l.created_at) * 1000)::float8 as "limitMs", l.waits_count as "waitsCount", coalesce(t.tried, '[]') as tried, l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt",
+    (extract(epoch from l.deadline_at - l.created_at) * 1000)::float8 as "limitMs", l.waits_count as "waitsCount", coalesce(t.tried, '[]') as tried, l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt", l.unwanted_by as "unwantedBy",
     l.failure, a.node_id as "nodeId", a.state as "nodeState", a.cloud, p.phase, p.started_at as "phaseStartedAt",
     p.ended_at as "phaseEndedAt", p.percent as "phasePercent", l.wish, l.offers, d.engine_args as "engineArgs",
     cost."closedMicroUsd", cost.open

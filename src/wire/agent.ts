@@ -17,6 +17,7 @@ export const failureSchema = z.object({
   cause: text(4_000),
   remedy: text(2_000),
   evidence: text(8_000).optional(),
+  suggestion: z.object({ argument: text(64), value: z.union([text(512), z.number()]) }).optional(),
 })
 
 /** A GPU as nvidia-smi tells of it. */

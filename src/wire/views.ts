@@ -151,6 +151,8 @@ export const launchView = z.object({
   etaMs: count.nullable(),
   nodeId: id.nullable(),
   failure: failureSchema.nullable(),
+  /** Who asked for its end: a person, or `deployment:` and the name of one that needs one less. */
+  endAskedBy: text(128).nullable(),
   costMicroUsd: microUsd,
   /** What may be done now, from the state table. */
   actions: z.array(z.enum(['cancel'])),

@@ -1,55 +1,169 @@
-import { useParams } from '@tanstack/react-router'
+import { Link, useParams } from '@tanstack/react-router'
+import { humanRough } from '../../src/core/human-time.ts'
+import type { LaunchDetail } from '../../src/wire/views.ts'
+import { Attempts } from '../launches/attempts.tsx'
+import { CancelLaunch } from '../launches/cancel.tsx'
+import { LaunchNotes } from '../launches/launch-notes.tsx'
+import { readyAt } from '../launches/phase-rows.ts'
+import { Phases } from '../launches/phases.tsx'
+import { transcriptAddress } from '../launches/transcript-text.ts'
 import { useLaunch } from '../live/fed.ts'
-import { StateMark } from '../parts/mark.tsx'
+import { LogTail } from '../log/log-tail.tsx'
+import { useAddressState } from '../parts/address-state.ts'
+import { Copy } from '../parts/copy.tsx'
+import { StateMark, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
-import { Facts, Panel } from '../parts/panel.tsx'
-import { Failed } from '../parts/problem.tsx'
-import { Table } from '../parts/table.tsx'
-import { Elapsed } from '../parts/time.tsx'
-import { markOfLaunch, plain } from '../words/states.ts'
+import { Facts, Pairs, Panel } from '../parts/panel.tsx'
+import { Clock, Elapsed, Left } from '../parts/time.tsx'
+import { usdPerHour } from '../words/money.ts'
+import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
+import { markOfLaunch } from '../words/states.ts'
+
+// Empty: the last one, whichever that is by then.
+const nothingChosen = { attempt: '' }
 
 export function LaunchPage() {
   const { id } = useParams({ strict: false }) as { id: string }
   const launch = useLaunch(id)
   return (
-    <Page title={launch.data ? `Launch of ${launch.data.model}` : 'Launch'} sub={id}>
-      <Loaded of={launch}>
-        {(of) => (
-          <>
-            <Facts
-              of={[
-                [
-                  'State',
-                  <StateMark key="s" shape={markOfLaunch(of.state).shape}>
-                    {markOfLaunch(of.state).word}
-                  </StateMark>,
-                ],
-                ['Progress', `${of.percent} %`],
-                ['Elapsed', <Elapsed key="e" from={of.createdAt} to={of.endedAt} />],
-                ['Cost so far', <Money key="c" microUsd={of.costMicroUsd} />],
-              ]}
-            />
-            {of.failure && <Failed failure={of.failure} />}
-            <Panel title="Phases" flush>
-              <Table
-                label="Phases"
-                rows={of.phases}
-                rowKey={({ attemptId, phase, startedAt }) => `${attemptId}-${phase}-${startedAt}`}
-                columns={[
-                  { key: 'phase', title: 'Phase', cell: ({ phase }) => plain(phase) },
-                  {
-                    key: 'time',
-                    title: 'Time',
-                    cell: ({ startedAt, endedAt }) => <Elapsed from={startedAt} to={endedAt} />,
-                    end: true,
-                  },
-                ]}
-              />
-            </Panel>
-          </>
-        )}
-      </Loaded>
+    <Page
+      title={launch.data ? `Launch of ${launch.data.model}` : 'Launch'}
+      sub={<Tag>{id}</Tag>}
+      actions={
+        <>
+          <Link to="/launches/$id/transcript" params={{ id }} className="button">
+            Transcript
+          </Link>
+          <Copy text={transcriptAddress(location.origin, id)} label="Copy a link to it" />
+          {launch.data && <CancelLaunch launch={launch.data} />}
+        </>
+      }
+    >
+      <Loaded of={launch}>{(of) => <OneLaunch launch={of} />}</Loaded>
     </Page>
+  )
+}
+
+function OneLaunch({ launch }: { readonly launch: LaunchDetail }) {
+  const [{ attempt }, set] = useAddressState(nothingChosen)
+  const { attempts } = launch
+  const chosen = attempts.find(({ ordinal }) => String(ordinal) === attempt) ?? attempts.at(-1)
+  return (
+    <>
+      <LaunchNotes launch={launch} />
+      <Figures launch={launch} />
+      <div className="two">
+        <div className="stack">
+          <Phases launch={launch} attempt={chosen} />
+          {chosen && <LogTail key={chosen.nodeId} nodeId={chosen.nodeId} title={`Log of ${chosen.nodeName}`} />}
+        </div>
+        <div className="stack">
+          <Attempts
+            launch={launch}
+            chosen={chosen}
+            onChoose={(one) => set({ attempt: one === attempts.at(-1) ? '' : String(one.ordinal) })}
+          />
+          <Asked launch={launch} />
+        </div>
+      </div>
+    </>
+  )
+}
+
+function Figures({ launch }: { readonly launch: LaunchDetail }) {
+  const { state, percent, etaMs, createdAt, endedAt, attempts, costMicroUsd, deadlineAt } = launch
+  const { shape, word } = markOfLaunch(state)
+  const ready = readyAt(launch)
+  const now = attempts.at(-1)
+  const offer = now?.offer ?? launch.offers[0]
+  const eta = state === 'attempting' && etaMs !== null && `ready in about ${humanRough(etaMs)}`
+  return (
+    <Facts
+      of={[
+        [
+          'State',
+          <StateMark key="s" shape={shape}>
+            {word}
+          </StateMark>,
+        ],
+        [
+          'Progress',
+          <span key="p">
+            {percent} % {eta && <small>{eta}</small>}
+          </span>,
+        ],
+        [
+          ready ? 'Ready after' : 'Elapsed',
+          <span key="e">
+            <Elapsed from={createdAt} to={ready ?? endedAt} />{' '}
+            {!ready && endedAt === null && deadlineAt && (
+              <small>
+                given up in <Left until={deadlineAt} />
+              </small>
+            )}
+          </span>,
+        ],
+        [
+          now ? 'Offer' : 'First choice',
+          offer ? (
+            <span key="o">
+              {placeOf(offer)}{' '}
+              <small>
+                {machineOf(offer)}, {boughtAs(offer)}
+              </small>
+            </span>
+          ) : (
+            'none fits'
+          ),
+        ],
+        [
+          'Cost so far',
+          <span key="c">
+            <Money microUsd={costMicroUsd} />{' '}
+            {now && now.nodeState !== 'gone' && <small>at {usdPerHour(now.offer.pricePerHourMicroUsd)}</small>}
+          </span>,
+        ],
+      ]}
+    />
+  )
+}
+
+function Asked({ launch }: { readonly launch: LaunchDetail }) {
+  const { deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
+  const list = (of: readonly string[]) => (of.length === 0 ? 'any' : of.join(', '))
+  return (
+    <Panel title="What was asked">
+      <Pairs
+        of={[
+          [
+            'Deployment',
+            <span key="d">
+              <Link to="/deployments/$id" params={{ id: deploymentId }} className="link">
+                {deployment}
+              </Link>{' '}
+              slot {slot}
+            </span>,
+          ],
+          ['By', `${requestedBy} (${origin})`],
+          ['At', <Clock key="a" at={createdAt} />],
+          ['Engine', engine],
+          [
+            'Arguments',
+            Object.entries(engineArgs)
+              .map(([name, value]) => `--${name} ${value}`)
+              .join(' ') || 'none',
+          ],
+          ['Clouds', list(wish.clouds)],
+          ['Regions', list(wish.regions)],
+          ['GPUs', `${list(wish.gpus)}${wish.gpuCount === null ? '' : `, ${wish.gpuCount} of them`}`],
+          ['Spot', { allow: 'allowed', only: 'only', never: 'never', first: 'first, then on demand' }[wish.spot]],
+          [
+            'Price',
+            wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
+          ],
+        ]}
+      />
+    </Panel>
   )
 }

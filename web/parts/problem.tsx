@@ -1,5 +1,6 @@
 import type { FailureRecord } from '../../src/core/failure.ts'
 import { failureOf } from '../api/client.ts'
+import { longestEvidence, plainText } from '../words/plain-text.ts'
 
 /** What went wrong, what to do about it, and what it was told by; of a call, or of a launch or node. */
 export function Failed({ failure, requestId }: { readonly failure: FailureRecord; readonly requestId?: string }) {
@@ -9,7 +10,7 @@ export function Failed({ failure, requestId }: { readonly failure: FailureRecord
         <strong>{failure.cause}</strong>
       </p>
       <p className="soft">{failure.remedy}</p>
-      {failure.evidence && <pre className="mono soft evidence">{failure.evidence}</pre>}
+      {failure.evidence && <pre className="mono soft evidence">{plainText(failure.evidence, longestEvidence)}</pre>}
       <p className="faint">
         <small>
           {failure.code}

@@ -1,0 +1,59 @@
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
+import { isOver } from '../../src/core/launch-table.ts'
+import type { LaunchDetail } from '../../src/wire/views.ts'
+import { useAct } from '../api/acting.ts'
+import { Button } from '../parts/button.tsx'
+import { Problem } from '../parts/problem.tsx'
+import { usdPerHour } from '../words/money.ts'
+import { againAfter } from './again.ts'
+
+/** Over a launch that ended without serving: the same once more in one click, with what its failure suggests. */
+export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
+  const navigate = useNavigate()
+  const create = useAct('createLaunch')
+  // The same click asks for the same launch, however often its answer is lost.
+  const [idempotencyKey] = useState(() => crypto.randomUUID?.() ?? `${launch.id}-${Math.random()}`)
+  if (!isOver(launch.state) || launch.state === 'ended') return null
+  const { changes, request } = againAfter(launch)
+  const press = async () => {
+    const reply = await create.run({ body: request, idempotencyKey })
+    if (reply && 'id' in reply) await navigate({ to: '/launches/$id', params: { id: reply.id } })
+  }
+  return (
+    <div className="note calm">
+      <div className="row">
+        <span>
+          {launch.failure?.fault === 'policy' || launch.failure?.fault === 'caller'
+            ? 'Once that is mended: '
+            : 'What may help: '}
+          {changes.length > 0 ? <strong>{changes.join(', ')}</strong> : 'the same once more'}
+          <span className="soft">
+            {' '}
+            · one replica of {request.deployment} more{priceOf(launch)}
+          </span>
+        </span>
+        <span className="row right">
+          <Link to="/launch" search={{ model: launch.model } as never} className="button">
+            Change it first
+          </Link>
+          <Button look="main" act="createLaunch" busy={create.isRunning} onPress={() => void press()}>
+            Launch again
+          </Button>
+        </span>
+      </div>
+      <Problem of={create.failure} />
+    </div>
+  )
+}
+
+/** What the offers of the launch cost: the next one is ranked anew, under the same highest price. */
+function priceOf({ offers, wish }: LaunchDetail): string {
+  const most = wish.maxPricePerHourMicroUsd
+  if (most !== null) return ` for ${usdPerHour(most)} at most`
+  const prices = offers.map(({ pricePerHourMicroUsd }) => pricePerHourMicroUsd)
+  if (prices.length === 0) return ''
+  const [least, dearest] = [Math.min(...prices), Math.max(...prices)]
+  const range = least === dearest ? usdPerHour(least) : `${usdPerHour(least)} to ${usdPerHour(dearest)}`
+  return `; this one could choose from ${range}`
+}

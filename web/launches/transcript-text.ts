@@ -1,0 +1,30 @@
+import type { EventView, LogLine } from '../../src/wire/views.ts'
+import { plainText } from '../words/plain-text.ts'
+
+export interface Transcript {
+  readonly events: readonly EventView[]
+  readonly lines: readonly LogLine[]
+}
+
+export interface Said {
+  readonly key: string
+  readonly at: string
+  readonly who: 'event' | LogLine['source']
+  readonly text: string
+}
+
+/** What happened and what was printed, in the order of time; an event before the lines that it led to. */
+export function saidIn({ events, lines }: Transcript): readonly Said[] {
+  const said: Said[] = [
+    ...events.map(({ id, at, text }) => ({ key: `e${id}`, at, who: 'event' as const, text: plainText(text) })),
+    // Lines of several nodes count from 0 each.
+    ...lines.map(({ n, at, source, text }, i) => ({ key: `l${i}-${n}`, at, who: source, text: plainText(text) })),
+  ]
+  return said.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+}
+
+/** As a text to hand on, times in UTC. */
+export const transcriptText = (said: readonly Said[]): string =>
+  said.map(({ at, who, text }) => `${at}  ${who === 'event' ? '*' : who.padEnd(6)} ${text}\n`).join('')
+
+export const transcriptAddress = (origin: string, id: string): string => `${origin}/launches/${id}/transcript`
