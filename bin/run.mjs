@@ -30,7 +30,8 @@ const tasks = {
   check: { run: () => checks().then((failed) => Math.min(failed, 1)) },
   test: { build: always, run: (args) => suite('unit', args, checks) },
   'test:real': { build: always, run: (args) => suite('real', args) },
-  // The part of it that runs on the Slurm rig.
+  // The parts of it that drive the dashboard in a browser, and that run on the Slurm rig.
+  'test:e2e': { build: always, run: (args) => suite('real', ['test/real/dashboard', ...args]) },
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
   'bench:failover': { build: always, run: (args) => runNode(['bench/failover.ts', ...args]) },

@@ -45,7 +45,7 @@ export function nodeColumns(
       title: '',
       cell: (node) =>
         node.actions.length > 0 && (
-          <Button look="quiet" onPress={() => onAct(node)} label={`Drain, release or hold ${node.name}`}>
+          <Button look="quiet" onPress={() => onAct(node)} label={`Act … on ${node.name}: drain, release or hold`}>
             Act …
           </Button>
         ),

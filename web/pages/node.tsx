@@ -2,6 +2,7 @@ import { Link, useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { NodeDetail } from '../../src/wire/views.ts'
 import { useNode } from '../live/fed.ts'
+import { LogTail } from '../log/log-tail.tsx'
 import { Ledger } from '../nodes/ledger.tsx'
 import { Machine } from '../nodes/machine.tsx'
 import { NodeDialog } from '../nodes/node-dialog.tsx'
@@ -72,6 +73,7 @@ function Node({ of }: { readonly of: NodeDetail }) {
           <Panel title="What happened" sub="newest first" flush>
             <Timeline of={of} />
           </Panel>
+          <LogTail nodeId={of.id} title="Log of engine and agent" />
         </div>
         <div className="stack">
           <Verdict of={of} />

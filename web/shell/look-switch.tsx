@@ -24,9 +24,10 @@ export function LookSwitch() {
     applyLook(next)
     setLook(next)
   }
+  const word = look === 'system' ? 'as the system' : look
   return (
-    <Button look="quiet" onPress={turn} label={`Colours: ${look}. Change them`}>
-      {look === 'system' ? 'as the system' : look}
+    <Button look="quiet" onPress={turn} label={`${word}: change the colours`}>
+      {word}
     </Button>
   )
 }
