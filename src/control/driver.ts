@@ -110,10 +110,11 @@ export class Driver {
   /** What is claimed after a gap is looked at in rows that know of it. */
   async #endGap(): Promise<void> {
     const { db, clock, log, continuity } = this.#deps
-    if (continuity.hasBroken(clock.now(), clock.monotonicMs())) {
-      await resumeAfterGap(db, clock.now())
+    await continuity.tellJump(clock.now(), clock.monotonicMs(), async (aheadMs) => {
+      if (aheadMs === 0 && !continuity.hasBroken(clock.now(), clock.monotonicMs())) return
+      await resumeAfterGap(db, clock.now(), aheadMs)
       log.warn({ loop: this.loop }, 'there was a gap, or the clock jumped: nothing is released until all were heard')
-    }
+    })
     continuity.beat(clock.now(), clock.monotonicMs())
   }
 

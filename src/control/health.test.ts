@@ -7,7 +7,9 @@ import { at } from '../store/database.ts'
 import { saveLook } from '../store/sightings.ts'
 import { addNode, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import { Continuity } from './continuity.ts'
+import type { Loop } from './driver.ts'
 import { healthLoop } from './health.ts'
+import { nodeLoop } from './node.ts'
 
 let world: TestWorld
 beforeAll(async () => {
@@ -92,4 +94,55 @@ test('a machine that died while its agent started the engine anew is replaced as
   clock.pass(31_000)
   await passAsksFor('local')
   assert.notEqual(await replaceAskedAt(), null)
+})
+
+test('a control plane that was too busy to hear anybody releases none that counts as dead before the grace is over, says so, and still has one replaced', async () => {
+  const { store, clock, settings, vault } = world.deps
+  const { db, fleetSize } = store
+  const cloud = new SimCloud({ clock, name: 'local' })
+  // Of those of before one is being replaced, and no second one would be.
+  await db.updateTable('nodes').set({ state: 'gone' }).execute()
+  const { nodeId } = await addNode(world, { state: 'ready', deployment: 'busy' })
+  const row = () => db.selectFrom('nodes').selectAll().where('id', '=', nodeId).executeTakeFirstOrThrow()
+  const since = at(clock.now() - 31 * 60_000)
+  await db
+    .updateTable('nodes')
+    .set({ verdict: 'suspect', verdict_since: since, ready_at: since })
+    .where('id', '=', nodeId)
+    .execute()
+  const continuity = new Continuity(0)
+  const parts = { db, fleetSize, clock, settings, vault, install: world.install, log: makeLog('test', 'silent') }
+  const deps = { ...parts, continuity, clouds: new Map([['local', cloud]]) }
+  await enrol(db, 'node', nodeId, clock.now())
+  const pass = async (loop: Loop) => {
+    const saysBad = { heard_at: null, probe_at: at(clock.now()), probe_good: false }
+    await db
+      .insertInto('signals')
+      .values({ node_id: nodeId, ...saysBad })
+      .onConflict((oc) => oc.column('node_id').doUpdateSet(saysBad))
+      .execute()
+    await db
+      .updateTable('claims')
+      .set({ due_at: at(clock.now()) })
+      .where('loop', '=', loop.name)
+      .execute()
+    const who = { holder: 'server-1', realms: ['local'], acts: true }
+    for (const claim of await claimDue(db, loop.name, 100, clock.now(), 20_000, who)) {
+      if (claim.rowId === nodeId || loop.name === 'health') await loop.pass(claim)
+      await finishClaim(db, claim, clock.now())
+    }
+  }
+  continuity.tick(clock.now() - 10_000, 0)
+  continuity.tick(clock.now(), 10_000)
+  await pass(healthLoop(deps))
+  await pass(nodeLoop(deps))
+  const held = await row()
+  assert.deepEqual([held.verdict, held.state], ['dead', 'ready'])
+  assert.notEqual(held.replace_asked_at, null)
+  const install = await db.selectFrom('install').select('guard').executeTakeFirstOrThrow()
+  assert.match(install.guard ?? '', /held up/)
+  clock.pass(settings.graceMs)
+  await pass(healthLoop(deps))
+  await pass(nodeLoop(deps))
+  assert.deepEqual([(await row()).state], ['releasing'])
 })

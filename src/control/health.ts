@@ -18,8 +18,8 @@ export function healthLoop(deps: ControlDeps): Loop {
       return { node, signals, judgement: judge(signals, node.standing, now) }
     })
     const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
-    const { since: watchingSince } = deps.continuity
-    const guard = guardReason({ pool: watched.length, suspect, watchingSince }, now, deps.settings.graceMs)
+    const { since: watchingSince, heldUpAt } = deps.continuity
+    const guard = guardReason({ pool: watched.length, suspect, watchingSince, heldUpAt }, now, deps.settings.graceMs)
     const hold = inGrace(watchingSince, now, deps.settings.graceMs)
     const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
     const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)

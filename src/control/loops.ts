@@ -3,6 +3,7 @@ import type { Store } from '../store/database.ts'
 import { resumeAfterGap } from '../store/gap.ts'
 import { disarmAfterLongAway } from '../store/pause.ts'
 import type { ControlDeps } from './context.ts'
+import { tickMs } from './continuity.ts'
 import { deploymentLoop } from './deployment.ts'
 import { Driver, type DriverDeps, type Loop } from './driver.ts'
 import { healthLoop } from './health.ts'
@@ -53,7 +54,7 @@ export async function startLoops(
     ...driver,
   }
   const steps = keepSteps(deps)
-  const loops = allLoops(deps)
+  const loops = allLoops({ ...deps, clock: continuity.knownTo(clock) })
   // A loop is shown from its start on, also one that has nothing to do yet, or never gets to do it.
   for (const { name: loop, everyMs } of loops)
     await recordPass(store.db, { server: driver.server, loop, at: now, tookMs: 0, moved: 0, everyMs, error: null })
@@ -65,9 +66,11 @@ export async function startLoops(
   function nudgeAll(): void {
     for (const loop of driven) loop.nudge()
   }
+  const ticks = setInterval(() => continuity.tick(clock.now(), clock.monotonicMs()), tickMs)
   await offersKnown
   return {
     async stop(): Promise<void> {
+      clearInterval(ticks)
       await unlisten()
       await Promise.all(driven.map((loop) => loop.stop()))
       await steps.stop()

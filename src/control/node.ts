@@ -68,7 +68,8 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */
 async function decide(deps: ControlDeps, node: NodeForLoop, traits: CloudTraits, now: number): Promise<NodeDecision> {
   const { db, continuity, settings } = deps
-  const mayRelease = node.view.mayRelease && !inGrace(continuity.since, now, settings.graceMs)
+  const deafAt = Math.max(continuity.since, continuity.heldUpAt ?? continuity.since)
+  const mayRelease = node.view.mayRelease && !inGrace(deafAt, now, settings.graceMs)
   const view = { ...node.view, mayRelease }
   const next = decideNode(view, traits, now)
   const limit = next.fact === 'expired' ? stateLimit(view, traits) : null

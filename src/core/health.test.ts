@@ -134,12 +134,17 @@ describe('judging', () => {
 })
 
 describe('the guard', () => {
-  const calm = { pool: 100, suspect: 0, watchingSince: 0 }
+  const calm = { pool: 100, suspect: 0, watchingSince: 0, heldUpAt: null }
 
   test('holds for the grace after a start or a gap', () => {
     assert.equal(guardReason(calm, now), null)
     assert.match(guardReason({ ...calm, watchingSince: now - 59_999 }, now) ?? '', /just started, or was away/)
     assert.equal(guardReason({ ...calm, watchingSince: now - 60_000 }, now), null)
+  })
+
+  test('holds for the grace after the control plane was too busy to hear anybody', () => {
+    assert.match(guardReason({ ...calm, heldUpAt: now - 59_999 }, now) ?? '', /held up/)
+    assert.equal(guardReason({ ...calm, heldUpAt: now - 60_000 }, now), null)
   })
 
   test('holds while more than three and more than a fifth of the pool are suspect', () => {

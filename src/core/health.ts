@@ -121,6 +121,8 @@ export interface GuardView {
   readonly suspect: number
   /** Since when the server has been watching without a gap. */
   readonly watchingSince: number
+  /** When it was last too busy to hear anybody; null: never. */
+  readonly heldUpAt: number | null
 }
 
 // A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
@@ -133,6 +135,8 @@ export const inGrace = (watchingSince: number, now: number, grace = graceMs): bo
 export function guardReason(view: GuardView, now: number, grace = graceMs): string | null {
   if (inGrace(view.watchingSince, now, grace))
     return 'The control plane has just started, or was away: heartbeats of that time are unknown.'
+  if (view.heldUpAt !== null && inGrace(view.heldUpAt, now, grace))
+    return 'The control plane was held up for more than a second: what nodes said meanwhile may be lost.'
   if (view.suspect > Math.max(3, view.pool / 5))
     return `${view.suspect} of ${view.pool} nodes are suspect: it may be us who are cut off.`
   return null

@@ -40,6 +40,59 @@ test('after a clock was set back no row rests for that long, and no word of befo
   assert.equal(node.verdict_since, now)
 })
 
+test('a clock that is set ahead makes no word older and takes nobody`s time, once, however many control planes saw it', async () => {
+  const { store, clock } = world.deps
+  const { db } = store
+  const saidAt = clock.now()
+  const { nodeId, launchId } = await addNode(world, { state: 'draining' })
+  const { name } = await db.selectFrom('nodes').select('name').executeTakeFirstOrThrow()
+  await db
+    .updateTable('signals')
+    .set({ heard_at: at(saidAt) })
+    .execute()
+  await db
+    .insertInto('sightings')
+    .values({ name, cloud: 'local', seen: 'present', at: at(saidAt) })
+    .execute()
+  const notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: saidAt, takenAt: saidAt + 120_000 }
+  await db
+    .updateTable('nodes')
+    .set({ verdict_since: at(saidAt), drain_deadline_at: at(saidAt + 60_000), notice: JSON.stringify(notice) })
+    .execute()
+  const limits = () =>
+    db
+      .selectFrom('nodes as n')
+      .innerJoin('launches as l', 'l.id', 'n.launch_id')
+      .select(['l.deadline_at', 'n.join_token_until', 'n.drain_deadline_at', 'n.verdict_since', 'n.hold_until'])
+      .select(['n.notice', 'n.well_since'])
+      .where('n.id', '=', nodeId)
+      .executeTakeFirstOrThrow()
+  await db.updateTable('launches').set({ state: 'attempting' }).where('id', '=', launchId).execute()
+  const before = await limits()
+
+  clock.pass(hourMs + 3_000)
+  await Promise.all([resumeAfterGap(db, clock.now(), hourMs), resumeAfterGap(db, clock.now() + 800, hourMs)])
+  const after = await limits()
+  assert.deepEqual(after, {
+    deadline_at: before.deadline_at + hourMs,
+    join_token_until: before.join_token_until + hourMs,
+    drain_deadline_at: saidAt + 60_000 + hourMs,
+    verdict_since: saidAt + hourMs,
+    hold_until: null,
+    notice: { ...notice, toldAt: saidAt + hourMs, takenAt: saidAt + 120_000 + hourMs },
+    well_since: null,
+  })
+  const signals = await db.selectFrom('signals').select(['heard_at', 'probe_at']).executeTakeFirstOrThrow()
+  assert.deepEqual(signals, { heard_at: saidAt + hourMs, probe_at: null })
+  const sighting = await db.selectFrom('sightings').select(['at', 'absent_since']).executeTakeFirstOrThrow()
+  assert.deepEqual(sighting, { at: saidAt + hourMs, absent_since: null })
+  const told = await db.selectFrom('events').select('text').where('kind', '=', 'clock.ahead').execute()
+  assert.deepEqual(
+    told.map(({ text }) => text),
+    ["The clock was set ahead by 3600 s: nobody's time runs out by that."],
+  )
+})
+
 test('what rests until it is nudged, and what somebody works on, is left alone', async () => {
   const { store, clock } = world.deps
   const { db } = store

@@ -8,6 +8,7 @@ import { type Plane, until } from './plane.ts'
 export class PlaneClock {
   readonly #dir = mkdtempSync(join(tmpdir(), 'fd-clock-'))
   #wrongByMs = 0
+  #passedMs = 0
 
   constructor() {
     this.set(0)
@@ -24,22 +25,42 @@ export class PlaneClock {
     return join(this.#dir, 'wrong-by-ms')
   }
 
+  /** By how much it is ahead of ours. */
+  get aheadMs(): number {
+    return this.#wrongByMs + this.#passedMs
+  }
+
   /** What the process is told from its next start on. */
   set(wrongByMs: number): void {
     this.#wrongByMs = wrongByMs
-    writeFileSync(this.#file, String(wrongByMs))
+    this.#keep()
+  }
+
+  #keep(): void {
+    writeFileSync(this.#file, JSON.stringify({ wrongByMs: this.#wrongByMs, passedMs: this.#passedMs }))
   }
 
   /** Sets it while the process runs, and waits until each of the loops has passed by the new time. */
   async jumpTo(plane: Plane, wrongByMs: number, loops: readonly string[]): Promise<void> {
     this.set(wrongByMs)
-    const from = Date.now() + wrongByMs
+    await this.#tell(plane, loops)
+  }
+
+  /** Lets time pass for the process alone, which its monotonic clock counts, too, and waits as long. */
+  async pass(plane: Plane, ms: number, loops: readonly string[]): Promise<void> {
+    this.#passedMs += ms
+    this.#keep()
+    await this.#tell(plane, loops)
+  }
+
+  async #tell(plane: Plane, loops: readonly string[]): Promise<void> {
+    const from = Date.now() + this.aheadMs
     await plane.signal('SIGUSR2')
     await this.passes(plane, loops, from)
   }
 
   /** Until each of the loops has made a pass later than the moment on this clock. */
-  async passes(plane: Plane, loops: readonly string[], from = Date.now() + this.#wrongByMs): Promise<void> {
+  async passes(plane: Plane, loops: readonly string[], from = Date.now() + this.aheadMs): Promise<void> {
     let last = ''
     const passed = async () => {
       const status = await plane.client.status()

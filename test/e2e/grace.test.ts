@@ -56,6 +56,37 @@ test('a node that counts as dead when the control plane starts is not released b
   expect(toldAt(node, isReleased) - startedAt).toBeGreaterThanOrEqual(graceS * 1_000)
 }, 240_000)
 
+test('a control plane that stood still for two seconds says so, and releases no node that counts as dead before the grace is over', async () => {
+  await planeWith({ scripts: { quick: {} }, local: { maxMachines: 1 } })
+  const launch = await plane.launched('quick')
+  const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
+  const shown = () => plane.client.showNode({ params: { id } })
+  for (const pid of (await plane.running('scripted-engine')).get(name) ?? []) signalProcess(pid, 'SIGSTOP')
+  await until(
+    async () => (await shown()).verdict === 'suspect' && (await plane.client.status()).guard === null,
+    90_000,
+    () => 'nobody notices that the engine hangs, or the grace of the start does not end',
+  )
+  await plane.signal('SIGSTOP')
+  await query({ url: server.url }, `update nodes set verdict_since = verdict_since - interval '31 minutes'`)
+  for (const end = Date.now() + 2_000; Date.now() < end; await pause(looksMs))
+    expect((await plane.machines()).has(name)).toBe(true)
+  const wokeAt = Date.now()
+  await plane.signal('SIGCONT')
+  await until(
+    async () => /held up/.test((await plane.client.status()).guard ?? ''),
+    30_000,
+    () => 'it does not say that it was held up',
+  )
+  await until(
+    async () => Number.isFinite(toldAt(await shown(), isReleased)),
+    90_000,
+    () => 'it is never released',
+  )
+  expect(toldAt(await shown(), dies) - wokeAt).toBeLessThan(graceS * 1_000)
+  expect(toldAt(await shown(), isReleased) - wokeAt).toBeGreaterThanOrEqual(graceS * 1_000)
+}, 240_000)
+
 test('the database stopped for 30 s in the middle of a launch: it goes on where it was, also past its limit, and nothing is released', async () => {
   await planeWith({ scripts: { slow: { phasesMs: { weights_load: 12_000 } } } })
   const limitS = 20
