@@ -16,6 +16,7 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
   const [idempotencyKey] = useState(() => crypto.randomUUID?.() ?? `${launch.id}-${Math.random()}`)
   if (!isOver(launch.state) || launch.state === 'ended') return null
   const { changes, request } = againAfter(launch)
+  const isOfPeople = launch.failure?.fault === 'policy' || launch.failure?.fault === 'caller'
   const press = async () => {
     const reply = await create.run({ body: request, idempotencyKey })
     if (reply && 'id' in reply) await navigate({ to: '/launches/$id', params: { id: reply.id } })
@@ -24,9 +25,7 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
     <div className="note calm">
       <div className="row">
         <span>
-          {launch.failure?.fault === 'policy' || launch.failure?.fault === 'caller'
-            ? 'Once that is mended: '
-            : 'What may help: '}
+          {changes.length === 0 && isOfPeople ? 'Once that is mended: ' : 'What may help: '}
           {changes.length > 0 ? <strong>{changes.join(', ')}</strong> : 'the same once more'}
           <span className="soft">
             {' '}

@@ -60,7 +60,7 @@ test('a phase says what was fetched and how fast, and what the cloud worked on, 
     endedAt: null,
   } as const
   const [, row] = phaseRows(launch({ phases: [phase(null, 'queued', end), fetched], steps: [step] }))
-  expect(row?.details).toEqual(['3.3 GB at 84 MB/s', '␛[1mlooking'])
+  expect(row?.details).toEqual(['3.3 GB at 84 MB/s', '\\x1b[1mlooking'])
 })
 
 test('a launch is ready since its last attempt answered, and not since an earlier one did', () => {

@@ -12,7 +12,7 @@ test('events and lines stand in the order of time, each with its moment, and lin
   expect(transcriptText(said)).toBe(
     [
       '2026-03-01T12:00:00.000Z  * Launched by ada.',
-      '2026-03-01T12:00:01.000Z  engine a␛[2J',
+      '2026-03-01T12:00:01.000Z  engine a\\x1b[2J',
       '2026-03-01T12:00:02.000Z  * Joined.',
       '2026-03-01T12:00:03.000Z  engine b',
       '',

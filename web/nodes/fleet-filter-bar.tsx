@@ -1,6 +1,7 @@
 import { useMemo } from 'react'
 import type { NodeView } from '../../src/wire/views.ts'
 import { Button } from '../parts/button.tsx'
+import { Pick, type PickOption } from '../parts/pick.tsx'
 import look from './fleet-filter-bar.module.css'
 import { type FleetFilters, groupWords, noFilters, placeOf } from './fleet-order.ts'
 
@@ -10,10 +11,8 @@ export interface FleetFilterBarProps {
   readonly onChange: (patch: Partial<FleetFilters>) => void
 }
 
-type Option = readonly [value: string, text: string]
-
-const groups: readonly Option[] = Object.entries(groupWords)
-const bills: readonly Option[] = [
+const groups: readonly PickOption[] = Object.entries(groupWords)
+const bills: readonly PickOption[] = [
   ['yes', 'billed'],
   ['unknown', 'maybe billed'],
   ['no', 'not billed'],
@@ -73,31 +72,6 @@ export function FleetFilterBar({ nodes, filters, onChange }: FleetFilterBarProps
   )
 }
 
-function each(nodes: readonly NodeView[], of: (node: NodeView) => string): Option[] {
+function each(nodes: readonly NodeView[], of: (node: NodeView) => string): PickOption[] {
   return [...new Set(nodes.map(of))].sort().map((value) => [value, value])
-}
-
-interface PickProps {
-  readonly label: string
-  /** What no choice is called. */
-  readonly any: string
-  readonly value: string
-  readonly options: readonly Option[]
-  readonly onPick: (value: string) => void
-}
-
-function Pick({ label, any, value, options, onPick }: PickProps) {
-  // A choice that came with an address stays visible though nothing is like that now.
-  const all: readonly Option[] =
-    value === '' || options.some(([one]) => one === value) ? options : [...options, [value, value]]
-  return (
-    <select className="input inline" aria-label={label} value={value} onChange={(event) => onPick(event.target.value)}>
-      <option value="">{any}</option>
-      {all.map(([one, text]) => (
-        <option key={one} value={one}>
-          {text}
-        </option>
-      ))}
-    </select>
-  )
 }

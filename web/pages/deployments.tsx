@@ -1,39 +1,43 @@
+import { Link } from '@tanstack/react-router'
+import type { DeploymentView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
+import { Replicas } from '../deployments/replicas.tsx'
 import { StateMark } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
-import { Table } from '../parts/table.tsx'
+import { type Column, Table } from '../parts/table.tsx'
+import { Age } from '../parts/time.tsx'
 import { markOfDeployment } from '../words/states.ts'
 
 export function DeploymentsPage() {
   const deployments = useRead('listDeployments')
   return (
-    <Page title="Deployments">
+    <Page
+      title="Deployments"
+      sub="How many replicas of each model are kept"
+      actions={
+        <Link to="/launch" className="button main">
+          Launch
+        </Link>
+      }
+    >
       <Panel title="All" flush>
         <Loaded of={deployments}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="There are no deployments yet: the first launch makes one." />
+              <Empty title="There are no deployments yet: the first launch makes one.">
+                <Link to="/launch" className="link">
+                  Launch a model
+                </Link>
+              </Empty>
             ) : (
               <Table
                 label="Deployments"
                 rows={items}
                 rowKey={({ id }) => id}
                 rowLink={({ id }) => `/deployments/${id}`}
-                columns={[
-                  { key: 'name', title: 'Deployment', cell: ({ name }) => name },
-                  {
-                    key: 'state',
-                    title: 'State',
-                    cell: (one) => (
-                      <StateMark shape={markOfDeployment(one).shape}>{markOfDeployment(one).word}</StateMark>
-                    ),
-                  },
-                  { key: 'model', title: 'Model', cell: ({ model }) => model, width: '2fr', low: true },
-                  { key: 'ready', title: 'Ready', cell: ({ ready, wanted }) => `${ready} of ${wanted}`, end: true },
-                  { key: 'spent', title: 'Spent', cell: (one) => <Money microUsd={one.spentMicroUsd} />, end: true },
-                ]}
+                columns={columns}
               />
             )
           }
@@ -41,4 +45,26 @@ export function DeploymentsPage() {
       </Panel>
     </Page>
   )
+}
+
+const columns: readonly Column<DeploymentView>[] = [
+  { key: 'name', title: 'Deployment', cell: ({ name }) => name, width: '1.4fr' },
+  { key: 'state', title: 'State', cell: (one) => <State of={one} /> },
+  { key: 'model', title: 'Model', cell: ({ model }) => model, width: '1.6fr' },
+  { key: 'replicas', title: 'Replicas', cell: (one) => <Replicas of={one} />, width: '1.4fr', wide: true },
+  {
+    key: 'failures',
+    title: 'Failures in a row',
+    cell: ({ failuresInARow }) => failuresInARow,
+    width: '130px',
+    end: true,
+    low: true,
+  },
+  { key: 'age', title: 'Age', cell: ({ createdAt }) => <Age at={createdAt} />, width: '90px', end: true, low: true },
+  { key: 'spent', title: 'Spent', cell: (one) => <Money microUsd={one.spentMicroUsd} />, width: '120px', end: true },
+]
+
+function State({ of }: { readonly of: DeploymentView }) {
+  const { shape, word } = markOfDeployment(of)
+  return <StateMark shape={shape}>{word}</StateMark>
 }

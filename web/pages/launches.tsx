@@ -1,15 +1,22 @@
 import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/reading.ts'
-import { StateMark } from '../parts/mark.tsx'
-import { Money } from '../parts/money.tsx'
+import { launchColumns } from '../launches/launch-columns.tsx'
+import { everyLaunch, LaunchFilters } from '../launches/launch-filters.tsx'
+import { useAddressState } from '../parts/address-state.ts'
 import { Loaded, Page } from '../parts/page.tsx'
+import { Pager } from '../parts/pager.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
-import { Age } from '../parts/time.tsx'
-import { markOfLaunch } from '../words/states.ts'
+
+const perPage = 100
 
 export function LaunchesPage() {
-  const launches = useRead('listLaunches', { query: { limit: 200 } })
+  const [wish, setWish] = useAddressState(everyLaunch)
+  const asked = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ''))
+  const launches = useRead('listLaunches', { query: { limit: perPage, ...asked } })
+  const filters = <LaunchFilters wish={wish} onNarrow={(patch) => setWish({ ...patch, cursor: '' })} />
+  const next = launches.data?.nextCursor ?? null
+  const onGo = (cursor: string) => setWish({ cursor }, { replace: false })
   return (
     <Page
       title="Launches"
@@ -19,43 +26,27 @@ export function LaunchesPage() {
         </Link>
       }
     >
-      <Panel title="Newest first" flush>
+      <Panel
+        title="Newest first"
+        actions={
+          <>
+            {filters}
+            <Pager cursor={wish.cursor} nextCursor={next} onGo={onGo} />
+          </>
+        }
+        flush
+      >
         <Loaded of={launches}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="Nothing was launched yet." />
+              <Empty title={Object.keys(asked).length > 0 ? 'No launch is like that.' : 'Nothing was launched yet.'} />
             ) : (
               <Table
                 label="Launches"
                 rows={items}
                 rowKey={({ id }) => id}
                 rowLink={({ id }) => `/launches/${id}`}
-                columns={[
-                  { key: 'model', title: 'Model', cell: ({ model }) => model, width: '2fr' },
-                  {
-                    key: 'state',
-                    title: 'State',
-                    cell: ({ state }) => (
-                      <StateMark shape={markOfLaunch(state).shape}>{markOfLaunch(state).word}</StateMark>
-                    ),
-                  },
-                  { key: 'deployment', title: 'Deployment', cell: ({ deployment }) => deployment },
-                  { key: 'by', title: 'By', cell: ({ requestedBy }) => requestedBy, low: true },
-                  {
-                    key: 'age',
-                    title: 'Age',
-                    cell: ({ createdAt }) => <Age at={createdAt} />,
-                    width: '90px',
-                    end: true,
-                  },
-                  {
-                    key: 'cost',
-                    title: 'Cost',
-                    cell: (launch) => <Money microUsd={launch.costMicroUsd} />,
-                    width: '110px',
-                    end: true,
-                  },
-                ]}
+                columns={launchColumns}
               />
             )
           }

@@ -8,16 +8,16 @@ const longestLine = 4_096
 /** The most that the API tells of what was said, over several lines. */
 export const longestEvidence = 8_000
 
-/** Text of others as it is: escape codes are shown by their pictures and do nothing, and no text is endless. */
+/** Text of others as it is: escape codes are written out and do nothing, and no text is endless. */
 export function plainText(text: string, longest = longestLine): string {
   const more = text.length - longest
-  const shown = (more > 0 ? text.slice(0, longest) : text).replace(unseen, picture)
+  const shown = (more > 0 ? text.slice(0, longest) : text).replace(unseen, written)
   return more > 0 ? `${shown} … and ${more.toLocaleString('en-US')} more characters` : shown
 }
 
-/** `␛` for an escape; by its number where there is no picture. */
-function picture(char: string): string {
+/** `\x1b` for an escape, `<U+202E>` for a mark: signs of their own are not in every font. */
+function written(char: string): string {
   const code = char.charCodeAt(0)
-  if (code < 0x20) return String.fromCharCode(0x2400 + code)
-  return code === 0x7f ? '\u2421' : `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`
+  const hex = code.toString(16)
+  return code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `<U+${hex.toUpperCase().padStart(4, '0')}>`
 }

@@ -1,0 +1,40 @@
+import { useRead } from '../api/reading.ts'
+import { Pick, type PickOption } from '../parts/pick.tsx'
+import { onTheWay } from './on-the-way.tsx'
+
+/** What a list of launches may be narrowed by; empty where it is not. */
+export const everyLaunch = { state: '', model: '', deployment: '', cursor: '' }
+export type LaunchWish = typeof everyLaunch
+
+/** States as people ask for them; each stands for states as the API takes them. */
+const groups: readonly PickOption[] = [
+  [onTheWay, 'on their way'],
+  ['live', 'live'],
+  ['failed,timed_out', 'failed'],
+  ['ended,cancelled', 'ended'],
+]
+
+export interface LaunchFiltersProps {
+  readonly wish: LaunchWish
+  readonly onNarrow: (patch: Partial<LaunchWish>) => void
+}
+
+export function LaunchFilters({ wish: { state, model, deployment }, onNarrow }: LaunchFiltersProps) {
+  const models = named(useRead('listModels').data?.items)
+  const deployments = named(useRead('listDeployments').data?.items)
+  return (
+    <>
+      <Pick label="State" any="any state" value={state} options={groups} onPick={(one) => onNarrow({ state: one })} />
+      <Pick label="Model" any="any model" value={model} options={models} onPick={(one) => onNarrow({ model: one })} />
+      <Pick
+        label="Deployment"
+        any="any deployment"
+        value={deployment}
+        options={deployments}
+        onPick={(one) => onNarrow({ deployment: one })}
+      />
+    </>
+  )
+}
+
+const named = (items: readonly { readonly name: string }[] = []): PickOption[] => items.map(({ name }) => [name, name])
