@@ -1,4 +1,5 @@
 import type { CommandDeps } from '../commands/context.ts'
+import { catalogModelOf } from '../core/catalog.ts'
 import { anyWish, rankOffers } from '../core/offer.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
@@ -14,13 +15,14 @@ export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): 
   return {
     async listModels({ actor }) {
       const ready = await readReadyByModel(db, actor.tenantId)
-      const items = settings.models.map(({ name, engine, source, args, description }) => ({
-        name,
-        engine,
-        source,
-        args,
-        description,
-        readyNodes: ready.get(name) ?? 0,
+      const items = settings.models.map((model) => ({
+        name: model.name,
+        engine: model.engine,
+        source: model.source,
+        args: model.args,
+        description: model.description,
+        catalog: catalogModelOf(settings.catalog, model)?.id ?? null,
+        readyNodes: ready.get(model.name) ?? 0,
       }))
       return { items }
     },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Command, Option } from 'commander'
+import { readArgument } from '../core/engine-presets.ts'
 import { isOver } from '../core/launch-table.ts'
 import { microUsdOf } from '../core/money.ts'
 import { spotRules } from '../core/offer.ts'
@@ -62,16 +63,12 @@ export function wishOf(options: WishOptions): Wish {
   }
 }
 
-/** `max-model-len=1024` as the name and a value of the kind that it looks like; a bare name is a flag. */
 export function engineArgsOf(given: readonly string[] = []): LaunchRequest['engineArgs'] {
   return Object.fromEntries(
     given.map((word) => {
-      const at = word.indexOf('=')
-      const name = (at < 0 ? word : word.slice(0, at)).replace(/^--/, '')
-      const text = at < 0 ? 'true' : word.slice(at + 1)
-      if (name === '') throw usage(`"${word}" names no argument.`, 'Write it like --arg max-model-len=1024.')
-      if (text === 'true' || text === 'false') return [name, text === 'true']
-      return [name, text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text]
+      const read = readArgument(word)
+      if (!read) throw usage(`"${word}" names no argument.`, 'Write it like --arg max-model-len=1024.')
+      return read
     }),
   )
 }

@@ -1,5 +1,5 @@
 import { humanRough } from '../core/human-time.ts'
-import { formatUsd } from '../core/money.ts'
+import { formatUsd, hoursPerMonth } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
 import type { PlanView, SetupView } from '../wire/plan.ts'
 import { ageOf } from './human-time.ts'
@@ -10,8 +10,6 @@ import type { Look } from './terminal.ts'
 
 type PlannedOffer = PlanView['offers'][number]
 
-// As the API counts a month.
-const hoursPerMonth = 730
 const indent = '     '
 
 /** What a launch would do and cost, before money is spent. */

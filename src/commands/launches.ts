@@ -3,6 +3,7 @@ import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord } from '../core/failure.ts'
 import { type LaunchTime, launchTime, warningsOfTime } from '../core/launch-time.ts'
+import { hoursPerMonth } from '../core/money.ts'
 import { type OfferRead, type RankedOffer, wishesCloud } from '../core/offer.ts'
 import { type FittedOffer, mayHold, warningsOf } from '../core/preflight.ts'
 import { canonicalJson } from '../lib/canonical.ts'
@@ -53,9 +54,6 @@ export interface Plan {
   readonly queuePlace: number
   readonly warnings: string[]
 }
-
-// 365 days by 24 hours by a twelfth, as clouds count a month.
-const hoursPerMonth = 730
 
 /**
  * What would happen, before money is spent, also where it would be that a launch is refused.

@@ -18,6 +18,8 @@ export interface EnginePreset {
   /** How model, served name, port and loopback are told to it. */
   readonly argv: (run: { model: string; servedName: string; port: number | typeof portWord }) => string[]
   readonly healthPath: string
+  /** The one that bounds the tokens of a request. */
+  readonly contextArgument: string
   readonly arguments: Readonly<Record<string, ArgumentKind>>
 }
 
@@ -71,18 +73,27 @@ export const enginePresets = {
     command: [],
     argv: ({ model, servedName, port }) => ['--model', model, ...likeVllm({ model, servedName, port }).slice(1)],
     healthPath: '/health',
+    contextArgument: 'max-model-len',
     arguments: {
       'max-model-len': count(10_000_000),
       'max-num-seqs': count(4096),
       seed: { kind: 'integer', min: 0, max: 2 ** 31 },
     },
   },
-  vllm: { name: 'vllm', command: ['vllm', 'serve'], argv: likeVllm, healthPath: '/health', arguments: vllmArguments },
+  vllm: {
+    name: 'vllm',
+    command: ['vllm', 'serve'],
+    argv: likeVllm,
+    healthPath: '/health',
+    contextArgument: 'max-model-len',
+    arguments: vllmArguments,
+  },
   sglang: {
     name: 'sglang',
     command: ['python3', '-m', 'sglang.launch_server'],
     argv: (run) => ['--model-path', ...likeVllm(run)],
     healthPath: '/health',
+    contextArgument: 'context-length',
     arguments: {
       'context-length': count(10_000_000),
       'tp-size': count(64),
@@ -108,6 +119,7 @@ export const enginePresets = {
       String(port),
     ],
     healthPath: '/health',
+    contextArgument: 'ctx-size',
     arguments: {
       'ctx-size': count(10_000_000),
       'n-gpu-layers': { kind: 'integer', min: 0, max: 1000 },
@@ -123,6 +135,16 @@ export const enginePresets = {
 
 export type EngineName = keyof typeof enginePresets
 export const engineNames = Object.keys(enginePresets) as EngineName[]
+
+/** `max-model-len=1024` as the name and a value of the kind that it looks like; a bare name is a flag. Null: it names none. */
+export function readArgument(word: string): readonly [name: string, value: string | number | boolean] | null {
+  const at = word.indexOf('=')
+  const name = (at < 0 ? word : word.slice(0, at)).replace(/^--/, '')
+  const text = at < 0 ? 'true' : word.slice(at + 1)
+  if (name === '') return null
+  if (text === 'true' || text === 'false') return [name, text === 'true']
+  return [name, text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text]
+}
 
 /**
  * The arguments as argv words, checked against the preset's list.

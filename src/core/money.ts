@@ -1,5 +1,8 @@
 const msPerHour = 3_600_000
 
+/** 365 days by 24 hours by a twelfth, as clouds count a month. */
+export const hoursPerMonth = 730
+
 /** Integer micro-dollars for `ms` at an hourly price in micro-dollars, rounded half up. */
 export function costMicroUsd(pricePerHourMicroUsd: number, ms: number): number {
   return Math.round((pricePerHourMicroUsd * Math.max(0, ms)) / msPerHour)

@@ -15,7 +15,6 @@ export interface FittedOffer extends RankedOffer {
 }
 
 interface EngineWords {
-  readonly context: string
   readonly tensorParallel: string
   readonly utilization: string
   readonly defaultUtilization: number
@@ -24,21 +23,18 @@ interface EngineWords {
 // llama-server is not here: what its files weigh is not what the model card says.
 const engineWords: Partial<Record<EngineName, EngineWords>> = {
   vllm: {
-    context: 'max-model-len',
     tensorParallel: 'tensor-parallel-size',
     utilization: 'gpu-memory-utilization',
     // Measured on vLLM 0.32; it was 0.9 before.
     defaultUtilization: 0.92,
   },
   sglang: {
-    context: 'context-length',
     tensorParallel: 'tp-size',
     utilization: 'mem-fraction-static',
     // A guess: it depends on the GPU.
     defaultUtilization: 0.88,
   },
   sim: {
-    context: 'max-model-len',
     tensorParallel: 'tensor-parallel-size',
     utilization: 'gpu-memory-utilization',
     defaultUtilization: 0.92,
@@ -113,13 +109,14 @@ export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArgu
   const gpu = gpuOf(offer)
   if (!model || !words || !gpu) return null
   const args = { ...entry.args, ...given }
+  const context = enginePresets[entry.engine].contextArgument
   const kvType = args['kv-cache-dtype']
   const quantization = args.quantization
   const fit = fitOf({
     model,
     gpu,
     count: Math.max(1, offer.gpuCount),
-    context: numberOf(args[words.context]),
+    context: numberOf(args[context]),
     concurrency: entry.concurrency ?? 1,
     dtype: dtypeOf(args.dtype),
     quantization: typeof quantization === 'string' ? quantization : null,
@@ -128,7 +125,7 @@ export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArgu
     pipelineParallel: numberOf(args['pipeline-parallel-size']) ?? 1,
     utilization: numberOf(args[words.utilization]) ?? words.defaultUtilization,
     cacheGib: cacheGibOf(settings, entry, offer),
-    words,
+    words: { ...words, context },
   })
   return withDisk(settings, entry, offer, { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) })
 }

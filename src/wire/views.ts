@@ -279,6 +279,8 @@ export const modelView = z.object({
   source: text(512),
   args: engineArguments,
   description: text(500),
+  /** The entry of the catalogue that says what it weighs; null where nothing is known of it. */
+  catalog: text(256).nullable(),
   readyNodes: count,
 })
 export type ModelView = z.infer<typeof modelView>

@@ -1,44 +1,158 @@
-import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import type { ModelView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
+import { Button } from '../parts/button.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
-import { Empty, Panel } from '../parts/panel.tsx'
-import { Table } from '../parts/table.tsx'
+import { Empty } from '../parts/panel.tsx'
+import { ConfigurationStep } from '../wizard/configuration-step.tsx'
+import { type Draft, type Step, steps } from '../wizard/draft.ts'
+import { engineNamed } from '../wizard/find-model.ts'
+import { InstanceStep } from '../wizard/instance-step.tsx'
+import { ModelStep } from '../wizard/model-step.tsx'
+import { usePlan } from '../wizard/plan.ts'
+import { type Asked, askedOf, onlyOffer } from '../wizard/request.ts'
+import { SummaryStep } from '../wizard/summary-step.tsx'
+import { type Drafting, useDraft } from '../wizard/use-draft.ts'
+import look from '../wizard/wizard.module.css'
+
+const titles: Readonly<Record<Step, string>> = {
+  model: 'Model',
+  configuration: 'Configuration',
+  instance: 'Instance',
+  summary: 'Summary',
+}
 
 export function LaunchWizardPage() {
+  const drafting = useDraft()
+  const { draft, step, go } = drafting
+  return (
+    <Page title="Launch" sub={subOf(draft)}>
+      <nav aria-label="Steps" className={look['steps']}>
+        {steps.map((one, i) => (
+          <button
+            key={one}
+            type="button"
+            aria-current={one === step ? 'step' : undefined}
+            aria-disabled={(one !== 'model' && draft.model === '') || undefined}
+            onClick={() => (one === 'model' || draft.model !== '') && go(one)}
+          >
+            {i + 1} {titles[one]}
+          </button>
+        ))}
+      </nav>
+      {step === 'model' || draft.model === '' ? (
+        <ModelStep drafting={drafting} />
+      ) : (
+        <LaterStep drafting={drafting} step={step} />
+      )}
+    </Page>
+  )
+}
+
+function subOf({ model, context, replicas, deployment }: Draft): string | null {
+  if (model === '') return 'Nothing is started before the last step'
+  return [
+    model,
+    context && `${context} tokens of context`,
+    replicas === '1' ? '1 replica' : `${replicas} replicas`,
+    deployment && `for ${deployment}`,
+  ]
+    .filter(Boolean)
+    .join(' · ')
+}
+
+interface LaterStepProps {
+  readonly drafting: Drafting
+  readonly step: Exclude<Step, 'model'>
+}
+
+/** The steps after the model was chosen; by an address it may be one that is not configured any more. */
+function LaterStep({ drafting, step }: LaterStepProps) {
   const models = useRead('listModels')
   return (
-    <Page title="Launch" sub="What can be launched">
-      <Panel title="Models" flush>
-        <Loaded of={models}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title="No models are configured.">
-                <Link to="/settings" className="link">
-                  See how this install is set up
-                </Link>
-              </Empty>
-            ) : (
-              <Table
-                label="Models"
-                rows={items}
-                rowKey={({ name }) => name}
-                columns={[
-                  { key: 'name', title: 'Model', cell: ({ name }) => name, width: '1.5fr' },
-                  { key: 'engine', title: 'Engine', cell: ({ engine }) => engine, width: '100px' },
-                  { key: 'source', title: 'Source', cell: ({ source }) => source, width: '2fr', low: true },
-                  {
-                    key: 'ready',
-                    title: 'Ready nodes',
-                    cell: ({ readyNodes }) => readyNodes,
-                    width: '110px',
-                    end: true,
-                  },
-                ]}
-              />
-            )
-          }
-        </Loaded>
-      </Panel>
-    </Page>
+    <Loaded of={models}>
+      {({ items }) => {
+        const model = items.find(({ name }) => name === drafting.draft.model)
+        if (model) return <Steps drafting={drafting} step={step} model={model} />
+        return (
+          <Empty title={`${drafting.draft.model} is not configured here.`}>
+            <p>What you chose otherwise is kept.</p>
+            <Button look="main" onPress={() => drafting.go('model', { own: drafting.draft.model, model: '' })}>
+              Choose another model
+            </Button>
+          </Empty>
+        )
+      }}
+    </Loaded>
+  )
+}
+
+function Steps({ drafting, step, model }: LaterStepProps & { readonly model: ModelView }) {
+  const { draft, go } = drafting
+  const asked = askedOf(draft, engineNamed(model.engine))
+  if (step === 'configuration' || Object.keys(asked.wrong).length > 0)
+    return (
+      <>
+        {step !== 'configuration' && <div className="note">Something below cannot be asked for as it is.</div>}
+        <ConfigurationStep drafting={drafting} model={model} wrong={asked.wrong} />
+        <Foot onBack={() => go('model')}>
+          <Button
+            look="main"
+            blocked={Object.keys(asked.wrong).length > 0 ? 'mend what is marked first' : null}
+            onPress={() => go('instance')}
+          >
+            See what it costs
+          </Button>
+        </Foot>
+      </>
+    )
+  return <Priced drafting={drafting} step={step} asked={asked} />
+}
+
+interface PricedProps {
+  readonly drafting: Drafting
+  readonly step: 'instance' | 'summary'
+  readonly asked: Asked
+}
+
+function Priced({ drafting, step, asked: { request, replicas } }: PricedProps) {
+  const { draft, go, change } = drafting
+  const plan = usePlan(request, true)
+  const offer = plan.data?.offers.find(({ id }) => id === draft.offer)
+  const isLost = draft.offer !== '' && plan.data !== undefined && !offer
+  const lost = isLost && (
+    <div className="note" role="alert">
+      The offer that you chose is not there any more.{' '}
+      <Button onPress={() => change({ offer: '' })}>Take the first that can be had</Button>
+    </div>
+  )
+  if (step === 'instance')
+    return (
+      <>
+        {lost}
+        <InstanceStep drafting={drafting} plan={plan} replicas={replicas} />
+        <Foot onBack={() => go('configuration')}>
+          <Button
+            look="main"
+            blocked={plan.data ? (isLost ? 'choose an offer first' : null) : 'the offers are not read yet'}
+            onPress={() => go('summary')}
+          >
+            Go on
+          </Button>
+        </Foot>
+      </>
+    )
+  if (isLost) return lost
+  if (draft.offer !== '' && !offer) return <Loaded of={plan}>{() => null}</Loaded>
+  const exact = offer ? onlyOffer(request, offer) : request
+  return <SummaryStep request={exact} replicas={replicas} onBack={() => go('instance')} />
+}
+
+function Foot({ onBack, children }: { readonly onBack: () => void; readonly children: ReactNode }) {
+  return (
+    <div className={look['foot']}>
+      <Button onPress={onBack}>Back</Button>
+      {children}
+    </div>
   )
 }

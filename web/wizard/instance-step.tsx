@@ -1,0 +1,102 @@
+import type { UseQueryResult } from '@tanstack/react-query'
+import { hoursPerMonth } from '../../src/core/money.ts'
+import type { PlanView } from '../../src/wire/plan.ts'
+import { Money } from '../parts/money.tsx'
+import { Loaded } from '../parts/page.tsx'
+import { Empty, Facts, Panel } from '../parts/panel.tsx'
+import { Failed } from '../parts/problem.tsx'
+import { Age } from '../parts/time.tsx'
+import { count } from '../words/money.ts'
+import { OfferTable } from './offer-table.tsx'
+import type { Drafting } from './use-draft.ts'
+import look from './wizard.module.css'
+import { isTried } from './words.ts'
+
+interface InstanceStepProps {
+  readonly drafting: Drafting
+  readonly plan: UseQueryResult<PlanView>
+  readonly replicas: number
+}
+
+/** Where it would run, and what each place costs. */
+export function InstanceStep({ drafting: { draft, change }, plan, replicas }: InstanceStepProps) {
+  return (
+    <Loaded of={plan}>
+      {(of) => (
+        <div className={`stack ${look['tight']}`}>
+          {of.refusals.map((refusal) => (
+            <Failed key={refusal.code} failure={refusal} />
+          ))}
+          <CloudTroubles clouds={of.clouds} />
+          <Costs plan={of} replicas={replicas} picked={draft.offer} />
+          <Panel title="Offers" sub="In the order in which they are tried" flush>
+            {of.offers.length === 0 ? (
+              <Empty title="No offer is what you asked for.">
+                <p>Go back, and leave out a cloud, a region, a GPU or the limit of the price.</p>
+              </Empty>
+            ) : (
+              <>
+                <div className={look['choice']}>
+                  <label className={look['offer']}>
+                    <input
+                      type="radio"
+                      name="offer"
+                      checked={draft.offer === ''}
+                      onChange={() => change({ offer: '' })}
+                    />
+                    <span>
+                      The first that can be had, then the next{' '}
+                      <small className="soft">
+                        those that you named first, then those that are free, then the cheapest as ranked
+                      </small>
+                    </span>
+                  </label>
+                </div>
+                <OfferTable offers={of.offers} picked={draft.offer} onPick={(offer) => change({ offer })} />
+              </>
+            )}
+          </Panel>
+        </div>
+      )}
+    </Loaded>
+  )
+}
+
+/** Clouds that do not say now what they offer: since when, why, and what to do. */
+export function CloudTroubles({ clouds }: Pick<PlanView, 'clouds'>) {
+  return clouds.map(({ cloud, failure, readAt }) =>
+    failure ? (
+      <div className="note" key={cloud} role="status">
+        <p>
+          <strong>{cloud}</strong>: {failure.cause} (
+          {readAt === null ? (
+            'its offers were never read'
+          ) : (
+            <>
+              its offers are from <Age at={readAt} /> ago
+            </>
+          )}
+          )
+        </p>
+        <p className="soft">{failure.remedy}</p>
+      </div>
+    ) : null,
+  )
+}
+
+/** What the chosen offer costs, for all replicas together. */
+function Costs({ plan, replicas, picked }: { plan: PlanView; replicas: number; picked: string }) {
+  const one = plan.offers.find(picked === '' ? isTried : ({ id }) => id === picked)
+  if (!one) return null
+  const perHour = one.pricePerHourMicroUsd * replicas
+  return (
+    <Facts
+      of={[
+        ['Per hour', <Money key="h" microUsd={perHour} />],
+        [`Per month of ${hoursPerMonth} hours`, <Money key="m" microUsd={perHour * hoursPerMonth} />],
+        ['Machines', count(replicas)],
+        ['Offers that would be tried', picked === '' ? count(plan.offers.filter(isTried).length) : 'this one'],
+      ]}
+    />
+  )
+}

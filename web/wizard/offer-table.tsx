@@ -1,0 +1,141 @@
+import { hoursPerMonth } from '../../src/core/money.ts'
+import { Bar } from '../parts/bar.tsx'
+import { Tag } from '../parts/mark.tsx'
+import { Money } from '../parts/money.tsx'
+import { Table } from '../parts/table.tsx'
+import { Age } from '../parts/time.tsx'
+import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
+import { plain } from '../words/states.ts'
+import look from './wizard.module.css'
+import { fitShares, fitWords, isTried, type PlannedOffer, setupWords } from './words.ts'
+
+export interface OfferTableProps {
+  readonly offers: readonly PlannedOffer[]
+  /** The id of the one that alone is taken; empty: the best first, then the next. */
+  readonly picked: string
+  readonly onPick: (id: string) => void
+}
+
+/** The offers in the order of trying, and those that cannot hold the model, with why. */
+export function OfferTable({ offers, picked, onPick }: OfferTableProps) {
+  const place = new Map(offers.filter(isTried).map(({ id }, i) => [id, i + 1]))
+  return (
+    <Table
+      label="Offers, in the order in which they would be tried"
+      rows={offers}
+      rowKey={({ id }) => id}
+      isHere={({ id }) => (picked === '' ? place.get(id) === 1 : id === picked)}
+      columns={[
+        {
+          key: 'offer',
+          title: 'Machine',
+          width: '1.1fr',
+          cell: (offer) => <Machine offer={offer} place={place.get(offer.id)} picked={picked} onPick={onPick} />,
+        },
+        { key: 'fit', title: 'Fit in memory of one GPU', width: '2fr', cell: (offer) => <Fit offer={offer} /> },
+        { key: 'place', title: 'Place', width: '1.2fr', cell: (offer) => <Place offer={offer} /> },
+        { key: 'why', title: 'Lately, and its rank', width: '1.4fr', cell: (offer) => <Lately offer={offer} /> },
+        {
+          key: 'hour',
+          title: '$ / h',
+          width: '90px',
+          end: true,
+          cell: (offer) => <Money microUsd={offer.pricePerHourMicroUsd} />,
+        },
+        {
+          key: 'month',
+          title: '$ / month',
+          width: '110px',
+          end: true,
+          cell: (offer) => <Money microUsd={offer.pricePerHourMicroUsd * hoursPerMonth} />,
+        },
+      ]}
+    />
+  )
+}
+
+interface MachineProps extends Pick<OfferTableProps, 'picked' | 'onPick'> {
+  readonly offer: PlannedOffer
+  readonly place: number | undefined
+}
+
+function Machine({ offer, place, picked, onPick }: MachineProps) {
+  const { setups } = offer
+  const name = machineOf(offer)
+  return (
+    <span className={look['lines']}>
+      {place === undefined ? (
+        <span className="soft">{name}: cannot hold it</span>
+      ) : (
+        <label className={look['offer']}>
+          <input type="radio" name="offer" checked={picked === offer.id} onChange={() => onPick(offer.id)} />
+          <span>
+            <span className="faint">{place}.</span> {name}
+          </span>
+        </label>
+      )}
+      {setups.does && <small className="soft">brings the engine by {setupWords(setups.does)}</small>}
+      {setups.does && setups.instead && <small className="faint">instead, {setupWords(setups.instead)}</small>}
+    </span>
+  )
+}
+
+function Fit({ offer: { fit, unchecked } }: { readonly offer: PlannedOffer }) {
+  if (!fit) return <span className="soft">Not checked{unchecked && `: ${unchecked}`}</span>
+  const words = fitWords(fit)
+  const adds = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
+  return (
+    <span className={look['lines']}>
+      <Bar shares={fitShares(fit)} label={words || (fit.cause ?? fit.verdict)} />
+      {words && <small className="soft">{words}</small>}
+      {fit.fits && adds.length > 0 && <small className="soft">the engine is told {adds.join(', ')}</small>}
+      {fit.cause && <small className={fit.fits ? 'warn' : 'bad'}>{fit.cause}</small>}
+      {fit.remedy && !fit.fits && <small className="soft">{fit.remedy}</small>}
+    </span>
+  )
+}
+
+function Place({ offer }: { readonly offer: PlannedOffer }) {
+  const { available, stale, seenAt } = offer
+  return (
+    <span className={look['lines']}>
+      <span>{placeOf(offer)}</span>
+      <span className="row">
+        <Tag>{boughtAs(offer)}</Tag>
+        {available !== null && <Tag>{available === 0 ? 'none free now' : `${available} free`}</Tag>}
+        {stale && (
+          <small className="warn">
+            as of <Age at={seenAt} /> ago
+          </small>
+        )}
+      </span>
+    </span>
+  )
+}
+
+/** What clouds said lately, and how much that moved its rank. */
+function Lately({ offer: { standing, available } }: { readonly offer: PlannedOffer }) {
+  if (!standing)
+    return (
+      <small className="soft">
+        {available === 0 ? 'ranked after those that are free' : 'nothing lately: by its price'}
+      </small>
+    )
+  const { refusals, refusedAt, refusedFor, gaveAt, factor } = standing
+  return (
+    <span className={look['lines']}>
+      {refusedAt !== null && (
+        <small className="warn">
+          refused {refusals > 1 && `${refusals} times, last `}
+          <Age at={refusedAt} /> ago{refusedFor && `: ${plain(refusedFor)}`}
+        </small>
+      )}
+      {gaveAt !== null && (
+        <small>
+          gave a machine <Age at={gaveAt} /> ago
+        </small>
+      )}
+      <small className="soft">ranked as ×{factor.toFixed(2)} its price</small>
+    </span>
+  )
+}

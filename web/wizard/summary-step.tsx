@@ -1,0 +1,171 @@
+import { useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
+import { hoursPerMonth } from '../../src/core/money.ts'
+import type { PlanView } from '../../src/wire/plan.ts'
+import type { LaunchRequest } from '../../src/wire/routes.ts'
+import { useAct } from '../api/acting.ts'
+import { Button } from '../parts/button.tsx'
+import { CopyText } from '../parts/copy.tsx'
+import { Money } from '../parts/money.tsx'
+import { Loaded } from '../parts/page.tsx'
+import { Pairs, Panel } from '../parts/panel.tsx'
+import { Failed, Problem } from '../parts/problem.tsx'
+import { Age } from '../parts/time.tsx'
+import { count } from '../words/money.ts'
+import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
+import { type Call, callOf, commandOf, curlOf } from './as-text.ts'
+import { CloudTroubles } from './instance-step.tsx'
+import { usePlan } from './plan.ts'
+import look from './wizard.module.css'
+import { isTried, limitWords, setupWords } from './words.ts'
+
+interface SummaryStepProps {
+  /** Exactly what is asked. */
+  readonly request: LaunchRequest
+  readonly replicas: number
+  readonly onBack: () => void
+}
+
+/** What will happen and what it costs, and the button that makes it so. */
+export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
+  const plan = usePlan(request, true)
+  return (
+    <Loaded of={plan}>
+      {(of) => {
+        const call = callOf(request, replicas, of.deployment)
+        return (
+          <div className={`stack ${look['tight']}`}>
+            {of.refusals.map((refusal) => (
+              <Failed key={refusal.code} failure={refusal} />
+            ))}
+            <CloudTroubles clouds={of.clouds} />
+            {of.warnings.map((warning) => (
+              <div className="note" key={warning}>
+                {warning}
+              </div>
+            ))}
+            <Panel title="What will happen">
+              <WhatHappens plan={of} replicas={replicas} />
+            </Panel>
+            <Launch call={call} plan={of} replicas={replicas} onBack={onBack} />
+            <Panel title="The same elsewhere">
+              <div className="stack">
+                <p className="soft">As a command:</p>
+                <CopyText text={commandOf(call)} />
+                <p className="soft">
+                  As a call of the API, with a token of yours in <code>FLIGHTDECK_TOKEN</code>:
+                </p>
+                <CopyText text={curlOf(call, location.origin)} />
+              </div>
+            </Panel>
+          </div>
+        )
+      }}
+    </Loaded>
+  )
+}
+
+const credentials = {
+  not_needed: 'needs none',
+  work: 'work',
+  refused: 'are refused',
+  unknown: 'not known now',
+} as const
+
+function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly replicas: number }) {
+  const tried = plan.offers.filter(isTried)
+  const [first] = tried
+  const perHour = plan.pricePerHourMicroUsd * replicas
+  const machines = replicas === 1 ? 'One machine' : `${count(replicas)} machines`
+  return (
+    <div className="stack">
+      {first && (
+        <p>
+          {machines}, {machineOf(first)} at {placeOf(first)}, {boughtAs(first)}:{' '}
+          <strong>
+            <Money microUsd={perHour} perHour />
+          </strong>{' '}
+          from the moment {first.cloud} says that it exists until it says that it is gone, which is{' '}
+          <Money microUsd={plan.pricePerMonthMicroUsd * replicas} /> in a month of {hoursPerMonth} hours.
+          {tried.length > 1 && ` If that fails, the next of ${count(tried.length)} offers is tried, for its own price.`}
+        </p>
+      )}
+      <Pairs
+        of={[
+          ['Model', `${plan.model} (${plan.engine})`],
+          ['Deployment', `${plan.deployment}, which gets ${count(replicas)} more`],
+          ['Tried in turn', tried.length > 0 ? tried.map(placeOf).join(', then ') : null],
+          ['Dearest of them', tried.length > 1 ? <Money key="dearest" microUsd={dearest(plan)} perHour /> : null],
+          ['Engine comes by', first?.setups.does ? setupWords(first.setups.does) : null],
+          ['Time limit', limitWords(plan)],
+          ['Queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
+          ['Disk', first?.fit ? `about ${first.fit.diskGib} GiB` : null],
+          ['Hub token', plan.hubToken === 'set' ? 'set, as the model asks for one' : null],
+          ...plan.clouds.map(
+            ({ cloud, credentials: answer, readAt }) =>
+              [
+                `Credentials, ${cloud}`,
+                <>
+                  {credentials[answer]}
+                  {answer === 'work' && (
+                    <>
+                      , asked <Age at={readAt} /> ago
+                    </>
+                  )}
+                </>,
+              ] as const,
+          ),
+          ['Engine', <code key="argv">{plan.argv.join(' ')}</code>],
+        ]}
+      />
+    </div>
+  )
+}
+
+const dearest = ({ offers }: PlanView): number =>
+  Math.max(...offers.filter(isTried).map(({ pricePerHourMicroUsd }) => pricePerHourMicroUsd))
+
+interface LaunchProps {
+  readonly call: Call
+  readonly plan: PlanView
+  readonly replicas: number
+  readonly onBack: () => void
+}
+
+function Launch({ call, plan, replicas, onBack }: LaunchProps) {
+  const navigate = useNavigate()
+  const launch = useAct('createLaunch')
+  const deploy = useAct('createDeployment')
+  // Pressed again after an answer that was lost, the same request must find its launch and not make a second one.
+  const [keys] = useState(() => new Map<string, string>())
+  const press = async () => {
+    if (call.path === '/api/deployments') {
+      const made = await deploy.run({ body: call.body })
+      return made && navigate({ to: '/deployments/$id', params: { id: made.id } })
+    }
+    const asked = JSON.stringify(call.body)
+    const idempotencyKey = keys.get(asked) ?? crypto.randomUUID()
+    keys.set(asked, idempotencyKey)
+    const made = await launch.run({ body: call.body, idempotencyKey })
+    return made && 'id' in made && navigate({ to: '/launches/$id', params: { id: made.id } })
+  }
+  const act = call.path === '/api/launches' ? 'createLaunch' : 'createDeployment'
+  return (
+    <>
+      <Problem of={launch.failure ?? deploy.failure} />
+      <div className={look['foot']}>
+        <Button onPress={onBack}>Back</Button>
+        <Button
+          look="main"
+          act={act}
+          busy={launch.isRunning || deploy.isRunning}
+          blocked={plan.refusals.length > 0 ? 'would be refused, for the reason above' : null}
+          costPerHourMicroUsd={plan.pricePerHourMicroUsd * replicas}
+          onPress={() => void press()}
+        >
+          {replicas === 1 ? 'Launch' : `Launch ${count(replicas)}`}
+        </Button>
+      </div>
+    </>
+  )
+}
