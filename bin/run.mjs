@@ -33,6 +33,7 @@ const tasks = {
   // The parts of it that drive the dashboard in a browser, and that run on the Slurm rig.
   'test:e2e': { build: always, run: (args) => suite('real', ['test/real/dashboard', ...args]) },
   'test:skypilot': { build: always, run: (args) => suite('real', ['test/real/skypilot', ...args]) },
+  screenshots: { build: always, run: (args) => suite('real', ['test/real/pictures', ...args]) },
   'bench:gateway': { build: always, run: (args) => runNode(['bench/gateway.ts', ...args]) },
   'bench:failover': { build: always, run: (args) => runNode(['bench/failover.ts', ...args]) },
   'bench:fleet': { build: always, run: (args) => runNode(['bench/fleet.ts', ...args]) },
