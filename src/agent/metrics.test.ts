@@ -7,7 +7,7 @@ const gpu = { ...known, utilizationPercent: 40, memoryUsedMib: 2 }
 const figures = {
   machine: 'fd-abcde-0000000001',
   engine: { state: 'serving', version: null, restarts: 2, failure: null },
-  load: { inFlight: 3, busyMs: 1_500, requests: 7, spareSockets: 1 },
+  load: { inFlight: 3, busyMs: 1_500, requests: 7, spareSockets: 1, waiting: null, kvPercent: null },
   sockets: 4,
   leaseLeftMs: 60_000,
   draining: true,

@@ -8,6 +8,7 @@ import { pause } from '../lib/clock.ts'
 import type { AgentReply, Gpu, Heartbeat } from '../wire/agent.ts'
 import { agentPaths } from '../wire/paths.ts'
 import type { Answer, ControlClient } from './control-client.ts'
+import { EngineFigures } from './engine-figures.ts'
 import { Fleet } from './fleet.ts'
 import { GpuWatch } from './gpu-watch.ts'
 import { type Beat, Heart } from './heartbeat.ts'
@@ -64,6 +65,7 @@ export class Tenure {
   readonly #hide: Hide
   readonly #notices: Notices
   readonly #gpus: GpuWatch
+  readonly #figures: EngineFigures
   readonly #timers: NodeJS.Timeout[] = []
   #heartbeatMs: number
   #heard = false
@@ -121,6 +123,7 @@ export class Tenure {
     this.#server = this.#makeServer()
     this.#notices = this.#makeNotices()
     this.#gpus = this.#makeGpuWatch()
+    this.#figures = new EngineFigures(() => this.#supervisor.port, clock.monotonicMs)
   }
 
   tell(text: string): void {
@@ -184,6 +187,8 @@ export class Tenure {
 
   async #beat(): Promise<Beat> {
     const word = await this.#ask(agentPaths.heartbeat, this.#heartbeat())
+    // For the next beat: this one must not wait for an engine.
+    void this.#figures.look()
     // The first beat goes before the first dial, so that gateways may know this incarnation when it calls.
     if (!this.#heard) this.#fleet.follow(this.#knownGateways())
     this.#heard = true
@@ -210,6 +215,7 @@ export class Tenure {
         busyMs: this.#load.busyMs(),
         requests: this.#load.requests,
         spareSockets: this.#fleet.spareCount,
+        ...this.#figures.lately(),
       },
       gpus: this.#gpus.gpus,
       gpuFaults: this.#gpus.faults,

@@ -24,6 +24,7 @@ import { launchHandlers, nodeHandlers } from './handlers-launch.ts'
 import { machineHandlers, selfHandlers } from './handlers-machine.ts'
 import { offerHandlers } from './handlers-offers.ts'
 import { peopleHandlers } from './handlers-people.ts'
+import { samplesHandlers } from './handlers-samples.ts'
 import { sessionHandlers } from './handlers-session.ts'
 import { type Live, startLive } from './live.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -150,6 +151,7 @@ function allHandlers(options: ApiOptions, { views, tables, door, metrics }: Part
     ...nodeHandlers(options, views),
     ...fleetHandlers(options, views),
     ...offerHandlers(options),
+    ...samplesHandlers(options, views),
     ...peopleHandlers(options, tables),
     ...sessionHandlers(options, door),
     ...machineHandlers(options, tables),

@@ -10,6 +10,7 @@ import { healthLoop } from './health.ts'
 import { launchLoop } from './launch.ts'
 import { nodeLoop } from './node.ts'
 import { firstOffers, offersLoop } from './offers.ts'
+import { samplesLoop } from './samples.ts'
 import { sightLoop } from './sight.ts'
 import { spendLoop } from './spend.ts'
 import { keepSteps } from './steps.ts'
@@ -26,6 +27,7 @@ export function allLoops(deps: ControlDeps): Loop[] {
     sweepLoop(deps),
     offersLoop(deps),
     spendLoop(deps),
+    samplesLoop(deps),
   ]
 }
 
@@ -42,7 +44,7 @@ export async function startLoops(
   await freeClaimsOf(store.db, driver.server, now)
   for (const cloud of deps.clouds.keys())
     for (const loop of ['sight', 'sweep', 'offers']) await enrol(store.db, loop, cloud, now, cloud)
-  for (const loop of ['health', 'spend']) await enrol(store.db, loop, loop, now)
+  for (const loop of ['health', 'spend', 'samples']) await enrol(store.db, loop, loop, now)
   const offersKnown = firstOffers(deps)
   const { clock, log, continuity } = deps
   const shared = {

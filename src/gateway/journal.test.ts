@@ -31,6 +31,8 @@ const row = (keyId: string, requests = 1, minute = 0): UsageRow => ({
   completionTokens: 3 * requests,
   estimatedTokens: 0,
   durationMs: 5,
+  streams: 0,
+  firstTokenMs: 0,
 })
 
 /** A journal as a new process finds it: nothing of the last one is in memory. */
@@ -131,11 +133,21 @@ test('a batch has as many rows as a report may carry; the rest follows in the ne
 
 test('the tally keeps minutes, keys, nodes, models and outcomes apart', () => {
   const tally = new UsageTally()
-  const spent = { keyId: 'k', nodeId: 'n', model: 'm', promptTokens: 1, completionTokens: 2, durationMs: 1.6 }
+  const spent = {
+    keyId: 'k',
+    nodeId: 'n',
+    model: 'm',
+    promptTokens: 1,
+    completionTokens: 2,
+    durationMs: 1.6,
+    firstTokenMs: null,
+  }
   tally.add({ ...spent, outcome: 'ok', estimated: false }, 59_999)
   tally.add({ ...spent, outcome: 'aborted', estimated: true }, 59_999)
   tally.add({ ...spent, outcome: 'failed', estimated: true }, 60_000)
   tally.add({ ...spent, outcome: 'ok', estimated: false, model: 'other' }, 60_000)
+  for (const firstTokenMs of [10.4, 20.3])
+    tally.add({ ...spent, outcome: 'ok', estimated: false, model: 'stream', firstTokenMs }, 60_000)
   const rows = tally.take()
   assert.deepEqual(
     rows.map((r) => [
@@ -151,6 +163,16 @@ test('the tally keeps minutes, keys, nodes, models and outcomes apart', () => {
       ['1970-01-01T00:00:00.000Z', 'm', 2, 0, 1, 4, 2],
       ['1970-01-01T00:01:00.000Z', 'm', 1, 1, 0, 2, 2],
       ['1970-01-01T00:01:00.000Z', 'other', 1, 0, 0, 2, 0],
+      ['1970-01-01T00:01:00.000Z', 'stream', 2, 0, 0, 4, 0],
+    ],
+  )
+  assert.deepEqual(
+    rows.map((r) => [r.streams, r.firstTokenMs]),
+    [
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [2, 30],
     ],
   )
   assert.deepEqual(tally.take(), [])

@@ -49,6 +49,9 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
       [row?.keyId, row?.nodeId, row?.promptTokens, row?.completionTokens, row?.estimatedTokens],
       ['k1', 'n1', 5, 2, 0],
     )
+    // To its first piece, not to its end.
+    assert.equal(row?.streams, 1)
+    assert.ok(row.firstTokenMs <= row.durationMs)
   })
 
   test('a client that asked for usage gets it', async () => {

@@ -60,6 +60,7 @@ export class Relay implements AnswerReader, Waiter {
   readonly #response: ClientResponse
   readonly #tried: NodePool[] = []
   readonly #startedAt = performance.now()
+  #firstTokenMs: number | null = null
   #state: 'choosing' | 'waiting' | 'asked' | 'answering' | 'over' = 'choosing'
   #pool: NodePool | null = null
   /** For the account of a request that failed everywhere. */
@@ -150,6 +151,7 @@ export class Relay implements AnswerReader, Waiter {
     this.#since = now
     if (this.#error) return this.#errorBody(bytes, framing, last)
     this.#wroteAt = now
+    if (this.#firstTokenMs === null && this.#stream) this.#firstTokenMs = performance.now() - this.#startedAt
     const passed = this.#plain
       ? this.#plain.body(bytes, framing, last)
       : (this.#stream?.body(bytes, framing, from, to, verbatim, last) ?? 'failed')
@@ -254,6 +256,7 @@ export class Relay implements AnswerReader, Waiter {
       completionTokens: tokens?.completion ?? this.#stream?.scan.chunks ?? 0,
       estimated: tokens === null,
       durationMs: performance.now() - this.#startedAt,
+      firstTokenMs: this.#firstTokenMs,
     }
     this.#host.over(this, spent, pool)
   }

@@ -10,6 +10,8 @@ export interface Spent {
   readonly completionTokens: number
   readonly estimated: boolean
   readonly durationMs: number
+  /** Of a stream that began; else null. */
+  readonly firstTokenMs: number | null
 }
 
 export const rowKey = (row: Pick<UsageRow, 'minute' | 'keyId' | 'nodeId' | 'model'>): string =>
@@ -30,6 +32,8 @@ export function addRow(rows: Map<string, UsageRow>, row: UsageRow) {
   old.completionTokens += row.completionTokens
   old.estimatedTokens += row.estimatedTokens
   old.durationMs += row.durationMs
+  old.streams += row.streams
+  old.firstTokenMs += row.firstTokenMs
 }
 
 /** Sums finished requests until the journal takes them. */
@@ -54,6 +58,10 @@ export class UsageTally {
     row.completionTokens += spent.completionTokens
     if (spent.estimated) row.estimatedTokens += spent.completionTokens
     row.durationMs += Math.max(0, Math.round(spent.durationMs))
+    if (spent.firstTokenMs !== null) {
+      row.streams += 1
+      row.firstTokenMs += Math.max(0, Math.round(spent.firstTokenMs))
+    }
   }
 
   #rowOf(spent: Spent): UsageRow {
@@ -98,5 +106,7 @@ function emptyRow(minute: string, { keyId, nodeId, model }: Spent): UsageRow {
     completionTokens: 0,
     estimatedTokens: 0,
     durationMs: 0,
+    streams: 0,
+    firstTokenMs: 0,
   }
 }

@@ -24,6 +24,8 @@ const usage = (over = {}) => ({
   completionTokens: 20,
   estimatedTokens: 3,
   durationMs: 40,
+  streams: 1,
+  firstTokenMs: 12,
   ...over,
 })
 const counted = () =>

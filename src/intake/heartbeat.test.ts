@@ -5,7 +5,7 @@ import { loadRoutes } from '../store/routing.ts'
 import { addNode, dueAt, forgetNudges, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import type { Heartbeat } from '../wire/agent.ts'
 import { type Heartbeats, makeHeartbeats } from './heartbeat.ts'
-import { gpu, heartbeat } from './messages-for-tests.ts'
+import { gpu, heartbeat, load } from './messages-for-tests.ts'
 import { tableOf } from './routes.ts'
 
 let world: TestWorld
@@ -56,8 +56,8 @@ async function topics(during: () => Promise<unknown>): Promise<string[]> {
 
 test('heartbeats that come together are written together, and each is answered', async () => {
   const nodes = await Promise.all(['a', 'b', 'c'].map((deployment) => joined({ state: 'ready', deployment })))
-  const load = { inFlight: 2, busyMs: 70, requests: 9, spareSockets: 1 }
-  const replies = await Promise.all(nodes.map(({ credential }) => beat(credential, { load })))
+  const busy = load({ inFlight: 2, busyMs: 70, requests: 9 })
+  const replies = await Promise.all(nodes.map(({ credential }) => beat(credential, { load: busy })))
   expect(replies).toEqual(
     nodes.map(() => ({ order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 10_000, leaseMs: 14_400_000 })),
   )
@@ -75,11 +75,11 @@ test('busy time never goes back, and a count of nonsense spoils nothing for othe
     await joined({ state: 'ready', deployment: 'a' }),
     await joined({ state: 'ready', deployment: 'b' }),
   ]
-  await beat(one.credential, { load: { inFlight: 0, busyMs: 500, requests: 5, spareSockets: 0 } })
+  await beat(one.credential, { load: load({ busyMs: 500, requests: 5 }) })
   await Promise.all([
-    beat(one.credential, { load: { inFlight: 0, busyMs: 10, requests: 1, spareSockets: 0 } }),
+    beat(one.credential, { load: load({ busyMs: 10, requests: 1 }) }),
     beat(other.credential, {
-      load: { inFlight: 9e15, busyMs: 9e15, requests: 9e15, spareSockets: 9e15 },
+      load: load({ inFlight: 9e15, busyMs: 9e15, requests: 9e15, spareSockets: 9e15 }),
       agentVersion: 'a\0b',
     }),
   ])
@@ -164,7 +164,7 @@ test('an engine that fails or comes back wakes the health loop', async () => {
 test('readers are told only of what they can see: load and engine, not every beat', async () => {
   const { credential, nodeId } = await joined()
   await beat(credential)
-  const busy = { inFlight: 1, busyMs: 0, requests: 0, spareSockets: 1 }
+  const busy = load({ inFlight: 1 })
   expect(await topics(() => beat(credential))).toEqual([])
   expect(await topics(() => beat(credential, { load: busy }))).toEqual([`node:${nodeId}`])
 })

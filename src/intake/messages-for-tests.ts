@@ -22,13 +22,23 @@ export const gpu = (name: string, memoryMib: number, index = 0) => ({
   temperatureC: 40,
 })
 
+export const load = (over: Partial<Heartbeat['load']> = {}): Heartbeat['load'] => ({
+  inFlight: 0,
+  busyMs: 0,
+  requests: 0,
+  spareSockets: 0,
+  waiting: null,
+  kvPercent: null,
+  ...over,
+})
+
 export const heartbeat = (over: Partial<Heartbeat> = {}): Heartbeat => ({
   protocol: agentProtocol,
   incarnation: 'incarnation-1',
   previous: null,
   agentVersion: '0.1.0',
   engine: { state: 'serving', version: '1.0', restarts: 0, failure: null },
-  load: { inFlight: 0, busyMs: 0, requests: 0, spareSockets: 1 },
+  load: load({ spareSockets: 1 }),
   gpus: [],
   gpuFaults: [],
   draining: false,

@@ -18,6 +18,7 @@ import { replacements } from './migrations/0016_replacements.ts'
 import { gpuFaults } from './migrations/0017_gpu_faults.ts'
 import { hold } from './migrations/0018_hold.ts'
 import { sessions } from './migrations/0019_sessions.ts'
+import { samples } from './migrations/0020_samples.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -113,6 +114,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0017_gpu_faults': gpuFaults,
       '0018_hold': hold,
       '0019_sessions': sessions,
+      '0020_samples': samples,
     }),
   }
   try {

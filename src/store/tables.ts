@@ -215,6 +215,27 @@ export interface Database {
     completion_tokens: number
     estimated_tokens: number
     duration_ms: number
+    streams: Generated<number>
+    first_token_ms: Generated<number>
+  }
+  node_samples: {
+    span_s: number
+    at: Time
+    node_id: string
+    in_flight: number
+    waiting: Maybe<number>
+    kv_percent: Maybe<number>
+    gpu_percent: Maybe<number>
+    gpu_used_mib: Maybe<number>
+  }
+  deployment_samples: {
+    span_s: number
+    at: Time
+    deployment_id: string
+    wanted: number
+    ready: number
+    in_flight: number
+    waiting: Maybe<number>
   }
   usage_batches: { gateway_id: string; batch: number; at: Time }
   claims: {

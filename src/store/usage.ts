@@ -13,6 +13,8 @@ export interface UsageLine {
   readonly completionTokens: number
   readonly estimatedTokens: number
   readonly durationMs: number
+  readonly streams: number
+  readonly firstTokenMs: number
 }
 
 // A gateway repeats only its newest batch; a week is far beyond any outage that is ridden out.
@@ -32,12 +34,15 @@ export async function addUsage(
   if (batch % 1_000 === 0) await sql`delete from usage_batches where at < ${at(now - keepBatchesMs)}`.execute(tx)
   if (usage.length === 0) return
   // Ordered, so that two gateways which report the same minutes do not wait for each other in a circle.
-  await sql`insert into usage_minutes as u
+  await sql`insert into usage_minutes as u (minute, key_id, node_id, model, requests, failed_requests, aborted_requests,
+      prompt_tokens, completion_tokens, estimated_tokens, duration_ms, streams, first_token_ms)
     select date_trunc('minute', minute), "keyId", "nodeId", model, sum(requests), sum("failedRequests"),
-      sum("abortedRequests"), sum("promptTokens"), sum("completionTokens"), sum("estimatedTokens"), sum("durationMs")
+      sum("abortedRequests"), sum("promptTokens"), sum("completionTokens"), sum("estimatedTokens"), sum("durationMs"),
+      sum(streams), sum("firstTokenMs")
     from jsonb_to_recordset(${json(usage)}::jsonb) as r (minute timestamptz, "keyId" text, "nodeId" text, model text,
       requests bigint, "failedRequests" bigint, "abortedRequests" bigint, "promptTokens" bigint,
-      "completionTokens" bigint, "estimatedTokens" bigint, "durationMs" bigint)
+      "completionTokens" bigint, "estimatedTokens" bigint, "durationMs" bigint,
+      streams bigint, "firstTokenMs" bigint)
     group by 1, 2, 3, 4 order by 1, 2, 3, 4
     on conflict (minute, key_id, node_id, model) do update set requests = u.requests + excluded.requests,
       failed_requests = u.failed_requests + excluded.failed_requests,
@@ -45,5 +50,6 @@ export async function addUsage(
       prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
       completion_tokens = u.completion_tokens + excluded.completion_tokens,
       estimated_tokens = u.estimated_tokens + excluded.estimated_tokens,
-      duration_ms = u.duration_ms + excluded.duration_ms`.execute(tx)
+      duration_ms = u.duration_ms + excluded.duration_ms, streams = u.streams + excluded.streams,
+      first_token_ms = u.first_token_ms + excluded.first_token_ms`.execute(tx)
 }

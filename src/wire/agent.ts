@@ -149,6 +149,9 @@ export const heartbeat = z.object({
     busyMs: count,
     requests: count,
     spareSockets: count,
+    /** Of the engine's own figures, where it has them: requests that wait in it, and how full its KV cache is. */
+    waiting: count.nullable().default(null),
+    kvPercent: z.number().min(0).max(100).nullable().default(null),
   }),
   gpus: z.array(gpuSchema).max(64),
   gpuFaults: z.array(gpuFaultSchema).max(16).default([]),

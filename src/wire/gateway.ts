@@ -60,6 +60,9 @@ export const usageRow = z.object({
   /** Of the completion tokens: counted from chunks because the engine's own figure never came. */
   estimatedTokens: count,
   durationMs: count,
+  /** Of the requests: streams that began, and how long they took to their first token, summed up. */
+  streams: count.default(0),
+  firstTokenMs: count.default(0),
 })
 export type UsageRow = z.infer<typeof usageRow>
 

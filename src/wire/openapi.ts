@@ -8,6 +8,7 @@ import { liveMessage, liveRequest } from './live.ts'
 import { morePaths } from './openapi-more.ts'
 import { planView } from './plan.ts'
 import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
+import { deploymentSamplesView, nodeSamplesView } from './samples.ts'
 import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
 
@@ -35,7 +36,9 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     NodeDetail: view.nodeDetail,
     Event: view.eventView,
     LogLine: view.logLine,
+    NodeSamples: nodeSamplesView,
     Deployment: view.deploymentView,
+    DeploymentSamples: deploymentSamplesView,
     Model: view.modelView,
     CatalogModel: catalogModelView,
     Offer: view.offerView,

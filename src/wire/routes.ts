@@ -5,6 +5,7 @@ import { catalogModelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
 import { planView } from './plan.ts'
+import { deploymentSamplesView, nodeSamplesView, samplesQuery } from './samples.ts'
 import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
 
@@ -182,6 +183,11 @@ export const routes = {
     reply: allOf(view.logLine),
   }),
 
+  nodeSamples: route('GET', '/api/nodes/:id/samples', 'viewer', 'What a node did in the last hour or day, for graphs', {
+    query: samplesQuery,
+    reply: nodeSamplesView,
+  }),
+
   listDeployments: route('GET', '/api/deployments', 'viewer', 'Deployments', { reply: allOf(view.deploymentView) }),
   createDeployment: route('POST', '/api/deployments', 'operator', 'Keep a number of replicas of a model', {
     status: 201,
@@ -190,6 +196,13 @@ export const routes = {
     reply: view.deploymentView,
   }),
   showDeployment: route('GET', '/api/deployments/:id', 'viewer', 'One deployment', { reply: view.deploymentView }),
+  deploymentSamples: route(
+    'GET',
+    '/api/deployments/:id/samples',
+    'viewer',
+    'Replicas and traffic of a deployment in the last hour or day, for graphs',
+    { query: samplesQuery, reply: deploymentSamplesView },
+  ),
   scaleDeployment: route('POST', '/api/deployments/:id/scale', 'operator', 'Change the wanted count', {
     limited: true,
     body: z.object({ wanted: z.number().int().min(0).max(1_000) }).strict(),

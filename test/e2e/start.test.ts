@@ -116,7 +116,7 @@ test('it is ready once the gateway takes requests, and shows every loop from the
   const gateway = /^Gateway .*: (http:\S+)\/v1$/m.exec(started.out())?.[1]
   expect((await fetch(`${gateway}/health`)).status).toBeGreaterThanOrEqual(200)
   const { loops } = await makeClient(cliJson()).status()
-  const all = ['deployment', 'health', 'launch', 'node', 'offers', 'sight', 'spend', 'sweep']
+  const all = ['deployment', 'health', 'launch', 'node', 'offers', 'samples', 'sight', 'spend', 'sweep']
   expect(loops.map(({ loop }) => loop).sort()).toEqual(all)
   started.child.kill('SIGTERM')
   expect(await started.code).toBe(0)

@@ -70,7 +70,7 @@ const packageHomes: Record<string, string[]> = {
 const freeFolders = new Set(['main', 'test', 'bench'])
 
 /** The loops of control; a file belongs to the loop whose name its own begins with. */
-const loops = ['launch', 'node', 'sight', 'health', 'deployment', 'autoscale', 'sweep', 'spend', 'offer']
+const loops = ['launch', 'node', 'sight', 'health', 'deployment', 'autoscale', 'sweep', 'spend', 'offer', 'sample']
 
 export interface Import {
   specifier: string
