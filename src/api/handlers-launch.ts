@@ -1,21 +1,24 @@
-import type { CommandDeps } from '../commands/context.ts'
+import type { Actor, CommandDeps } from '../commands/context.ts'
 import { cancelLaunch, createLaunch, planLaunch } from '../commands/launches.ts'
 import { drainNode, holdNode, releaseNode } from '../commands/nodes.ts'
 import { Failure } from '../core/failure.ts'
 import { nodeIsThere, readLastLines, readLaunchLines, readLinesAfter, readTimeline } from '../store/read-told.ts'
+import type { LaunchRequest } from '../wire/routes.ts'
 import { Answered, type Handlers } from './asked.ts'
 import { presentEvent } from './present-node.ts'
 import { presentLine } from './present-small.ts'
 import type { Views } from './views.ts'
 
-type Names = 'createLaunch' | 'listLaunches' | 'showLaunch' | 'transcript' | 'cancelLaunch'
+type Names = 'plan' | 'createLaunch' | 'listLaunches' | 'showLaunch' | 'transcript' | 'cancelLaunch'
 
 export function launchHandlers(deps: CommandDeps, views: Views): Handlers<Names> {
   const { db } = deps.store
+  const planned = async (actor: Actor, asked: Omit<LaunchRequest, 'dryRun'>, replicas?: number) =>
+    views.plan(actor.tenantId, await planLaunch(deps, actor, asked, replicas))
   return {
+    plan: ({ actor, body: { replicas, ...asked } }) => planned(actor, asked, replicas),
     async createLaunch({ actor, body, idempotencyKey }) {
-      if (body.dryRun)
-        return new Answered(200, { dryRun: true, plan: await views.plan(await planLaunch(deps, actor, body)) })
+      if (body.dryRun) return new Answered(200, { dryRun: true, plan: await planned(actor, body) })
       const { launchId } = await createLaunch(deps, actor, body, idempotencyKey)
       return views.launch(actor.tenantId, launchId)
     },

@@ -2,19 +2,27 @@ import type { Plan } from '../commands/launches.ts'
 import type { CatalogModel } from '../core/catalog.ts'
 import { credentialsOf } from '../core/credentials.ts'
 import type { Fit } from '../core/fit.ts'
+import { hoursPerMonth } from '../core/money.ts'
 import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
+import { reasonsFor } from '../core/offer-reasons.ts'
 import type { Setups } from '../core/setup.ts'
+import type { LastFailure } from '../store/read-launches.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
-import type { PlanView } from '../wire/plan.ts'
+import type { PlannedOffer, PlanView } from '../wire/plan.ts'
 import type { CloudOffersView, OfferNowView, RankedOfferView } from '../wire/views.ts'
-import { maybeIso } from './present-time.ts'
+import { iso, maybeIso } from './present-time.ts'
 
 export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
   ...model,
   uncertain: [...model.uncertain],
 })
 
-export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups, now: number): PlanView {
+export function presentPlan(
+  { wish, ...plan }: Plan,
+  setupsAt: (offer: Offer) => Setups,
+  failed: readonly LastFailure[],
+  now: number,
+): PlanView {
   return {
     ...plan,
     refusals: [...plan.refusals],
@@ -25,9 +33,19 @@ export function presentPlan(plan: Plan, setupsAt: (offer: Offer) => Setups, now:
         fit: offer.fit && presentFit(offer.fit),
         unchecked: offer.unchecked,
         setups: setupsAt(offer),
+        pricePerMonthMicroUsd: offer.pricePerHourMicroUsd * hoursPerMonth,
+        reasons: reasonsFor(offer, wish),
+        lately: latelyAt(offer, failed),
       }
     }),
   }
+}
+
+function latelyAt({ cloud, region, gpu, spot }: Offer, failed: readonly LastFailure[]): PlannedOffer['lately'] {
+  const there = failed.find(
+    (one) => one.cloud === cloud && one.region === region && one.gpu === gpu && one.spot === spot,
+  )
+  return there ? { at: iso(there.at), launchId: there.launchId, failure: there.failure } : null
 }
 
 function presentFit({ failure, ...fit }: Fit): FitView {

@@ -108,6 +108,7 @@ const calls: Record<Exclude<RouteName, OfMachines | OfBrowsers>, (client: Client
   status: (client) => client.status(),
   pause: (client) => client.pause({ body: { paused: true, reason: 'a test' } }),
   armSweep: (client) => client.armSweep({ body: { armed: true } }),
+  plan: (client) => client.plan({ body: { model: 'tiny', replicas: 2 } }),
   createLaunch: (client) => client.createLaunch({ body: { model: 'tiny', wish: { spot: 'never' } } }),
   listLaunches: (client) => client.listLaunches(),
   showLaunch: (client) => client.showLaunch({ params: { id: ids.launch } }),

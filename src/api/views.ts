@@ -3,12 +3,13 @@ import type { Plan } from '../commands/launches.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
+import { rememberedMs } from '../core/offer-memory.ts'
 import { paceOf } from '../core/pace.ts'
 import { fullServerOf, holdsOf } from '../core/queue.ts'
 import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/queue.ts'
 import { readDeployments } from '../store/read-deployments.ts'
-import { type LaunchRow, readAttempts, readLaunch, readLaunches } from '../store/read-launches.ts'
+import { type LaunchRow, readAttempts, readLastFailures, readLaunch, readLaunches } from '../store/read-launches.ts'
 import { readFleet, readIntervals, readNode, readNodes } from '../store/read-nodes.ts'
 import { readStatus } from '../store/read-status.ts'
 import { readTimeline } from '../store/read-told.ts'
@@ -47,7 +48,7 @@ interface LaunchViews {
   /** @throws Failure `not_found`. */
   launch(tenantId: string, id: string): Promise<LaunchDetail>
   /** With what getting the engine onto each machine costs, as far as the past or a guess says. */
-  plan(plan: Plan): Promise<PlanView>
+  plan(tenantId: string, plan: Plan): Promise<PlanView>
 }
 
 interface NodeViews {
@@ -124,12 +125,16 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
       if (!row) throw new Failure('not_found', `There is no launch ${id}.`)
       return presentLaunchDetail(row, attempts, await scene([row]))
     },
-    async plan(plan) {
+    async plan(tenantId, plan) {
       const { engine, model } = plan
-      const pastOf = await past()
+      const [pastOf, failed] = await Promise.all([
+        past(),
+        readLastFailures(db, tenantId, clock.now() - rememberedMs(settings.capacity)),
+      ])
       return presentPlan(
         plan,
         (offer) => setupsOf(settings, engine, offer, pastOf(offer.cloud, engine, model)),
+        failed,
         clock.now(),
       )
     },

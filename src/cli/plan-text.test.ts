@@ -48,7 +48,8 @@ const none: FitView = {
   cause: 'Too large.',
 }
 
-const gpu = { ...offered, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
+const unseen = { pricePerMonthMicroUsd: 584_000_000, reasons: [], lately: null }
+const gpu = { ...offered, ...unseen, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
 const brought = { does: null, instead: null }
 const recipe = { way: 'recipe' as const, name: 'vllm', ms: 95_000, measured: true, costMicroUsd: 21_111 }
 const image = { ...recipe, way: 'image' as const, name: 'docker:vllm', ms: 200_000, measured: false }
@@ -68,6 +69,9 @@ const plan: PlanView = {
   clouds: [],
   pricePerHourMicroUsd: 800_000,
   pricePerMonthMicroUsd: 584_000_000,
+  replicas: 1,
+  totalPerHourMicroUsd: 800_000,
+  totalPerMonthMicroUsd: 584_000_000,
   timeLimitS: 1_800,
   timeLimitCountsWaits: true,
   queuePlace: 0,
@@ -156,7 +160,7 @@ org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 
 test('why an offer has its rank is said below it, with what it counted for', () => {
   const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
-  const refused = { ...plan, offers: [{ ...offered, standing, fit: null, unchecked: null, setups: brought }] }
+  const refused = { ...plan, offers: [{ ...offered, ...unseen, standing, fit: null, unchecked: null, setups: brought }] }
   expect(planText(refused, now(240), ascii(200))).toContain(
     '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
   )
@@ -165,7 +169,11 @@ test('why an offer has its rank is said below it, with what it counted for', () 
     'gave a machine 1m00s ago: ranked as x0.90 its price',
   )
   expect(
-    planText({ ...plan, offers: [{ ...offered, fit: null, unchecked: null, setups: brought }] }, now(0), ascii(200)),
+    planText(
+      { ...plan, offers: [{ ...offered, ...unseen, fit: null, unchecked: null, setups: brought }] },
+      now(0),
+      ascii(200),
+    ),
   ).not.toContain('ranked')
 })
 

@@ -4,7 +4,7 @@ import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord } from '../core/failure.ts'
 import { type LaunchTime, launchTime, warningsOfTime } from '../core/launch-time.ts'
 import { hoursPerMonth } from '../core/money.ts'
-import { type OfferRead, type RankedOffer, wishesCloud } from '../core/offer.ts'
+import { type OfferRead, type RankedOffer, type Wish, wishesCloud } from '../core/offer.ts'
 import { type FittedOffer, mayHold, warningsOf } from '../core/preflight.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
@@ -36,6 +36,9 @@ import { check, offersForLaunch } from './preflight.ts'
 
 /** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
 export interface Plan {
+  /** As it was asked for. */
+  readonly wish: Wish
+  readonly replicas: number
   readonly model: string
   readonly engine: EngineName
   readonly argv: string[]
@@ -48,6 +51,8 @@ export interface Plan {
   readonly clouds: readonly OfferRead[]
   readonly pricePerHourMicroUsd: number
   readonly pricePerMonthMicroUsd: number
+  readonly totalPerHourMicroUsd: number
+  readonly totalPerMonthMicroUsd: number
   readonly timeLimitS: number
   /** False: neither our queue nor that of a cloud's server costs any of it. */
   readonly timeLimitCountsWaits: boolean
@@ -59,7 +64,12 @@ export interface Plan {
  * What would happen, before money is spent, also where it would be that a launch is refused.
  * @throws Failure `unknown_model`, `unknown_engine`, `forbidden_argument` or `malformed_argument`: there is nothing to plan.
  */
-export async function planLaunch(deps: CommandDeps, actor: Actor, request: LaunchRequest): Promise<Plan> {
+export async function planLaunch(
+  deps: CommandDeps,
+  actor: Actor,
+  request: Omit<LaunchRequest, 'dryRun'>,
+  replicas = 1,
+): Promise<Plan> {
   const engineArgs = await argumentsMeant(deps, actor, request)
   // What is wrong with the request is told before what is wrong with the offers.
   engineCommand(deps.settings, request.model, engineArgs)
@@ -69,6 +79,8 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
   const time = launchTime(deps.settings, request.timeLimitS, tried)
   const pricePerHourMicroUsd = offers.find(mayHold)?.pricePerHourMicroUsd ?? 0
   return {
+    wish: request.wish,
+    replicas,
     model: request.model,
     engine: command.engine,
     argv: command.argv,
@@ -79,6 +91,8 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
     clouds: (await loadOfferReads(deps.store.db)).filter(({ cloud }) => wishesCloud(request.wish, cloud)),
     pricePerHourMicroUsd,
     pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
+    totalPerHourMicroUsd: pricePerHourMicroUsd * replicas,
+    totalPerMonthMicroUsd: pricePerHourMicroUsd * replicas * hoursPerMonth,
     timeLimitS: Math.round(time.limitMs / 1_000),
     timeLimitCountsWaits: time.waitsCount,
     queuePlace: (await queueLength(deps.store.db)) + 1,
@@ -90,7 +104,7 @@ export async function planLaunch(deps: CommandDeps, actor: Actor, request: Launc
 async function argumentsMeant(
   { store }: CommandDeps,
   { tenantId }: Actor,
-  { deployment: name, model, engineArgs }: LaunchRequest,
+  { deployment: name, model, engineArgs }: Pick<LaunchRequest, 'deployment' | 'model' | 'engineArgs'>,
 ): Promise<EngineArguments> {
   if (name === undefined || Object.keys(engineArgs).length > 0) return engineArgs
   return (await argumentsOfDeployment(store.db, tenantId, { name, model })) ?? engineArgs

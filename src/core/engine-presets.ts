@@ -148,30 +148,39 @@ export function readArgument(word: string): readonly [name: string, value: strin
 
 /**
  * The arguments as argv words, checked against the preset's list.
- * @throws Failure `forbidden_argument` or `malformed_argument`, naming the argument and what it may be.
+ * @throws Failure `forbidden_argument` or `malformed_argument`, naming the first that is wrong and what it may be; all that
+ * are wrong are in its details.
  */
 export function engineArgv(engine: EngineName, given: EngineArguments): string[] {
   const allowed: EnginePreset['arguments'] = enginePresets[engine].arguments
-  return Object.entries(given).flatMap(([argument, value]) => {
-    const kind = Object.hasOwn(allowed, argument) ? allowed[argument] : undefined
-    if (!kind) {
-      const known = Object.keys(allowed).join(', ')
-      throw new Failure('forbidden_argument', `The argument "${argument}" is not allowed for ${engine}.`, {
-        remedy: `Leave it out; allowed are: ${known}.`,
-      })
-    }
-    return argumentWords(argument, kind, value)
+  const known = Object.entries(given).map(([argument, value]) => {
+    const kind = Object.hasOwn(allowed, argument) ? (allowed[argument] ?? null) : null
+    return { argument, value, kind, must: kind ? whatIsWrong(kind, value) : null }
   })
+  const wrong = known.filter(({ kind, must }) => kind === null || must !== null)
+  const [first] = wrong
+  if (first) {
+    const { argument, value, must } = first
+    const details = { fields: wrong.map(fieldOf) }
+    if (must !== null) {
+      const cause = `The argument "${argument}" must be ${must}, not ${JSON.stringify(value)}.`
+      throw new Failure('malformed_argument', cause, {}, details)
+    }
+    const remedy = `Leave it out; allowed are: ${Object.keys(allowed).join(', ')}.`
+    const cause = `The argument "${argument}" is not allowed for ${engine}.`
+    throw new Failure('forbidden_argument', cause, { remedy }, details)
+  }
+  return known.flatMap(({ argument, value, kind }) => argumentWords(argument, kind, value))
 }
 
-function argumentWords(argument: string, kind: ArgumentKind, value: string | number | boolean): string[] {
-  const wrong = whatIsWrong(kind, value)
-  if (wrong)
-    throw new Failure(
-      'malformed_argument',
-      `The argument "${argument}" must be ${wrong}, not ${JSON.stringify(value)}.`,
-    )
-  if (kind.kind === 'flag') return value ? [`--${argument}`] : []
+/** As a request that breaks its schema is told: which field of it, and what that must be. */
+const fieldOf = ({ argument, must }: { argument: string; must: string | null }) => ({
+  field: `body.engineArgs.${argument}`,
+  must: must === null ? 'left out: the engine does not take it here' : `must be ${must}`,
+})
+
+function argumentWords(argument: string, kind: ArgumentKind | null, value: string | number | boolean): string[] {
+  if (kind?.kind === 'flag') return value ? [`--${argument}`] : []
   return [`--${argument}`, String(value)]
 }
 

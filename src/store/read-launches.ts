@@ -5,7 +5,7 @@ import type { LaunchState } from '../core/launch-table.ts'
 import type { TriedFor } from '../core/launch-time.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
-import type { Db } from './database.ts'
+import { at, type Db } from './database.ts'
 import { type CostSoFar, costOver } from './read-cost.ts'
 import { inDeployment, ofModel, olderThan, oneMore, type PageWish } from './read-page.ts'
 
@@ -140,6 +140,28 @@ export async function readAttempts(db: Db, launchId: string): Promise<AttemptRow
       select json_agg(json_build_object('text', text, 'startedAt', extract(epoch from at) * 1000) order by at, n) as steps
       from steps where attempt_id = a.id) s on true
     where a.launch_id = ${launchId} order by a.ordinal`.execute(db)
+  return rows
+}
+
+export interface LastFailure {
+  readonly cloud: string
+  readonly region: string
+  readonly gpu: string | null
+  readonly spot: boolean
+  readonly at: number
+  readonly launchId: string
+  readonly failure: FailureRecord
+}
+
+/** For each place where an attempt failed since then, the last one. */
+export async function readLastFailures(db: Db, tenantId: string, since: number): Promise<LastFailure[]> {
+  const { rows } = await sql<LastFailure>`
+    select distinct on (n.cloud, n.region, a.offer ->> 'gpu', n.spot) n.cloud, n.region, a.offer ->> 'gpu' as gpu, n.spot,
+      a.closed_at as at, a.launch_id as "launchId", coalesce(a.failure, n.failure) as failure
+    from attempts a join nodes n on n.id = a.node_id
+    where a.outcome = 'failed' and a.closed_at > ${at(since)} and n.tenant_id = ${tenantId}
+      and coalesce(a.failure, n.failure) is not null
+    order by n.cloud, n.region, a.offer ->> 'gpu', n.spot, a.closed_at desc`.execute(db)
   return rows
 }
 

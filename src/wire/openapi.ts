@@ -7,7 +7,15 @@ import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
 import { morePaths } from './openapi-more.ts'
 import { planView } from './plan.ts'
-import { type Access, deploymentRequest, launchRequest, type Route, routeParams, routes } from './routes.ts'
+import {
+  type Access,
+  deploymentRequest,
+  launchRequest,
+  planRequest,
+  type Route,
+  routeParams,
+  routes,
+} from './routes.ts'
 import { deploymentSamplesView, nodeSamplesView } from './samples.ts'
 import { spendView } from './spend-view.ts'
 import * as view from './views.ts'
@@ -19,6 +27,7 @@ type Direction = 'input' | 'output'
 const names: Record<Direction, Record<string, z.ZodType>> = {
   input: {
     LaunchRequest: launchRequest,
+    PlanRequest: planRequest,
     DeploymentRequest: deploymentRequest,
     JoinRequest: agent.joinRequest,
     Heartbeat: agent.heartbeat,

@@ -21,6 +21,17 @@ export type SetupView = z.infer<typeof setupView>
 /** How the engine gets onto the machine, and what the other way would cost; null: it is there, or there is none. */
 const setupsView = z.object({ does: setupView.nullable(), instead: setupView.nullable() })
 
+const plannedOffer = offerNow.extend({
+  fit: fitView.nullable(),
+  unchecked: text(500).nullable(),
+  setups: setupsView,
+  pricePerMonthMicroUsd: microUsd,
+  /** Why it stands at this place, in the order in which it is decided; of those alike the cheaper comes first. */
+  reasons: z.array(text(500)),
+  /** The last attempt in that cloud and region for that GPU that failed within the last hours, of this tenant. */
+  lately: z.object({ at: z.iso.datetime(), launchId: text(64), failure: failureSchema }).nullable(),
+})
+
 /** What a launch would do and cost, before money is spent. */
 export const planView = z.object({
   model: text(256),
@@ -28,7 +39,7 @@ export const planView = z.object({
   argv: z.array(text(4_096)),
   deployment: text(64),
   /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
-  offers: z.array(offerNow.extend({ fit: fitView.nullable(), unchecked: text(500).nullable(), setups: setupsView })),
+  offers: z.array(plannedOffer),
   /** Why a launch would be refused as things stand; none where it would be queued. */
   refusals: z.array(failureSchema),
   /** Whether the model's weights are given out only with a token, and one is there. */
@@ -37,6 +48,10 @@ export const planView = z.object({
   clouds: z.array(cloudOffers),
   pricePerHourMicroUsd: microUsd,
   pricePerMonthMicroUsd: microUsd,
+  replicas: count,
+  /** Of all replicas, at the first offer. */
+  totalPerHourMicroUsd: microUsd,
+  totalPerMonthMicroUsd: microUsd,
   timeLimitS: count,
   /** False: neither our queue nor that of a cloud's server costs any of it. */
   timeLimitCountsWaits: z.boolean(),
@@ -44,4 +59,5 @@ export const planView = z.object({
   /** What may go wrong on the machines of the offers, and what to do before. */
   warnings: z.array(text(1_024)).default([]),
 })
+export type PlannedOffer = z.infer<typeof plannedOffer>
 export type PlanView = z.infer<typeof planView>

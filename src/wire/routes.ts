@@ -51,6 +51,12 @@ export const launchRequest = z
   .strict()
 export type LaunchRequest = z.infer<typeof launchRequest>
 
+/** A launch, or several replicas of it. */
+export const planRequest = launchRequest
+  .omit({ dryRun: true })
+  .extend({ replicas: z.number().int().min(1).max(1_000).default(1) })
+export type PlanRequest = z.infer<typeof planRequest>
+
 export const deploymentRequest = z
   .object({
     name: view.givenName,
@@ -100,6 +106,10 @@ export const routes = {
     reply: view.statusView,
   }),
 
+  plan: route('POST', '/api/plan', 'viewer', 'What a launch would do and cost; changes nothing', {
+    body: planRequest,
+    reply: planView,
+  }),
   createLaunch: route(
     'POST',
     '/api/launches',
