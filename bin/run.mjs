@@ -38,6 +38,7 @@ const tasks = {
   'bench:failover': { build: always, run: (args) => runNode(['bench/failover.ts', ...args]) },
   'bench:fleet': { build: always, run: (args) => runNode(['bench/fleet.ts', ...args]) },
   'bench:launch': { build: always, run: (args) => runNode(['bench/launch.ts', ...args]) },
+  'bench:live': { build: always, run: (args) => runNode(['bench/live.ts', ...args]) },
 }
 
 async function main([name, ...args]) {

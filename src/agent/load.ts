@@ -24,6 +24,10 @@ export class Load {
     if (this.inFlight === 0) this.#busyMs += this.#now() - this.#busySince
   }
 
+  counts() {
+    return { inFlight: this.inFlight, busyMs: this.busyMs(), requests: this.requests }
+  }
+
   busyMs(): number {
     const open = this.inFlight > 0 ? this.#now() - this.#busySince : 0
     return Math.round(this.#busyMs + open)

@@ -160,7 +160,10 @@ org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
 
 test('why an offer has its rank is said below it, with what it counted for', () => {
   const standing = { factor: 3.4, refusals: 2, refusedAt: at(0), refusedFor: 'no_capacity', gaveAt: null }
-  const refused = { ...plan, offers: [{ ...offered, ...unseen, standing, fit: null, unchecked: null, setups: brought }] }
+  const refused = {
+    ...plan,
+    offers: [{ ...offered, ...unseen, standing, fit: null, unchecked: null, setups: brought }],
+  }
   expect(planText(refused, now(240), ascii(200))).toContain(
     '\n     refused 2 times, last 4m00s ago (no_capacity): ranked as x3.40 its price\n',
   )

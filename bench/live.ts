@@ -1,0 +1,164 @@
+// `npm run bench:live [-- --dashboards=200 --rounds=25]`: how long after something was asked for, open dashboards show it.
+// Each is signed in with a cookie of its own and follows what a page follows; the fleet beside them lives. Control plane
+// and database are the real ones, the clock is the one of this process for both ends.
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { livePath } from '../src/wire/live.ts'
+import { type FleetPlane, startFleetPlane } from './fleet-plane.ts'
+
+/** Something that shows what the control plane tells: a socket, or a page in a browser. */
+export interface Dashboard {
+  /** Resolves with the moment, of `performance.now()`, at which text is shown that was not there before. */
+  shows(text: string): Promise<number>
+  close(): Promise<void>
+}
+
+const numberOf = (name: string, usual: number): number =>
+  Number(process.argv.find((argument) => argument.startsWith(`--${name}=`))?.split('=')[1] ?? usual)
+const nodes = 300
+const giveUpMs = 10_000
+const barMs = 250
+const betweenMs = 200
+const topics = ['fleet', 'launches', 'deployments', 'status', 'changed']
+
+class Socket implements Dashboard {
+  readonly #socket: WebSocket
+  readonly #waiting = new Map<string, (at: number) => void>()
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket
+    // Looked for in the text: two hundred readers that parse every message would be what is measured.
+    socket.on('message', (data) => {
+      const at = performance.now()
+      const text = String(data)
+      for (const [wanted, found] of this.#waiting) if (text.includes(wanted)) found(at)
+    })
+  }
+
+  static async open(url: string, token: string): Promise<Socket> {
+    const cookie = await signIn(url, token)
+    const socket = new WebSocket(url.replace('http', 'ws') + livePath, { headers: { cookie, origin: url } })
+    const opened = new Socket(socket)
+    await once(socket, 'open')
+    const followed = Promise.all(topics.map((topic) => opened.shows(`"topic":"${topic}"`)))
+    socket.send(JSON.stringify({ do: 'hello' }))
+    for (const topic of topics) socket.send(JSON.stringify({ do: 'follow', topic }))
+    await followed
+    return opened
+  }
+
+  async shows(text: string): Promise<number> {
+    const shown = Promise.withResolvers<number>()
+    this.#waiting.set(text, shown.resolve)
+    const late = setTimeout(() => shown.reject(new Error(`never shown: ${text}`)), giveUpMs)
+    return shown.promise.finally(() => {
+      clearTimeout(late)
+      this.#waiting.delete(text)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#socket.terminate()
+  }
+}
+
+async function signIn(url: string, token: string): Promise<string> {
+  const reply = await fetch(`${url}/api/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' },
+    body: JSON.stringify({ token }),
+  })
+  const [cookie = ''] = reply.headers.getSetCookie()
+  if (reply.status !== 201) throw new Error(`signing in was refused with ${reply.status}`)
+  return cookie.split(';', 1)[0] ?? ''
+}
+
+/** One person has a few sessions only, so there is somebody for every ten dashboards. */
+async function openSockets({ client, url }: FleetPlane, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  for (let i = 0; i < count; i += 10) {
+    const { token } = await client.createOperator({ body: { name: `reader-${i}`, role: 'viewer' } })
+    const some = Array.from({ length: Math.min(10, count - i) }, () => Socket.open(url, token))
+    sockets.push(...(await Promise.all(some)))
+  }
+  return sockets
+}
+
+interface Event {
+  /** What is shown once it happened, and was not shown before. */
+  readonly text: string
+  /** Put right beforehand; not measured. */
+  readonly prepare?: () => Promise<unknown>
+  readonly ask: () => Promise<unknown>
+}
+
+const events: Record<string, (plane: FleetPlane, n: number) => Event> = {
+  drain: ({ client }, n) => ({
+    text: `"id":"no-b${n + 1}"`,
+    ask: () => client.drainNode({ params: { id: `no-b${n + 1}` } }),
+  }),
+  deployment: ({ client }, n) => ({
+    text: `deployment-${n}"`,
+    ask: () => client.createDeployment({ body: { name: `deployment-${n}`, model: 'sim-small', wanted: 0 } }),
+  }),
+  launch: ({ client }, n) => ({
+    text: `launch-${n}"`,
+    ask: () => client.createLaunch({ body: { model: 'sim-small', deployment: `launch-${n}` } }),
+  }),
+  pause: ({ client }, n) => ({
+    text: `reason ${n}"`,
+    prepare: () => client.pause({ body: { paused: false } }),
+    ask: () => client.pause({ body: { paused: true, reason: `reason ${n}` } }),
+  }),
+}
+
+type Delays = Record<string, number[]>
+
+async function measure(plane: FleetPlane, dashboards: readonly Dashboard[], rounds: number): Promise<Delays> {
+  const delays: Delays = {}
+  for (let n = 0; n < rounds; n++) {
+    for (const [name, event] of Object.entries(events)) {
+      const { text, prepare, ask } = event(plane, n)
+      await prepare?.()
+      await pause(betweenMs * (1 + Math.random()))
+      const shown = Promise.all(dashboards.map((dashboard) => dashboard.shows(text)))
+      const asked = performance.now()
+      const [moments] = await Promise.all([shown, ask()])
+      delays[name] = [...(delays[name] ?? []), ...moments.map((moment) => moment - asked)]
+    }
+  }
+  return delays
+}
+
+function figuresOf(delays: readonly number[]) {
+  const sorted = delays.toSorted((a, b) => a - b)
+  const of = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
+  return { p50Ms: of(0.5), p99Ms: of(0.99), maxMs: of(1) }
+}
+
+/** `addBrowser` opens one more dashboard, which counts like the others. */
+export async function benchLive(addBrowser: ((plane: FleetPlane) => Promise<Dashboard>) | null = null) {
+  const [dashboards, rounds] = [numberOf('dashboards', 200), numberOf('rounds', 25)]
+  const plane = await startFleetPlane(nodes, 2 * rounds)
+  const open: Dashboard[] = []
+  try {
+    if (addBrowser) open.push(await addBrowser(plane))
+    const sockets = await openSockets(plane, dashboards - open.length)
+    open.push(...sockets)
+    const delays = await measure(plane, open, rounds)
+    const all = figuresOf(Object.values(delays).flat())
+    const each = Object.fromEntries(Object.entries(delays).map(([name, some]) => [name, figuresOf(some)]))
+    return { bench: 'live', sockets: sockets.length, browsers: open.length - sockets.length, nodes, ...all, each }
+  } finally {
+    await Promise.all(open.map((one) => one.close()))
+    await plane.end()
+  }
+}
+
+if (import.meta.main) {
+  const figures = await benchLive()
+  const met = figures.p99Ms <= barMs
+  console.log(JSON.stringify({ ...figures, met, missed: met ? [] : ['p99Ms'] }))
+  if (!met) process.exitCode = 1
+}
