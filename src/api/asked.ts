@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Actor } from '../commands/context.ts'
 import type { Session } from '../commands/sessions.ts'
 import type { Role } from '../core/tokens.ts'
@@ -43,7 +44,20 @@ export class Answered<T> {
   }
 }
 
-export type Handler<N extends RouteName> = (asked: Asked<N>) => Promise<RouteReply<N> | Answered<RouteReply<N> | null>>
+/** A reply that is passed on as it comes. */
+export class Streamed {
+  readonly body: Readable
+  readonly headers: Headers
+
+  constructor(body: Readable, headers: Headers) {
+    this.body = body
+    this.headers = headers
+  }
+}
+
+export type Handler<N extends RouteName> = (
+  asked: Asked<N>,
+) => Promise<RouteReply<N> | Answered<RouteReply<N> | null> | Streamed>
 
 /** One handler for each route of the contract; one too few does not compile. */
 export type Handlers<N extends RouteName = RouteName> = { readonly [K in N]: Handler<K> }

@@ -18,10 +18,13 @@ type ChangeRoute = { [N in PersonsRoute]: (typeof routes)[N]['method'] extends '
 >]
 
 /** Asks with a body, and changes nothing. */
-type AskingRoute = 'plan'
+type AskingRoute = 'plan' | 'chat'
 
 const isChange = (name: RouteName): name is ChangeRoute =>
-  name !== 'plan' && (roles as readonly string[]).includes(routes[name].access) && routes[name].method !== 'GET'
+  name !== 'plan' &&
+  name !== 'chat' &&
+  (roles as readonly string[]).includes(routes[name].access) &&
+  routes[name].method !== 'GET'
 const changeRoutes = (Object.keys(routes) as RouteName[]).filter(isChange)
 
 interface Call {

@@ -44,7 +44,7 @@ test('a gateway that holds the newest table is answered as soon as a key is made
   const begun = performance.now()
   const { key } = await at.client.createKey({ body: { name: 'app' } })
   const next = (await (await held).json()) as RoutingTable
-  expect(next.keys.map(({ hash }) => hash)).toEqual([sha256(key)])
+  expect(next.keys.map(({ hash }) => hash)).toContain(sha256(key))
   expect(performance.now() - begun).toBeLessThan(1_000)
 })
 

@@ -96,11 +96,11 @@ async function seedFigures(ready: string, gone: string): Promise<void> {
 }
 
 type OfMachines = 'join' | 'heartbeat' | 'notice' | 'progress' | 'gatewayTable' | 'gatewayReport'
-/** They answer browsers alone: session.test.ts. */
-type OfBrowsers = 'signIn' | 'signOut'
+/** They answer browsers alone, and through a gateway: session.test.ts, chat.test.ts. */
+type Elsewhere = 'signIn' | 'signOut' | 'chat'
 
 /** One call for each route that people use; the compiler misses none, because the list is the contract's. */
-const calls: Record<Exclude<RouteName, OfMachines | OfBrowsers>, (client: Client) => Promise<unknown>> = {
+const calls: Record<Exclude<RouteName, OfMachines | Elsewhere>, (client: Client) => Promise<unknown>> = {
   health: (client) => client.health(),
   openapi: (client) => client.openapi(),
   metrics: (client) => client.metrics(),
@@ -150,7 +150,7 @@ test('every route answers as its schema says, and none of them tells a secret, a
   const hashes = nodes.flatMap((node) => [node.credential_hash ?? '', node.join_token_hash])
   const people = await db.selectFrom('operators').select('token_hash').execute()
   const secrets = [canary, ...hashes, ...people.map((person) => person.token_hash), ...Object.values(at.tokens)]
-  expect(Object.keys(routes).length).toBe(Object.keys(calls).length + 8)
+  expect(Object.keys(routes).length).toBe(Object.keys(calls).length + 9)
   for (const [name, call] of Object.entries(calls)) {
     const reply = await call(at.client).catch((error: unknown) => {
       throw new Error(`${name}: ${error instanceof CallFailure ? JSON.stringify(error.error) : error}`)

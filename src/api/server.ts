@@ -15,10 +15,11 @@ import type { Log } from '../lib/log.ts'
 import { serveTls, type TlsPort } from '../lib/tls-port.ts'
 import { type Access, type Route, type RouteName, routeParams, routes } from '../wire/routes.ts'
 import { type Caller, type Door, makeDoor } from './access.ts'
-import { Answered, type Asked, type Browser, type Handlers } from './asked.ts'
+import { Answered, type Asked, type Browser, type Handlers, Streamed } from './asked.ts'
 import { isEncrypted, isOwnPage, makeHostCheck, makeTlsCheck } from './browser.ts'
 import { downloadRoutes, makeDownloads } from './downloads.ts'
 import { type FailedLogins, makeFailedLogins } from './failed-logins.ts'
+import { type ChatDeps, chatHandlers } from './handlers-chat.ts'
 import { fleetHandlers } from './handlers-fleet.ts'
 import { launchHandlers, nodeHandlers } from './handlers-launch.ts'
 import { machineHandlers, selfHandlers } from './handlers-machine.ts'
@@ -35,7 +36,7 @@ import { makeSessionCookie } from './session-cookie.ts'
 import { checked, checkReply } from './validate.ts'
 import { makeViews, type Views } from './views.ts'
 
-export interface ApiOptions extends CommandDeps {
+export interface ApiOptions extends CommandDeps, ChatDeps {
   readonly log: Log
   readonly listen: { readonly host: string; readonly port: number }
   /** Null: plain HTTP, which the caller has made sure is on loopback. */
@@ -151,6 +152,7 @@ function allHandlers(options: ApiOptions, { views, tables, door, metrics }: Part
     ...nodeHandlers(options, views),
     ...fleetHandlers(options, views),
     ...offerHandlers(options),
+    ...chatHandlers(options),
     ...samplesHandlers(options, views),
     ...peopleHandlers(options, tables),
     ...sessionHandlers(options, door),
@@ -352,6 +354,7 @@ function goneSignal(reply: FastifyReply): AbortSignal {
 }
 
 function answer(reply: FastifyReply, name: string, route: Route, result: unknown, checkReplies: boolean): FastifyReply {
+  if (result instanceof Streamed) return reply.headers(result.headers).send(result.body)
   const answered = result instanceof Answered ? result : new Answered(route.status ?? 200, result)
   reply.code(answered.status).headers(answered.headers)
   if (answered.status === 204) return reply.send()

@@ -95,6 +95,18 @@ export const failures = {
   ),
   cannot_start: entry('policy', 'later', 503, 'Correct what is named and start it again.'),
   internal: entry('us', 'later', 500, 'This is a fault of Flightdeck; the log has the details under the request id.'),
+  gateway_away: entry(
+    'us',
+    'later',
+    503,
+    'Start the gateway, or see the log for why it does not take requests; `flightdeck status` lists those that do.',
+  ),
+  chat_refused: entry(
+    'node',
+    'later',
+    502,
+    'Read what the gateway said above; `flightdeck nodes` shows which nodes serve the model.',
+  ),
   // What can end an attempt.
   no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),
   cloud_refused: entry('cloud', 'not_here', 502, 'Read what the cloud said below.'),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sha256 } from '../lib/chance.ts'
 import { makeLog } from '../lib/log.ts'
-import type { RoutedNode } from '../wire/gateway.ts'
+import { playgroundKeyId, type RoutedNode } from '../wire/gateway.ts'
 import { type GatewayConfig, readConfig } from './config.ts'
 import { FakeControl } from './fake-control.ts'
 import { FakeNode, type Script, wellEngine } from './fake-node.ts'
@@ -12,6 +12,8 @@ import { type RunningGateway, startGateway } from './start.ts'
 
 export const apiKey = 'fd_key_0123456789abcdef0123456789abcdef'
 export const tiedKey = 'fd_key_tied456789abcdef0123456789abcdef'
+/** Of the install itself, for people who try a model out. */
+export const ownKey = 'fd_key_playground'
 export const credentialOf = (id: string) => `fd_node_${id}-0123456789abcdef0123456789`
 
 export const routed = (id: string, over: Partial<RoutedNode> = {}): RoutedNode => ({
@@ -38,6 +40,7 @@ export const tableOf = (nodes: RoutedNode[]) => ({
   keys: [
     { id: 'k1', hash: sha256(apiKey), models: null },
     { id: 'k2', hash: sha256(tiedKey), models: ['other'] },
+    { id: playgroundKeyId, hash: sha256(ownKey), models: null },
   ],
 })
 

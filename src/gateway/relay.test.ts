@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeAll, describe, test } from 'vitest'
+import { servedByHeader } from '../wire/gateway.ts'
 import { answerJson, chunk, doneEvent, lastChunk, streamHead, tokenEvent, usageEvent } from './fake-node.ts'
-import { apiKey, lanes, routed, World } from './fake-world.ts'
+import { apiKey, lanes, ownKey, routed, World } from './fake-world.ts'
 
 describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (lane) => {
   beforeAll(() => {
@@ -52,6 +53,21 @@ describe.each(['short', 'node:http'] as const)('requests read by the %s lane', (
     // To its first piece, not to its end.
     assert.equal(row?.streams, 1)
     assert.ok(row.firstTokenMs <= row.durationMs)
+  })
+
+  test('which node served is told to people who try a model out, and to no client', async () => {
+    world = await World.start()
+    await world.node('n1', ({ socket, body }) => {
+      if (body.includes('"stream":true')) socket.write(streamHead + chunk(doneEvent) + lastChunk)
+      else answerJson(socket, completion)
+    })
+    for (const stream of [true, false]) {
+      const told = async (key: string) =>
+        (await world.post({ ...hello, stream }, { headers: { authorization: `Bearer ${key}` } })).headers[
+          servedByHeader
+        ]
+      assert.deepEqual([await told(ownKey), await told(apiKey)], [routed('n1').name, undefined])
+    }
   })
 
   test('a client that asked for usage gets it', async () => {

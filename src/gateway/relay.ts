@@ -1,4 +1,5 @@
 import { completesNothing } from '../core/engine-presets.ts'
+import { playgroundKeyId, servedByHeader } from '../wire/gateway.ts'
 import { reverse } from '../wire/paths.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { AnswerHead, BodyFraming } from './framing.ts'
@@ -138,12 +139,19 @@ export class Relay implements AnswerReader, Waiter {
       // An engine has nothing to redirect to; following it would let a node choose where requests go.
       this.#socket?.fail(`The node answered with status ${status}.`)
     } else if (isEventStream(head)) {
-      this.#stream ??= new StreamAnswer(this.#response, passedHeaders(head, this.call.requestId), this.call.stripUsage)
+      this.#stream ??= new StreamAnswer(this.#response, this.#passedHeaders(head), this.call.stripUsage)
     } else if (this.#stream) {
       this.#socket?.fail('The node answered with something that is not a stream.')
     } else {
-      this.#plain = new PlainAnswer(this.#response, head, passedHeaders(head, this.call.requestId))
+      this.#plain = new PlainAnswer(this.#response, head, this.#passedHeaders(head))
     }
+  }
+
+  #passedHeaders(head: AnswerHead): string[] {
+    const passed = passedHeaders(head, this.call.requestId)
+    // Which machines there are is nothing that clients are told.
+    if (this.call.keyId === playgroundKeyId && this.#pool) passed.push(servedByHeader, this.#pool.node.name)
+    return passed
   }
 
   body(bytes: Buffer, framing: BodyFraming, from: number, to: number, verbatim: boolean, last: boolean) {

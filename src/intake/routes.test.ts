@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { sha256 } from '../lib/chance.ts'
 import { addNode, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import { makeJoins } from './join.ts'
 import { joinRequest } from './messages-for-tests.ts'
+import { playgroundKeyOf } from './playground.ts'
 import { makeRouteTables, type RouteTables } from './routes.ts'
 
 let world: TestWorld
@@ -43,12 +45,13 @@ test('the table holds every joined node that is not gone, living keys, and model
       { ...key, id: 'ke-2', name: 'two', key_hash: 'b'.repeat(64), revoked_at: new Date() },
     ])
     .execute()
+  const ownKey = { id: 'ke-playground', hash: sha256(playgroundKeyOf(world.deps.vault)), models: null }
   const fresh = makeRouteTables(world.deps, onError)
   expect(await fresh.current()).toMatchObject({
     install: world.install,
     nodes: [{ id: ready.nodeId, servedName: 'sim-small', healthPath: '/health', routable: true, order: 'run' }],
     models: [{ id: 'sim-small', created: Math.floor(world.deps.clock.now() / 1000), ownedBy: 'flightdeck' }],
-    keys: [{ id: 'ke-1', hash: 'a'.repeat(64), models: ['sim-small'] }],
+    keys: [{ id: 'ke-1', hash: 'a'.repeat(64), models: ['sim-small'] }, ownKey],
   })
 })
 

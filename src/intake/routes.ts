@@ -6,9 +6,10 @@ import { isRoutable } from '../core/verdict-table.ts'
 import { canonicalJson } from '../lib/canonical.ts'
 import { sha256 } from '../lib/chance.ts'
 import { loadRoutes, type RoutableNode, type RoutingRows } from '../store/routing.ts'
-import type { RoutedNode, RoutingTable } from '../wire/gateway.ts'
+import { playgroundKeyId, type RoutedNode, type RoutingTable } from '../wire/gateway.ts'
 import type { IntakeDeps } from './context.ts'
 import { directTokenOf } from './direct.ts'
+import { playgroundKeyOf } from './playground.ts'
 
 /** What gateways route by. Its version says what is in it, so equal tables of two servers have equal versions. */
 export function tableOf({ install, nodes, models, keys }: RoutingRows, way: Way): RoutingTable {
@@ -16,7 +17,10 @@ export function tableOf({ install, nodes, models, keys }: RoutingRows, way: Way)
     install,
     nodes: nodes.map((node) => routedNode(node, way)),
     models: models.map(({ id, createdAt }) => ({ id, created: Math.floor(createdAt / 1000), ownedBy: 'flightdeck' })),
-    keys: keys.map(({ id, hash, models: may }) => ({ id, hash, models: may })),
+    keys: [
+      ...keys.map(({ id, hash, models: may }) => ({ id, hash, models: may })),
+      { id: playgroundKeyId, hash: sha256(playgroundKeyOf(way.vault)), models: null },
+    ],
     authority: way.direct?.authority ?? null,
   }
   return { version: sha256(canonicalJson(content)).slice(0, 16), ...content }

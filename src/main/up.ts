@@ -100,10 +100,7 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
     options.signal?.throwIfAborted()
   }
   const dataDir = dataDirOf(options.data)
-  const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
-  // Before anything is made: whoever has to set an address should not wait for a build to be told so.
-  const wished = { control: config.listen.port, gateway: config.gateway.port }
-  refuseUnreachable(config.skypilot?.clouds ?? {}, publicAddresses(config, process.env, wished))
+  const config = chosenConfig(options)
   options.say(`flightdeck ${version}: data in ${dataDir}`)
   const owned = takeDataFolder(dataDir)
   started('the data folder', () => owned.release())
@@ -118,8 +115,10 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   const addresses = publicAddresses(config, process.env, ports)
   const tls = await installTls(config, addresses, { store, vault, install, dataDir, log })
   started('the certificates', () => tls.close())
+  const gatewayUrl = loopbackUrl(config.gateway.host, ports.gateway)
   const api = await startApi({
     ...deps,
+    gatewayUrl,
     log,
     install,
     listen: { host: config.listen.host, port: ports.control },
@@ -131,7 +130,6 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
     ...(addresses.publicUrl ? { publicUrl: addresses.publicUrl } : {}),
   })
   started('the control API', () => api.close())
-  const gatewayUrl = loopbackUrl(config.gateway.host, ports.gateway)
   const reached = { controlUrl: api.url, gatewayUrl, publicUrl: addresses.publicGatewayUrl }
   const gatewayAt = { host: config.gateway.host, port: ports.gateway, tls: tls.gateway }
   if (options.gateway !== false) await gatewayCanListen(dataDir, gatewayAt)
@@ -153,6 +151,14 @@ async function start(options: UpOptions, log: Log, undo: Undo): Promise<Up> {
   sayWhereToGo(options.say, { dataDir, url: api.url, gatewayUrl, admin, ...addresses, tls })
   started('the checks of addresses', checkPublicAddresses(options.say, addresses, install, tls))
   return { url: api.url, gatewayUrl, adminToken: admin.isNew ? admin.token : null, install, stop: () => undo.run() }
+}
+
+/** Before anything is made: whoever has to set an address should not wait for a build to be told so. */
+function chosenConfig(options: UpOptions): Config {
+  const config = readConfig(options.config ?? process.env.FLIGHTDECK_CONFIG)
+  const wished = { control: config.listen.port, gateway: config.gateway.port }
+  refuseUnreachable(config.skypilot?.clouds ?? {}, publicAddresses(config, process.env, wished))
+  return config
 }
 
 type Started = (what: string, end: () => Promise<void> | void) => void

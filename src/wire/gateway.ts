@@ -96,6 +96,10 @@ export const gatewayReport = z.object({
 })
 export type GatewayReport = z.infer<typeof gatewayReport>
 
+/** The key that people use who try a model out, and the header that tells them, and no other client, which node served. */
+export const playgroundKeyId = 'ke-playground'
+export const servedByHeader = 'x-flightdeck-node'
+
 export const gatewayReply = z.object({ acceptedBatch: count.nullable() })
 
 export const gatewayPaths = { table: '/gateway/table', report: '/gateway/report', connect: reverse.path } as const

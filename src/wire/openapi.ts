@@ -9,6 +9,7 @@ import { morePaths } from './openapi-more.ts'
 import { planView } from './plan.ts'
 import {
   type Access,
+  chatRequest,
   deploymentRequest,
   launchRequest,
   planRequest,
@@ -26,6 +27,7 @@ type Direction = 'input' | 'output'
 /** Schemas that get a name of their own in the document: what is sent, and what comes back. */
 const names: Record<Direction, Record<string, z.ZodType>> = {
   input: {
+    ChatRequest: chatRequest,
     LaunchRequest: launchRequest,
     PlanRequest: planRequest,
     DeploymentRequest: deploymentRequest,
@@ -140,7 +142,7 @@ function operation(name: string, route: Route, input: ToSchema, output: ToSchema
   const isText = route.reply instanceof z.ZodString
   const ok = {
     description: 'Done',
-    content: { [isText ? 'text/plain' : 'application/json']: { schema: output(route.reply) } },
+    content: { [isText ? textType(name) : 'application/json']: { schema: output(route.reply) } },
   }
   const refused = refusedAs(output)
   const parameters = parametersOf(name, route, input)
@@ -172,6 +174,9 @@ function securityOf(access: Access): Json[] {
   if (access === 'anyone') return []
   return isRole(access) ? [{ bearer: [] }, { session: [] }] : [{ bearer: [] }]
 }
+
+/** A chat comes in events as they are made. */
+const textType = (name: string): string => (name === 'chat' ? 'text/event-stream' : 'text/plain')
 
 const tooOften = {
   description: 'This person asked for machines too often within a minute',

@@ -68,6 +68,21 @@ export const deploymentRequest = z
   .strict()
 export type DeploymentRequest = z.infer<typeof deploymentRequest>
 
+const chatText = z.string().max(200_000)
+/** As OpenAI's chat completions take it; it is always streamed, with the usage at its end. */
+export const chatRequest = z
+  .object({
+    model: view.modelName,
+    messages: z
+      .array(z.object({ role: z.enum(['system', 'user', 'assistant']), content: chatText }).strict())
+      .min(1)
+      .max(500),
+    max_tokens: z.number().int().min(1).max(1_000_000).optional(),
+    temperature: z.number().min(0).max(2).optional(),
+    top_p: z.number().min(0).max(1).optional(),
+  })
+  .strict()
+
 /** Every call of the control plane: the server, the OpenAPI document, the client and the role test are made from it. */
 export const routes = {
   health: route('GET', '/api/health', 'anyone', 'Is the process up, and does its database answer', {
@@ -109,6 +124,10 @@ export const routes = {
   plan: route('POST', '/api/plan', 'viewer', 'What a launch would do and cost; changes nothing', {
     body: planRequest,
     reply: planView,
+  }),
+  chat: route('POST', '/api/chat', 'operator', 'Chat with a model through the gateway; the answer is an event stream', {
+    body: chatRequest,
+    reply: z.string(),
   }),
   createLaunch: route(
     'POST',
