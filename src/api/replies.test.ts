@@ -172,7 +172,7 @@ test('a refusal quotes no value that was sent in a secret', async () => {
 
 test('money is split by duty, failure and idleness, and told per million tokens', async () => {
   const spend = await at.client.spend()
-  const near = (dollars: number) => expect.closeTo(dollars * 1_000_000, -4)
+  const near = (dollars: number) => expect.closeTo(dollars * 1_000_000, -5)
   expect(spend).toMatchObject({
     totalMicroUsd: near(14.4),
     burnPerHourMicroUsd: 3_600_000,
