@@ -6,8 +6,9 @@ import { StateMark, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import type { Column } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
-import { markOfNode } from '../words/states.ts'
+import { markOfNode, plain } from '../words/states.ts'
 import { gpuMemoryUse, gpuUse } from './fleet-order.ts'
+import look from './node-columns.module.css'
 import { Signals } from './signals.tsx'
 
 /** Whether requests can be in flight: where none can be, a zero would say too much. */
@@ -26,9 +27,14 @@ export function nodeColumns(
 ): Column<NodeView>[] {
   const sortable = (key: string) => ({ key, onSort: () => sortBy(key), ...(by === key ? { sorted } : {}) })
   return [
-    { ...sortable('name'), title: 'Node', cell: ({ name }) => name, width: '1.5fr' },
+    {
+      ...sortable('name'),
+      title: 'Node',
+      cell: ({ name }) => <span className={look['name']}>{name}</span>,
+      width: '178px',
+    },
     { ...sortable('trouble'), title: 'State', cell: (node) => <State of={node} />, width: '1.9fr', wide: true },
-    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '186px', wide: true },
+    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '176px', wide: true },
     { ...sortable('model'), title: 'Model', cell: (node) => <Serves of={node} />, width: '1.3fr' },
     { ...sortable('place'), title: 'Place', cell: (node) => <Where of={node} />, width: '1.2fr' },
     {
@@ -38,8 +44,8 @@ export function nodeColumns(
       width: '86px',
       end: true,
     },
-    { ...sortable('gpu'), title: 'GPU use', cell: (node) => <GpuUse of={node} />, width: '96px', end: true },
-    { ...sortable('price'), title: 'Per hour', cell: (node) => <Price of={node} />, width: '120px', end: true },
+    { ...sortable('gpu'), title: 'GPU use', cell: (node) => <GpuUse of={node} />, width: '90px', end: true },
+    { ...sortable('price'), title: 'Per hour', cell: (node) => <Price of={node} />, width: '112px', end: true },
     {
       key: 'acts',
       title: '',
@@ -49,7 +55,7 @@ export function nodeColumns(
             Act …
           </Button>
         ),
-      width: '84px',
+      width: '68px',
       end: true,
     },
   ]
@@ -62,7 +68,7 @@ function State({ of }: { readonly of: NodeView }) {
       <StateMark shape={shape}>{word}</StateMark>{' '}
       <span className="soft">
         <Age at={of.state === 'ready' && shape !== 'good' && of.verdictSince ? of.verdictSince : of.stateSince} /> ·{' '}
-        {of.statusMessage}
+        {plain(of.statusMessage)}
       </span>
     </>
   )

@@ -49,7 +49,7 @@ export function Verdict({ of }: { readonly of: NodeDetail }) {
                 {name} <span className="soft">{watches[key]}</span>
               </>
             ),
-            width: '1.6fr',
+            width: '1fr',
           },
           {
             key: 'says',
@@ -63,6 +63,8 @@ export function Verdict({ of }: { readonly of: NodeDetail }) {
                 </>
               )
             },
+            width: '1.3fr',
+            wide: true,
           },
           { key: 'ago', title: 'Ago', cell: ({ key }) => <Age at={of.signals[key].at} />, width: '80px', end: true },
         ]}

@@ -16,19 +16,24 @@ import { Table } from '../parts/table.tsx'
 import { count } from '../words/money.ts'
 
 export function FleetPage() {
-  const fleet = useFleet()
-  const clouds = new Set(fleet?.nodes.map(({ offer }) => offer.cloud)).size
+  const all = useFleet()
+  // What is gone stays in the table for a moment, and is no node any more.
+  const living = useMemo(() => all?.nodes.filter(({ state }) => state !== 'gone') ?? [], [all])
+  const clouds = new Set(living.map(({ offer }) => offer.cloud)).size
   return (
     <Page
       title="Fleet"
-      sub={fleet && `${count(fleet.nodes.length)} nodes on ${clouds} ${clouds === 1 ? 'cloud' : 'clouds'}`}
+      sub={
+        all &&
+        `${count(living.length)} ${living.length === 1 ? 'node' : 'nodes'} on ${clouds} ${clouds === 1 ? 'cloud' : 'clouds'}`
+      }
       actions={
         <Link to="/launch" className="button main">
           Launch
         </Link>
       }
     >
-      {fleet === null ? <Waiting /> : fleet.nodes.length === 0 ? <NoNodes /> : <Nodes fleet={fleet} />}
+      {all === null ? <Waiting /> : all.nodes.length === 0 ? <NoNodes /> : <Nodes fleet={all} living={living} />}
     </Page>
   )
 }
@@ -45,7 +50,7 @@ function NoNodes() {
   )
 }
 
-function Nodes({ fleet: { nodes, status } }: { readonly fleet: Fleet }) {
+function Nodes({ fleet: { nodes, status }, living }: { readonly fleet: Fleet; readonly living: readonly NodeView[] }) {
   const [filters, setFilters] = useAddressState(noFilters)
   const [chosen, setChosen] = useState<string | null>(null)
   const shown = useMemo(() => narrowed(nodes, filters), [nodes, filters])
@@ -59,14 +64,14 @@ function Nodes({ fleet: { nodes, status } }: { readonly fleet: Fleet }) {
   const node = chosen === null ? undefined : nodes.find(({ id }) => id === chosen)
   return (
     <>
-      <FleetTrouble nodes={nodes} />
-      <Figures nodes={nodes} burnPerHourMicroUsd={status?.burnPerHourMicroUsd ?? null} />
+      <FleetTrouble nodes={living} />
+      <Figures nodes={living} burnPerHourMicroUsd={status?.burnPerHourMicroUsd ?? null} />
       <div className="stack">
         <Panel
           title="By place"
           sub="a disc is well, an arc is on its way, a ring leaves, a diamond or a square needs a look"
         >
-          <FleetMap nodes={nodes} chosen={filters.place} onChoose={choosePlace} />
+          <FleetMap nodes={living} chosen={filters.place} onChoose={choosePlace} />
         </Panel>
         <Panel
           title="Nodes"

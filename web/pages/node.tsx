@@ -16,6 +16,7 @@ import { Failed } from '../parts/problem.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age, Clock, Elapsed, Left } from '../parts/time.tsx'
 import { markOfNode } from '../words/states.ts'
+import look from './node.module.css'
 
 export function NodePage() {
   const { id } = useParams({ strict: false }) as { id: string }
@@ -70,12 +71,10 @@ function Node({ of }: { readonly of: NodeDetail }) {
       <Figures of={of} />
       <div className="two">
         <div className="stack">
-          <Panel title="What happened" sub="newest first" flush>
-            <Timeline of={of} />
-          </Panel>
           <LogTail nodeId={of.id} title="Log of engine and agent" />
+          <Timeline of={of} />
         </div>
-        <div className="stack">
+        <div className={`stack ${look['verdictFirst']}`}>
           <Verdict of={of} />
           <Ledger of={of} />
           <Machine of={of} />
@@ -148,18 +147,40 @@ function Announced({ of: { notice, hold, drainUntil } }: { readonly of: NodeDeta
   )
 }
 
+// What happened lately fits beside the log; the rest is asked for.
+const shownAtFirst = 12
+
 function Timeline({ of: { timeline } }: { readonly of: NodeDetail }) {
-  if (timeline.length === 0) return <Empty title="Nothing was noted yet." />
+  const [all, setAll] = useState(false)
+  const newestFirst = [...timeline].sort((a, b) => b.id - a.id)
+  const more = newestFirst.length - shownAtFirst
   return (
-    <Table
-      label="What happened"
-      rows={[...timeline].sort((a, b) => b.id - a.id)}
-      rowKey={({ id }) => String(id)}
-      columns={[
-        { key: 'at', title: 'At', cell: ({ at }) => <Clock at={at} />, width: '86px' },
-        { key: 'text', title: 'What', cell: ({ text }) => text, wide: true },
-        { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '80px', end: true, low: true },
-      ]}
-    />
+    <Panel
+      title="What happened"
+      sub="newest first"
+      flush
+      actions={
+        more > 0 && (
+          <Button look="quiet" onPress={() => setAll(!all)}>
+            {all ? 'Only the last' : `All ${newestFirst.length}`}
+          </Button>
+        )
+      }
+    >
+      {timeline.length === 0 ? (
+        <Empty title="Nothing was noted yet." />
+      ) : (
+        <Table
+          label="What happened"
+          rows={all ? newestFirst : newestFirst.slice(0, shownAtFirst)}
+          rowKey={({ id }) => String(id)}
+          columns={[
+            { key: 'at', title: 'At', cell: ({ at }) => <Clock at={at} />, width: '86px' },
+            { key: 'text', title: 'What', cell: ({ text }) => text, wide: true },
+            { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '80px', end: true, low: true },
+          ]}
+        />
+      )}
+    </Panel>
   )
 }
