@@ -7,6 +7,7 @@ import { Button } from '../parts/button.tsx'
 import { Problem } from '../parts/problem.tsx'
 import { usdPerHour } from '../words/money.ts'
 import { againAfter } from './again.ts'
+import { wizardSearch } from './change-first.ts'
 
 /** Over a launch that ended without serving: the same once more in one click, with what its failure suggests. */
 export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
@@ -33,7 +34,7 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
           </span>
         </span>
         <span className="row right">
-          <Link to="/launch" search={{ model: launch.model } as never} className="button">
+          <Link to="/launch" search={wizardSearch(request) as never} className="button">
             Change it first
           </Link>
           <Button look="main" act="createLaunch" busy={create.isRunning} onPress={() => void press()}>

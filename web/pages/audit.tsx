@@ -1,34 +1,123 @@
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import type { AuditView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
+import { pageOf, shortly } from '../audit/target.ts'
+import { useAddressState } from '../parts/address-state.ts'
+import { Button } from '../parts/button.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
+import { Pager } from '../parts/pager.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
-import { Table } from '../parts/table.tsx'
+import { Pick, type PickOption } from '../parts/pick.tsx'
+import { type Column, Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
+import { plainText } from '../words/plain-text.ts'
+
+const everything = { who: '', action: '', target: '', cursor: '' }
+type Wish = typeof everything
+const perPage = 100
+
+/** What comes before the dot of an action. */
+const kinds: readonly PickOption[] = [
+  'launch',
+  'node',
+  'deployment',
+  'key',
+  'operator',
+  'session',
+  'secret',
+  'automation',
+  'sweep',
+].map((kind) => [kind, kind])
 
 export function AuditPage() {
-  const audit = useRead('audit', { query: { limit: 200 } })
+  const [wish, setWish] = useAddressState(everything)
+  const asked = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ''))
+  const audit = useRead('audit', { query: { limit: perPage, ...asked } })
+  const next = audit.data?.nextCursor ?? null
+  const onGo = (cursor: string) => setWish({ cursor }, { replace: false })
   return (
     <Page title="Audit" sub="Who changed what">
-      <Panel title="Newest first" flush>
+      <Panel
+        title="Newest first"
+        actions={
+          <>
+            <Filters wish={wish} onNarrow={(patch) => setWish({ ...patch, cursor: '' })} />
+            <Pager cursor={wish.cursor} nextCursor={next} onGo={onGo} />
+          </>
+        }
+        flush
+      >
         <Loaded of={audit}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="Nothing was changed yet." />
-            ) : (
-              <Table
-                label="Audit"
-                rows={items}
-                rowKey={({ id }) => String(id)}
-                columns={[
-                  { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '90px' },
-                  { key: 'who', title: 'Who', cell: ({ who }) => who },
-                  { key: 'did', title: 'Did', cell: ({ action }) => action },
-                  { key: 'to', title: 'To', cell: ({ target }) => target, width: '1.5fr' },
-                ]}
+              <Empty
+                title={Object.keys(asked).length > 0 ? 'Nothing like that was done.' : 'Nothing was changed yet.'}
               />
+            ) : (
+              <Table label="Audit" rows={items} rowKey={({ id }) => String(id)} columns={columns} />
             )
           }
         </Loaded>
       </Panel>
     </Page>
+  )
+}
+
+function Filters({ wish, onNarrow }: { readonly wish: Wish; readonly onNarrow: (patch: Partial<Wish>) => void }) {
+  const people = useRead('listOperators')
+  const names: PickOption[] = people.data?.items.map(({ name }) => [name, name]) ?? []
+  const [target, setTarget] = useState(wish.target)
+  return (
+    <>
+      <Pick label="Who" any="anybody" value={wish.who} options={names} onPick={(who) => onNarrow({ who })} />
+      <Pick label="Did" any="anything" value={wish.action} options={kinds} onPick={(action) => onNarrow({ action })} />
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault()
+          onNarrow({ target: target.trim() })
+        }}
+      >
+        <input
+          className="input inline"
+          type="search"
+          aria-label="To what, by its whole id or name"
+          placeholder="To: whole id or name"
+          value={target}
+          onChange={(event) => setTarget(event.target.value)}
+        />
+        <Button type="submit">Find</Button>
+      </form>
+    </>
+  )
+}
+
+const columns: readonly Column<AuditView>[] = [
+  { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '90px' },
+  { key: 'who', title: 'Who', cell: ({ who }) => who },
+  { key: 'did', title: 'Did', cell: ({ action }) => action },
+  { key: 'to', title: 'To', cell: ({ target }) => <Target of={target} />, width: '1.2fr' },
+  { key: 'detail', title: 'Detail', cell: (row) => <Detail of={row} />, width: '2.4fr', wide: true },
+  { key: 'from', title: 'From', cell: ({ address }) => address ?? '', low: true, width: '120px' },
+]
+
+function Target({ of }: { readonly of: string }) {
+  const page = pageOf(of)
+  if (page === null) return plainText(of)
+  return (
+    <Link to={page} className="link">
+      {of}
+    </Link>
+  )
+}
+
+/** A line of it; the whole, with the hash that chains it to the row before, on request. */
+function Detail({ of: { detail, hash } }: { readonly of: AuditView }) {
+  return (
+    <details>
+      <summary>{plainText(shortly(detail)) || 'no more to tell'}</summary>
+      <pre className="mono soft evidence">{`${plainText(JSON.stringify(detail, null, 2))}\nhash ${hash}`}</pre>
+    </details>
   )
 }

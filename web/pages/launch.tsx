@@ -10,12 +10,13 @@ import { transcriptAddress } from '../launches/transcript-text.ts'
 import { useLaunch } from '../live/fed.ts'
 import { LogTail } from '../log/log-tail.tsx'
 import { useAddressState } from '../parts/address-state.ts'
-import { Copy } from '../parts/copy.tsx'
+import { Copy, CopyText } from '../parts/copy.tsx'
 import { StateMark, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Facts, Pairs, Panel } from '../parts/panel.tsx'
 import { Clock, Elapsed, Left } from '../parts/time.tsx'
+import { commandOf } from '../wizard/as-text.ts'
 import { usdPerHour } from '../words/money.ts'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { markOfLaunch } from '../words/states.ts'
@@ -130,7 +131,7 @@ function Figures({ launch }: { readonly launch: LaunchDetail }) {
 }
 
 function Asked({ launch }: { readonly launch: LaunchDetail }) {
-  const { deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
+  const { model, deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
   const list = (of: readonly string[]) => (of.length === 0 ? 'any' : of.join(', '))
   return (
     <Panel title="What was asked">
@@ -163,6 +164,9 @@ function Asked({ launch }: { readonly launch: LaunchDetail }) {
             wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
           ],
         ]}
+      />
+      <CopyText
+        text={commandOf({ path: '/api/launches', body: { model, deployment, engineArgs, wish, dryRun: false } })}
       />
     </Panel>
   )

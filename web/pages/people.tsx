@@ -1,13 +1,34 @@
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import type { OperatorView } from '../../src/wire/views.ts'
+import { useAct } from '../api/acting.ts'
 import { useRead } from '../api/reading.ts'
+import { useSession } from '../api/session.ts'
+import { Button } from '../parts/button.tsx'
+import { Confirm } from '../parts/dialog.tsx'
+import { StateMark, Tag } from '../parts/mark.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { Table } from '../parts/table.tsx'
+import { type Column, Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
+import { AddPerson, roleWords } from '../people/add-person.tsx'
 
 export function PeoplePage() {
   const people = useRead('listOperators')
+  const session = useSession()
+  const me = session.kind === 'in' ? session.person.id : null
+  const [adding, setAdding] = useState(false)
+  const [disabling, setDisabling] = useState<OperatorView | null>(null)
   return (
-    <Page title="People" sub="Who may do what">
+    <Page
+      title="People"
+      sub="Who may do what"
+      actions={
+        <Button look="main" act="createOperator" onPress={() => setAdding(true)}>
+          Add a person
+        </Button>
+      }
+    >
       <Panel title="People and their roles" flush>
         <Loaded of={people}>
           {({ items }) => (
@@ -15,17 +36,103 @@ export function PeoplePage() {
               label="People"
               rows={items}
               rowKey={({ id }) => id}
-              columns={[
-                { key: 'name', title: 'Name', cell: ({ name }) => name },
-                { key: 'role', title: 'Role', cell: ({ role }) => role },
-                { key: 'last4', title: 'Token ends with', cell: ({ last4 }) => <code>{last4}</code>, low: true },
-                { key: 'age', title: 'Age', cell: ({ createdAt }) => <Age at={createdAt} />, end: true },
-                { key: 'state', title: 'State', cell: ({ disabledAt }) => (disabledAt ? 'disabled' : 'good') },
-              ]}
+              isHere={({ id }) => id === me}
+              columns={columnsOf(me, setDisabling)}
             />
           )}
         </Loaded>
       </Panel>
+      {adding && <AddPerson onClose={() => setAdding(false)} />}
+      {disabling && <Disable of={disabling} isMe={disabling.id === me} onClose={() => setDisabling(null)} />}
     </Page>
+  )
+}
+
+const columnsOf = (me: string | null, disable: (person: OperatorView) => void): Column<OperatorView>[] => [
+  {
+    key: 'name',
+    title: 'Name',
+    cell: ({ id, name }) => (
+      <>
+        <strong>{name}</strong> {id === me && <Tag>you</Tag>}
+      </>
+    ),
+  },
+  {
+    key: 'role',
+    title: 'Role',
+    cell: ({ role }) => (
+      <>
+        {role} <span className="soft">{roleWords[role]}</span>
+      </>
+    ),
+    width: '3fr',
+    wide: true,
+  },
+  { key: 'last4', title: 'Token ends with', cell: ({ last4 }) => <code>{last4}</code>, width: '130px', low: true },
+  {
+    key: 'state',
+    title: 'State',
+    cell: ({ disabledAt }) => (
+      <StateMark shape={disabledAt === null ? 'good' : 'between'}>
+        {disabledAt === null ? 'good' : 'disabled'}
+      </StateMark>
+    ),
+    width: '110px',
+  },
+  { key: 'age', title: 'Age', cell: ({ createdAt }) => <Age at={createdAt} />, width: '90px', end: true },
+  {
+    key: 'acts',
+    title: '',
+    cell: (person) => (
+      <>
+        <Link to="/audit" search={{ who: person.name } as never} className="link">
+          Audit
+        </Link>{' '}
+        {person.disabledAt === null && (
+          <Button
+            look="quiet"
+            danger
+            act="disableOperator"
+            onPress={() => disable(person)}
+            label={`Disable ${person.name}`}
+          >
+            Disable …
+          </Button>
+        )}
+      </>
+    ),
+    width: '150px',
+    end: true,
+  },
+]
+
+interface DisableProps {
+  readonly of: OperatorView
+  readonly isMe: boolean
+  readonly onClose: () => void
+}
+
+function Disable({ of: { id, name }, isMe, onClose }: DisableProps) {
+  const disable = useAct('disableOperator')
+  const confirm = async () => {
+    if (await disable.run({ params: { id } })) onClose()
+  }
+  return (
+    <Confirm
+      title={`Disable ${name}?`}
+      verb="Disable"
+      act="disableOperator"
+      danger
+      busy={disable.isRunning}
+      failure={disable.failure}
+      onConfirm={() => void confirm()}
+      onClose={onClose}
+    >
+      <p>
+        {isMe ? 'This is you: you are signed out everywhere at once.' : `${name} is signed out everywhere at once.`} The
+        token is refused from then on, and the name is given to nobody else. What {name} launched goes on.
+      </p>
+    </Confirm>
   )
 }

@@ -1,0 +1,83 @@
+import { useState } from 'react'
+import type { StatusView } from '../../src/wire/views.ts'
+import { useAct } from '../api/acting.ts'
+import { Button } from '../parts/button.tsx'
+import { Confirm } from '../parts/dialog.tsx'
+import { TextField } from '../parts/field.tsx'
+import { StateMark } from '../parts/mark.tsx'
+import { Pairs, Panel } from '../parts/panel.tsx'
+import { Problem } from '../parts/problem.tsx'
+
+/** The switch that stops all automation, what the guard holds back, and whether lost machines are released. */
+export function Automation({ status }: { readonly status: StatusView }) {
+  const [asking, setAsking] = useState(false)
+  const resume = useAct('pause')
+  const { paused, pausedReason, guard } = status
+  return (
+    <Panel
+      title="Automation"
+      actions={
+        paused ? (
+          <Button
+            look="main"
+            act="pause"
+            busy={resume.isRunning}
+            onPress={() => void resume.run({ body: { paused: false, reason: '' } })}
+          >
+            Resume
+          </Button>
+        ) : (
+          <Button act="pause" onPress={() => setAsking(true)}>
+            Pause …
+          </Button>
+        )
+      }
+    >
+      <Pairs
+        of={[
+          [
+            'State',
+            <StateMark key="s" shape={paused ? 'doubtful' : 'good'}>
+              {paused ? 'paused' : 'running'}
+            </StateMark>,
+          ],
+          ['Why', paused ? pausedReason || 'no reason was given' : null],
+          ['Guard', guard ?? 'holds nothing back'],
+        ]}
+      />
+      <Problem of={resume.failure} />
+      {asking && <PauseDialog onClose={() => setAsking(false)} />}
+    </Panel>
+  )
+}
+
+function PauseDialog({ onClose }: { readonly onClose: () => void }) {
+  const [reason, setReason] = useState('')
+  const pause = useAct('pause')
+  const confirm = async () => {
+    if (await pause.run({ body: { paused: true, reason: reason.trim() } })) onClose()
+  }
+  return (
+    <Confirm
+      title="Pause all automation?"
+      verb="Pause it"
+      act="pause"
+      busy={pause.isRunning}
+      failure={pause.failure}
+      onConfirm={() => void confirm()}
+      onClose={onClose}
+    >
+      <p>
+        Loops watch and tell, and act on nothing: launches wait, nothing is replaced, scaled or released. Nodes that
+        serve go on to serve, and what is billed stays billed.
+      </p>
+      <TextField
+        label="Reason"
+        value={reason}
+        onChange={setReason}
+        hint="Shown on every page while it is paused"
+        autoFocus
+      />
+    </Confirm>
+  )
+}
