@@ -59,6 +59,7 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
       ...fault,
       means: faultText(fault),
       action: actionOf(fault),
+      heldBack: fault.heldBack === true,
       toldAt: iso(fault.toldAt),
     })),
     hold: presentHold(row, scene.now),

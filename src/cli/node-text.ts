@@ -121,13 +121,14 @@ const faultWords = {
   replace: 'the machine is replaced',
   engine: "the engine's own",
   none: 'nothing is done',
+  later: 'the machine is replaced when its turn comes',
 } as const
 
 /** What was said of the GPUs, with the line that said it. */
 function faultsText({ gpuFaults }: NodeDetail, now: number, look: Look): string {
   if (gpuFaults.length === 0) return ''
-  const lines = gpuFaults.flatMap(({ means, action, evidence, toldAt }) => [
-    cut(`  ${ageOf(toldAt, now)} ago  ${plainLine(means)}: ${faultWords[action]}`, look.columns),
+  const lines = gpuFaults.flatMap(({ means, action, heldBack, evidence, toldAt }) => [
+    cut(`  ${ageOf(toldAt, now)} ago  ${plainLine(means)}: ${faultWords[heldBack ? 'later' : action]}`, look.columns),
     cut(`    ${plainLine(evidence)}`, look.columns),
   ])
   return `\n${look.paint.dim('GPU faults')}\n${lines.join('\n')}\n`

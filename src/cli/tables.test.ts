@@ -209,10 +209,15 @@ test('a node shows until when it is kept, for whom, and what that costs', () => 
 test('a node shows what was said of its GPUs, the line itself, and what it leads to', () => {
   const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
   const fault = { source: 'xid', xid: 79, gpu: 'GPU-1', evidence: 'NVRM: Xid 79, fallen', toldAt: at(90) }
-  const gpuFaults = [{ ...fault, means: 'XID 79 (GPU has fallen off the bus), GPU-1', action: 'replace' as const }]
-  expect(nodeText({ ...node({ gpuFaults }), ...rest }, now(100), ascii(100))).toContain(
+  const told = (heldBack: boolean) => [
+    { ...fault, heldBack, means: 'XID 79 (GPU has fallen off the bus), GPU-1', action: 'replace' as const },
+  ]
+  const text = (heldBack: boolean) =>
+    nodeText({ ...node({ gpuFaults: told(heldBack) }), ...rest }, now(100), ascii(100))
+  expect(text(false)).toContain(
     'GPU faults\n  10s ago  XID 79 (GPU has fallen off the bus), GPU-1: the machine is replaced\n    NVRM: Xid 79, fallen\n',
   )
+  expect(text(true)).toContain('GPU-1: the machine is replaced when its turn comes\n')
   expect(nodeText({ ...node({}), ...rest }, now(100), ascii(100))).not.toContain('GPU faults')
 })
 

@@ -1,8 +1,9 @@
+import { isHeldBack, nextHeldBack } from '../core/fault-guard.ts'
 import { guardReason, inGrace, judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
-import { type Judged, loadWatched, saveHealthDecision, type WatchedNode } from '../store/verdicts.ts'
+import { type Judged, loadWatched, saveHealthDecision, type WatchedNode, wantedNow } from '../store/verdicts.ts'
 import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
@@ -18,18 +19,31 @@ export function healthLoop(deps: ControlDeps): Loop {
       return { node, signals, judgement: judge(signals, node.standing, now) }
     })
     const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
+    const heldBack = watched.filter(({ gpuFaults }) => isHeldBack(gpuFaults)).length
     const { since: watchingSince, heldUpAt } = deps.continuity
-    const guard = guardReason({ pool: watched.length, suspect, watchingSince, heldUpAt }, now, deps.settings.graceMs)
+    const guard = guardReason(
+      { pool: watched.length, suspect, watchingSince, heldUpAt, heldBack },
+      now,
+      deps.settings.graceMs,
+    )
     const hold = inGrace(watchingSince, now, deps.settings.graceMs)
     const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
     const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
-    await saveHealthDecision(deps.db, claim, { judged, replace, guard }, now)
+    const due = heldBack === 0 || hold ? null : await whoseTurn(deps, judged)
+    await saveHealthDecision(deps.db, claim, { judged, replace, guard, due }, now)
     await nudge(deps.db, 'sight', cloudsToAsk(watched, signalAges, watchingSince, now), now)
     const moved = judged.some(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
     return { moved, nextDueAt: Math.min(now + everyMs, replacementDueAt(serving, now) ?? Number.POSITIVE_INFINITY) }
   }
 
   return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+}
+
+/** The node with a faulty GPU that is replaced next, because the others that were are. */
+async function whoseTurn({ db }: ControlDeps, judged: readonly Judged[]): Promise<WatchedNode | null> {
+  const nodes = judged.map(({ node, judgement }) => ({ ...node, verdict: judgement.row.verdict }))
+  const id = nextHeldBack(nodes, await wantedNow(db))
+  return judged.find(({ node }) => node.id === id)?.node ?? null
 }
 
 function replaceable({ node, signals, judgement }: Judged, now: number): Replaceable {

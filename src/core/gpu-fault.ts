@@ -106,6 +106,8 @@ export interface ToldGpuFault {
 
 export interface GpuFault extends ToldGpuFault {
   readonly toldAt: number
+  /** Too many told of theirs at the same time: its machine is replaced when its turn comes. */
+  readonly heldBack?: boolean
 }
 
 type Named = Pick<ToldGpuFault, 'source' | 'xid' | 'gpu'>
@@ -125,10 +127,12 @@ export function actionOf({ source, xid, evidence }: ToldGpuFault): XidAction {
   return xid === null ? 'none' : (xids[xid]?.action ?? 'none')
 }
 
-const breaks = (fault: ToldGpuFault): boolean => actionOf(fault) === 'replace'
+type Kept = ToldGpuFault & Pick<GpuFault, 'heldBack'>
 
-/** Whether the machine cannot be trusted with requests any more. */
-export const isBroken = (faults: readonly ToldGpuFault[]): boolean => faults.some(breaks)
+const breaks = (fault: Kept): boolean => actionOf(fault) === 'replace' && fault.heldBack !== true
+
+/** Whether the machine is not to be trusted with requests any more. */
+export const isBroken = (faults: readonly Kept[]): boolean => faults.some(breaks)
 
 export function faultText({ source, xid, gpu }: Named): string {
   const known = xid === null ? undefined : xids[xid]
@@ -138,7 +142,7 @@ export function faultText({ source, xid, gpu }: Named): string {
 }
 
 /** Why a machine with these faults ends, with what was said of them; null where it need not end. */
-export function gpuFailure(faults: readonly ToldGpuFault[]): FailureRecord | null {
+export function gpuFailure(faults: readonly Kept[]): FailureRecord | null {
   const fatal = faults.filter(breaks)
   const [first] = fatal
   if (!first) return null

@@ -134,12 +134,16 @@ describe('judging', () => {
 })
 
 describe('the guard', () => {
-  const calm = { pool: 100, suspect: 0, watchingSince: 0, heldUpAt: null }
+  const calm = { pool: 100, suspect: 0, watchingSince: 0, heldUpAt: null, heldBack: 0 }
 
   test('holds for the grace after a start or a gap', () => {
     assert.equal(guardReason(calm, now), null)
     assert.match(guardReason({ ...calm, watchingSince: now - 59_999 }, now) ?? '', /just started, or was away/)
     assert.equal(guardReason({ ...calm, watchingSince: now - 60_000 }, now), null)
+  })
+
+  test('holds while nodes with faulty GPUs wait for their turn', () => {
+    assert.match(guardReason({ ...calm, heldBack: 7 }, now) ?? '', /7 of 100 nodes with faulty GPUs wait/)
   })
 
   test('holds for the grace after the control plane was too busy to hear anybody', () => {

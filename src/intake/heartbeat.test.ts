@@ -211,6 +211,26 @@ test('a fault of a GPU is kept with its line, told once, and drains the node in 
   expect(await count('node.gpu_fault')).toBe(2)
 })
 
+test('when many machines tell of faulty GPUs at once, three or a fifth of them leave, and the others serve on and say so', async () => {
+  const fleet = await Promise.all(Array.from({ length: 10 }, () => joined()))
+  const fault = { source: 'xid', xid: 79, gpu: null, evidence: 'NVRM: Xid (PCI:0000:3b:00): 79, fallen' }
+  const rest = fleet.splice(2)
+  for (const { credential, nodeId } of fleet) {
+    await beat(credential, { gpuFaults: [fault] })
+    // Idle, it is released before the next agent has looked.
+    await setNodeState(world.deps.store, nodeId, 'releasing')
+  }
+  const replies = await Promise.all(rest.map(({ credential }) => beat(credential, { gpuFaults: [fault] })))
+  const orders = replies.map(({ order }) => order).sort()
+  expect(orders).toEqual(['drain', ...Array(7).fill('run')])
+  expect(tableOf(await loadRoutes(db()), world.deps).nodes.filter(({ routable }) => routable)).toHaveLength(7)
+  const events = await db().selectFrom('events').select('text').where('kind', '=', 'node.gpu_fault').execute()
+  expect(events.filter(({ text }) => /when its turn comes/.test(text))).toHaveLength(7)
+  // Told again it is the same fault, and nobody's turn comes by that.
+  const again = await Promise.all(rest.map(({ credential }) => beat(credential, { gpuFaults: [fault] })))
+  expect(again.map(({ order }) => order).sort()).toEqual(orders)
+})
+
 test('a machine that tells of ever new faults fills no row with them', async () => {
   const { credential, nodeId } = await joined()
   const fault = (xid: number) => ({ source: 'xid', xid, gpu: null, evidence: 'x' })

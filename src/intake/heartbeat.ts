@@ -1,4 +1,5 @@
 import { Failure } from '../core/failure.ts'
+import { guardFaults } from '../core/fault-guard.ts'
 import { actionOf, faultText, isSameFault } from '../core/gpu-fault.ts'
 import { storable } from '../lib/canonical.ts'
 import { nudge } from '../store/claims.ts'
@@ -177,6 +178,7 @@ const doneAbout = {
   replace: 'The machine gets no requests any more, and another one is asked for.',
   engine: "It is the engine's: nothing is done but to start it again if it has ended.",
   none: 'Nothing is done about it.',
+  later: 'Too many machines tell of such faults at once: it serves on, and is replaced when its turn comes.',
 } as const
 
 /** The node as it is after what was told of its GPUs: the same fault, however often it is told, is one. */
@@ -185,9 +187,9 @@ async function saveFaults(deps: IntakeDeps, node: KnownNode, { gpuFaults }: Hear
   const { db } = deps.store
   const { id: nodeId, launchId } = node
   const { all, fresh } = await transact(db, async (tx) => {
-    const saved = await saveGpuFaults(tx, nodeId, gpuFaults, now)
+    const saved = await saveGpuFaults(tx, nodeId, gpuFaults, (news, fleet) => guardFaults(news, nodeId, fleet), now)
     for (const fault of saved.fresh) {
-      const text = `${faultText(fault)}. ${doneAbout[actionOf(fault)]} ${fault.evidence}`
+      const text = `${faultText(fault)}. ${doneAbout[fault.heldBack ? 'later' : actionOf(fault)]} ${fault.evidence}`
       await tellEvent(tx, now, { kind: 'node.gpu_fault', text, nodeId, launchId, data: { fault } })
     }
     return saved

@@ -134,6 +134,9 @@ the slot is free for another machine, and the node ends with the failure \`gpu_f
 and its launch goes on elsewhere. It is never taken back. \`flightdeck nodes NODE\` has each fault with the line that said
 so, also when the node is gone. An application's fault is only shown: an engine that ends by it is started again as after any
 other end.`,
+    `A new driver may print such faults everywhere. While more than three machines and more than a fifth of all would leave for
+them at once, the rest of them serve on, \`flightdeck status\` says so, and they are replaced one at a time: the next when
+nobody leaves for a faulty GPU and its deployment has as many replicas as it wants. A pause takes no turn.`,
     "## In the kernel's log",
     `The numbers come from NVIDIA's [Xid Catalog](https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html), read in
 November 2026; its word for what to do at once stands beside ours. No GPU is reset: on a machine of a cloud that is the cloud's

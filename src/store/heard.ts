@@ -154,24 +154,29 @@ export const saveFailure = (tx: Tx, nodeId: string, failure: FailureRecord): Pro
 
 // What a machine may have kept for it: an engine that fails in many ways says the same few things.
 const mostFaults = 16
+// Any number that no other advisory lock of ours uses: whoever tells of a fault counts those that were told before.
+const faultLock = 7_306
 
 /** Returns those that had not been told before. */
 export async function saveGpuFaults(
   tx: Tx,
   nodeId: string,
   told: readonly ToldGpuFault[],
+  guard: (fresh: readonly GpuFault[], fleet: readonly { id: string; gpuFaults: GpuFault[] }[]) => readonly GpuFault[],
   now: number,
-): Promise<{ all: GpuFault[]; fresh: GpuFault[] }> {
+): Promise<{ all: GpuFault[]; fresh: readonly GpuFault[] }> {
+  await sql`select pg_advisory_xact_lock(${faultLock})`.execute(tx)
   const { gpu_faults: before } = await tx
     .selectFrom('nodes')
     .select('gpu_faults')
     .where('id', '=', nodeId)
     .forUpdate()
     .executeTakeFirstOrThrow()
-  const fresh = told
+  const news = told
     .filter((fault) => !before.some((known) => isSameFault(known, fault)))
     .map((fault) => ({ ...fault, toldAt: now }))
     .slice(0, Math.max(0, mostFaults - before.length))
+  const fresh = news.length === 0 ? news : guard(news, await fleetFaults(tx, now))
   const all = [...before, ...fresh]
   if (fresh.length > 0)
     await tx
@@ -180,6 +185,17 @@ export async function saveGpuFaults(
       .where('id', '=', nodeId)
       .execute()
   return { all, fresh }
+}
+
+// Each agent looks each 15 s, and an idle machine is gone a second after it told of its fault: what broke lately counts.
+const lateMs = 10 * 60_000
+
+/** Who speaks, and who left within the last minutes after telling of a fault. */
+async function fleetFaults(tx: Tx, now: number): Promise<{ id: string; gpuFaults: GpuFault[] }[]> {
+  const { rows } = await sql<{ id: string; gpuFaults: GpuFault[] }>`
+    select id, gpu_faults as "gpuFaults" from nodes where state in ('loading', 'ready', 'draining')
+      or (gpu_faults <> '[]' and state_since > ${at(now - lateMs)})`.execute(tx)
+  return rows
 }
 
 async function firstTime(db: Db | Tx, update: ReturnType<typeof sql>): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
+import type { GpuFault } from '../core/gpu-fault.ts'
 import type { Judgement, Standing, Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Signals } from '../core/verdict-table.ts'
@@ -13,6 +14,7 @@ export interface WatchedNode {
   readonly name: string
   readonly cloud: string
   readonly launchId: string
+  readonly deploymentId: string
   readonly state: NodeState
   readonly verdictRow: string | null
   readonly standing: Standing
@@ -24,7 +26,29 @@ export interface WatchedNode {
   readonly replaceAskedAt: number | null
   /** Another launch's node serves in its slot. */
   readonly replaced: boolean
+  readonly gpuFaults: readonly GpuFault[]
 }
+
+const nodeColumns = [
+  'n.id',
+  'n.name',
+  'n.cloud',
+  'n.launch_id',
+  'n.deployment_id',
+  'n.state',
+  'n.verdict',
+  'n.verdict_row',
+  'n.verdict_since',
+  'n.accusations',
+  'n.accused_at',
+  'n.well_since',
+  'n.replace_asked_at',
+  'n.signals_judged',
+  'n.failure',
+  'n.created_at',
+  'n.ready_at',
+  'n.gpu_faults',
+] as const
 
 /** Every node that has joined and is not on its way out, with the last words of its three witnesses. */
 export async function loadWatched(db: Db): Promise<WatchedNode[]> {
@@ -32,24 +56,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     .selectFrom('nodes as n')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .leftJoin('sightings as s', 's.name', 'n.name')
-    .select([
-      'n.id',
-      'n.name',
-      'n.cloud',
-      'n.launch_id',
-      'n.state',
-      'n.verdict',
-      'n.verdict_row',
-      'n.verdict_since',
-      'n.accusations',
-      'n.accused_at',
-      'n.well_since',
-      'n.replace_asked_at',
-      'n.signals_judged',
-      'n.failure',
-      'n.created_at',
-      'n.ready_at',
-    ])
+    .select(nodeColumns)
     .select(['g.heard_at', 'g.heartbeat', 'g.probe_at', 'g.probe_good', 's.seen', 's.at'])
     .select(
       sql<boolean>`n.replace_asked_at is not null and exists (
@@ -63,6 +70,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     name: row.name,
     cloud: row.cloud,
     launchId: row.launch_id,
+    deploymentId: row.deployment_id,
     state: row.state,
     verdictRow: row.verdict_row,
     standing: {
@@ -76,6 +84,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     restarting: engineOf(row.heartbeat)?.state === 'starting',
     replaceAskedAt: row.replace_asked_at,
     replaced: row.replaced,
+    gpuFaults: row.gpu_faults,
     witnesses: {
       heardAt: row.heard_at,
       failure: row.failure ?? engineOf(row.heartbeat)?.failure ?? null,
@@ -101,6 +110,8 @@ export interface HealthDecision {
   /** Nodes that give up their slot, and those that take it back. */
   readonly replace: { readonly ask: readonly string[]; readonly withdraw: readonly string[] }
   readonly guard: string | null
+  /** The node whose turn it is to be replaced for a faulty GPU. */
+  readonly due: WatchedNode | null
 }
 
 /** Writes what changed of the verdicts, and the guard's word; wakes whom it concerns. False when the claim is not ours. */
@@ -110,13 +121,14 @@ export async function saveHealthDecision(
   decision: HealthDecision,
   now: number,
 ): Promise<boolean> {
-  const { judged, replace, guard } = decision
+  const { judged, replace, guard, due } = decision
   const changed = judged.filter(isNews)
   const concerned = judged.filter(({ node }) => [...replace.ask, ...replace.withdraw].includes(node.id))
   const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
     await saveVerdicts(tx, changed, now)
     for (const { node } of concerned) await saveReplacement(tx, node, replace.ask.includes(node.id), now)
+    if (due) await saveTurn(tx, due, now)
     await saveGuard(tx, guard, now)
     return true
   })
@@ -124,7 +136,7 @@ export async function saveHealthDecision(
   const ids = changed
     .filter(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
     .map(({ node }) => node.id)
-  await nudge(db, 'node', ids, now)
+  await nudge(db, 'node', due ? [...ids, due.id] : ids, now)
   const launches = concerned.map(({ node }) => node.launchId)
   await nudge(db, 'launch', launches, now)
   return true
@@ -186,6 +198,22 @@ async function saveReplacement(tx: Tx, { id, launchId }: WatchedNode, asked: boo
     nodeId: id,
     launchId,
   })
+}
+
+async function saveTurn(tx: Tx, { id: nodeId, launchId }: WatchedNode, now: number): Promise<void> {
+  await sql`update nodes set gpu_faults = (
+    select jsonb_agg(fault - 'heldBack' order by n) from jsonb_array_elements(gpu_faults) with ordinality as f (fault, n))
+    where id = ${nodeId} and gpu_faults <> '[]'`.execute(tx)
+  const text =
+    'Its turn has come: it gets no requests any more for the fault of its GPU, and another machine is asked for.'
+  await tellEvent(tx, now, { kind: 'node.gpu_fault_due', text, nodeId, launchId })
+}
+
+/** How many replicas are wanted of each deployment that is acted upon. */
+export async function wantedNow(db: Db): Promise<Map<string, number>> {
+  const { rows } = await sql<{ id: string; wanted: number }>`
+    select d.id, d.wanted from deployments d where not d.paused and not (select paused from install)`.execute(db)
+  return new Map(rows.map(({ id, wanted }) => [id, wanted]))
 }
 
 async function saveGuard(tx: Tx, guard: string | null, now: number): Promise<void> {

@@ -180,8 +180,13 @@ const noticeView = z.object({
   takenAt: time.nullable(),
 })
 
-/** `means`, `action`: what the table of docs/gpu-faults.md says of it. */
-const gpuFaultView = gpuFaultSchema.extend({ means: text(200), action: z.enum(xidActions), toldAt: time })
+/** `means`, `action`: what the table of docs/gpu-faults.md says of it. `heldBack`: its turn is yet to come. */
+const gpuFaultView = gpuFaultSchema.extend({
+  means: text(200),
+  action: z.enum(xidActions),
+  heldBack: z.boolean(),
+  toldAt: time,
+})
 
 export const nodeView = z.object({
   id,
