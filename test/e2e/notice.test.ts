@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { FakeAwsMetadata, FakeAzureMetadata, type FakeMetadata } from '../../src/sim/metadata.ts'
+import { FakeAwsMetadata, FakeAzureMetadata, FakeGcpMetadata, type FakeMetadata } from '../../src/sim/metadata.ts'
 import type { LaunchDetail, NodeDetail } from '../../src/wire/views.ts'
 import { type Plane, startPlane, until } from './plane.ts'
 import { RentedMachines } from './rented-machines.ts'
@@ -52,6 +52,9 @@ const becomes = async (id: string, what: string, holds: (node: NodeDetail) => bo
 const kinds = async (id: string) => (await shown(id)).timeline.map(({ kind }) => kind)
 const launches = async () => (await plane.client.listLaunches({ query: {} })).items
 const endsAsked = () => [...machines.sky.requests.values()].filter(({ verb }) => verb === 'sky.down').length
+// From the preemption to the word of it: the bar is a second, this host may be busy.
+const noticeLateMs = 5_000
+
 /** The gateway learns of a node a moment after it is ready. */
 const answers = (key: string, otherwise: string) =>
   until(
@@ -110,6 +113,34 @@ test("another machine's event is nothing; one of its own drains it, is acknowled
   expect(azure.acknowledged).toEqual(['ours'])
   expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)
 }, 120_000)
+
+test('a machine that is migrated serves on; a preempted one finishes its stream, is replaced, and ends inside the 30 s', async () => {
+  const [gcp, other] = [new FakeGcpMetadata(), new FakeGcpMetadata()]
+  await started('gcp', [gcp, other])
+  const node = await plane.node(await launched('gcp'))
+  const key = await plane.key()
+  await answers(key, 'it does not serve')
+  // A migration is no end of the machine.
+  const asked = gcp.asked.length
+  gcp.set('maintenance-event', 'MIGRATE_ON_HOST_MAINTENANCE')
+  await until(
+    () => gcp.asked.length > asked,
+    20_000,
+    () => 'nobody asks',
+  )
+  const inFlight = await stream(key)
+  const preemptedAt = Date.now()
+  gcp.set('preempted', 'TRUE')
+  const taken = ({ notice }: NodeDetail) => notice?.action === 'preempted'
+  await becomes(node.id, 'its notice is known', taken)
+  const { notice } = await shown(node.id)
+  expect(Date.parse(notice?.takenAt ?? '') - preemptedAt).toBeLessThanOrEqual(30_000 + noticeLateMs)
+  expect((await inFlight.text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
+  await becomes(node.id, 'it ends', ({ state }) => state === 'releasing' || state === 'gone', 40_000)
+  expect((await shown(node.id)).failure?.code).toBe('reclaimed')
+  await answers(key, 'nothing serves in its place')
+  expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)
+}, 240_000)
 
 test('a withdrawn notice brings the node back, also when the control plane was killed in between; one machine is left', async () => {
   const [aws, other] = [new FakeAwsMetadata(), new FakeAwsMetadata()]

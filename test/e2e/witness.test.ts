@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signalProcess } from '../../src/clouds/local/processes.ts'
@@ -105,21 +106,50 @@ test('a cloud that says gone, again and again, while the agent speaks: the node 
   await nothingWasDone()
 }, 240_000)
 
+const heartbeatOf = (incarnation: string) => ({
+  protocol: agentProtocol,
+  incarnation,
+  previous: null,
+  agentVersion: '0.1.0',
+  engine: { state: 'serving' as const, version: null, restarts: 0, failure: null },
+  load: { inFlight: 0, busyMs: 0, requests: 0, spareSockets: 0 },
+  gpus: [],
+  gpuFaults: [],
+  draining: false,
+  drained: false,
+})
+
+test('10,000 forged heartbeats are refused, and the node is heard, serves and is judged as before', async () => {
+  const [body, atOnce] = [JSON.stringify(heartbeatOf('a-forger')), 50]
+  const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
+  const forge = async (secret: string): Promise<number> => {
+    const headers = { authorization: `Bearer fd_node_${nodeId}.${secret}`, 'content-type': 'application/json' }
+    const call = request(`${plane.url}/agent/heartbeat`, { method: 'POST', agent, headers })
+    call.end(body)
+    const reply = await new Promise<IncomingMessage>((resolve, reject) =>
+      call.once('response', resolve).once('error', reject),
+    )
+    reply.resume()
+    await new Promise((resolve) => reply.once('close', resolve))
+    return reply.statusCode ?? 0
+  }
+  const statuses = new Map<number, number>()
+  for (let sent = 0; sent < 10_000; sent += atOnce)
+    for (const status of await Promise.all(
+      Array.from({ length: atOnce }, (_, i) => forge(`forged-secret-${sent + i}`)),
+    ))
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  agent.destroy()
+  expect([...statuses.keys()].filter((status) => status !== 401 && status !== 429)).toEqual([])
+  await agentSpeaks()
+  await nothingWasDone()
+  expect((await shown()).timeline.filter(({ text }) => text.includes('a-forger'))).toEqual([])
+}, 180_000)
+
 test('a second agent with the credential of a node is refused and told of; the first serves on', async () => {
   const kept = readFileSync(join(machines.home, '.flightdeck', name, 'credential.json'), 'utf8')
   const token = /fd_node_[\w.-]+/.exec(kept)?.[0] ?? ''
-  const body = {
-    protocol: agentProtocol,
-    incarnation: 'a-second-agent',
-    previous: null,
-    agentVersion: '0.1.0',
-    engine: { state: 'serving' as const, version: null, restarts: 0, failure: null },
-    load: { inFlight: 0, busyMs: 0, requests: 0, spareSockets: 0 },
-    gpus: [],
-    gpuFaults: [],
-    draining: false,
-    drained: false,
-  }
+  const body = heartbeatOf('a-second-agent')
   const refused = makeClient({ url: plane.url, token }).heartbeat({ body })
   await expect(refused).rejects.toMatchObject({ status: 409, error: { code: 'second_holder' } })
   const told = (await shown()).timeline.filter(({ kind }) => kind === 'node.second_holder')
