@@ -27,6 +27,7 @@ const readsOf: Readonly<Record<string, readonly RouteName[]>> = {
   model: ['listModels'],
   node: ['listModels', 'listNodes'],
   launch: ['unknownFailures'],
+  sample: ['nodeSamples', 'deploymentSamples'],
 }
 
 const fed = new Map<string, { readers: number; readonly leave: () => void }>()
@@ -84,7 +85,7 @@ function takeDeployments({ snapshot, deployments }: MessageOf<'deployments'>): v
 
 function takeChanged({ what }: MessageOf<'changed'>): void {
   if (what.includes('*')) void queries.invalidateQueries()
-  const names = new Set<RouteName>(what.length > 0 ? ['audit'] : [])
+  const names = new Set<RouteName>(what.some((kind) => kind !== 'sample') ? ['audit'] : [])
   for (const kind of what) for (const name of readsOf[kind] ?? []) names.add(name)
   for (const name of names) void queries.invalidateQueries({ queryKey: keyOf(name) })
 }

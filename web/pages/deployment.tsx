@@ -2,6 +2,7 @@ import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { DeploymentView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
+import { DeploymentGraphs } from '../deployments/deployment-graphs.tsx'
 import { PauseButton } from '../deployments/pause-button.tsx'
 import { ScaleDialog } from '../deployments/scale-dialog.tsx'
 import { Slots } from '../deployments/slots.tsx'
@@ -39,6 +40,7 @@ export function DeploymentPage() {
             <Figures of={of} />
             <div className="stack">
               <Slots of={of} />
+              <DeploymentGraphs id={of.id} />
             </div>
             {scaling && <ScaleDialog of={of} onClose={() => setScaling(false)} />}
           </>

@@ -135,39 +135,41 @@ function Asked({ launch }: { readonly launch: LaunchDetail }) {
   const list = (of: readonly string[]) => (of.length === 0 ? 'any' : of.join(', '))
   return (
     <Panel title="What was asked">
-      <Pairs
-        of={[
-          [
-            'Deployment',
-            <span key="d">
-              <Link to="/deployments/$id" params={{ id: deploymentId }} className="link">
-                {deployment}
-              </Link>{' '}
-              slot {slot}
-            </span>,
-          ],
-          ['By', `${requestedBy} (${origin})`],
-          ['At', <Clock key="a" at={createdAt} />],
-          ['Engine', engine],
-          [
-            'Arguments',
-            Object.entries(engineArgs)
-              .map(([name, value]) => `--${name} ${value}`)
-              .join(' ') || 'none',
-          ],
-          ['Clouds', list(wish.clouds)],
-          ['Regions', list(wish.regions)],
-          ['GPUs', `${list(wish.gpus)}${wish.gpuCount === null ? '' : `, ${wish.gpuCount} of them`}`],
-          ['Spot', { allow: 'allowed', only: 'only', never: 'never', first: 'first, then on demand' }[wish.spot]],
-          [
-            'Price',
-            wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
-          ],
-        ]}
-      />
-      <CopyText
-        text={commandOf({ path: '/api/launches', body: { model, deployment, engineArgs, wish, dryRun: false } })}
-      />
+      <div className="stack">
+        <Pairs
+          of={[
+            [
+              'Deployment',
+              <span key="d">
+                <Link to="/deployments/$id" params={{ id: deploymentId }} className="link">
+                  {deployment}
+                </Link>{' '}
+                slot {slot}
+              </span>,
+            ],
+            ['By', `${requestedBy} (${origin})`],
+            ['At', <Clock key="a" at={createdAt} />],
+            ['Engine', engine],
+            [
+              'Arguments',
+              Object.entries(engineArgs)
+                .map(([name, value]) => `--${name} ${value}`)
+                .join(' ') || 'none',
+            ],
+            ['Clouds', list(wish.clouds)],
+            ['Regions', list(wish.regions)],
+            ['GPUs', `${list(wish.gpus)}${wish.gpuCount === null ? '' : `, ${wish.gpuCount} of them`}`],
+            ['Spot', { allow: 'allowed', only: 'only', never: 'never', first: 'first, then on demand' }[wish.spot]],
+            [
+              'Price',
+              wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
+            ],
+          ]}
+        />
+        <CopyText
+          text={commandOf({ path: '/api/launches', body: { model, deployment, engineArgs, wish, dryRun: false } })}
+        />
+      </div>
     </Panel>
   )
 }

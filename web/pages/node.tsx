@@ -6,6 +6,7 @@ import { LogTail } from '../log/log-tail.tsx'
 import { Ledger } from '../nodes/ledger.tsx'
 import { Machine } from '../nodes/machine.tsx'
 import { NodeDialog } from '../nodes/node-dialog.tsx'
+import { NodeGraphs } from '../nodes/node-graphs.tsx'
 import { Verdict } from '../nodes/verdict.tsx'
 import { Button } from '../parts/button.tsx'
 import { StateMark, Tag } from '../parts/mark.tsx'
@@ -72,6 +73,7 @@ function Node({ of }: { readonly of: NodeDetail }) {
       <div className="two">
         <div className="stack">
           <LogTail nodeId={of.id} title="Log of engine and agent" />
+          <NodeGraphs id={of.id} />
           <Timeline of={of} />
         </div>
         <div className={`stack ${look['verdictFirst']}`}>
