@@ -111,7 +111,7 @@ function unanswered(error: unknown): Problem['error'] {
 }
 
 /** What the server said; or, where something else answered in its place, what that was. */
-function problemIn(text: string, response: Response): Problem['error'] {
+export function problemIn(text: string, response: Response): Problem['error'] {
   const told = problem.safeParse(parsed(text))
   if (told.success) return told.data.error
   const record = failureRecord('internal', `The answer with status ${response.status} is not one of Flightdeck's.`, {

@@ -2,8 +2,8 @@ import { CallFailure, type Client, makeClient } from '../../src/wire/client.ts'
 import { serverClock } from '../clock/server-clock.ts'
 import { session } from './session.ts'
 
-/** Every call says what time it is at the server, and whether we are still signed in. */
-const ask: typeof fetch = async (input, init) => {
+/** A call of the address that the page came from; each says what time it is at the server, and whether we are still signed in. */
+export const speak: typeof fetch = async (input, init) => {
   const sentAt = performance.now()
   const response = await fetch(input, init)
   const date = Date.parse(response.headers.get('date') ?? '')
@@ -14,7 +14,7 @@ const ask: typeof fetch = async (input, init) => {
 }
 
 /** The control API of the address that the page came from; the cookie goes along by itself. */
-export const client: Client = makeClient({ url: '', token: null, fetch: ask })
+export const client: Client = makeClient({ url: '', token: null, fetch: speak })
 
 /** What is shown of anything that went wrong. */
 export function failureOf(error: unknown): CallFailure {

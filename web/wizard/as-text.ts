@@ -1,4 +1,5 @@
 import type { LaunchRequest } from '../../src/wire/routes.ts'
+import { shellWord } from '../words/shell.ts'
 
 /** What is asked of the API: a launch of one node, or a deployment of several. */
 export type Call =
@@ -70,8 +71,3 @@ function withoutDefaults(body: Call['body']): Record<string, unknown> {
 }
 
 const isEmpty = (value: unknown): boolean => typeof value === 'object' && Object.keys(value ?? {}).length === 0
-
-/** One word to a POSIX shell, whatever is in it. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-}

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { deploymentRequest, launchRequest } from '../../src/wire/routes.ts'
 import type { OfferNowView } from '../../src/wire/views.ts'
-import { callOf, commandOf, curlOf, shellWord } from './as-text.ts'
+import { shellWord } from '../words/shell.ts'
+import { callOf, commandOf, curlOf } from './as-text.ts'
 import { type Draft, emptyDraft, stepOf, tellSame } from './draft.ts'
 import { askedOf, onlyOffer } from './request.ts'
 
