@@ -88,10 +88,11 @@ test('a cut connection is seen, and when it is back so is everything that happen
 test('a page that is opened while nobody answers says so, and shows what was wanted once somebody does', async () => {
   const { page } = await visit({ url: cable.url })
   await page.goto('/launches')
-  await page.getByRole('table').waitFor()
-  // Its file is there before the cut: what is missing is the answer.
+  await isLive(page)
+  // Its file and all that this imports are there before the cut: what is missing is the answer.
+  const file = page.waitForResponse((response) => /\/audit-[^/]*\.js$/.test(response.url()))
   await page.getByRole('link', { name: 'Audit' }).hover()
-  await page.waitForLoadState('networkidle')
+  await page.evaluate(`import('${(await file).url()}').then(() => true)`)
   cable.cut()
   await page.getByRole('link', { name: 'Audit' }).click()
   await page.getByText('No answer came').waitFor()
