@@ -1,0 +1,79 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { makeClient } from '../../src/wire/client.ts'
+import { type Plane, startPlane } from '../e2e/plane.ts'
+import { startBrowser, Visitor } from './browser.ts'
+
+const tooLong =
+  'ValueError: User-specified max_model_len (65536) is greater than the derived max_model_len (max_position_embeddings=40960).'
+
+let plane: Plane
+let browser: Browser
+const visitors: Visitor[] = []
+
+beforeAll(async () => {
+  const scripts = { slow: { startupMs: 120_000 }, wrong: { says: [tooLong] } }
+  plane = await startPlane({ scripts })
+  browser = await startBrowser()
+})
+afterEach(async () => {
+  for (const { foreign, complaints } of visitors) expect([foreign, complaints]).toEqual([[], []])
+  for (const visitor of visitors.splice(0)) await visitor.leave()
+})
+afterAll(async () => {
+  await browser?.close()
+  await plane?.end()
+})
+
+async function visit(path: string): Promise<Visitor['page']> {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.token })
+  visitors.push(visitor)
+  await visitor.page.goto(path)
+  return visitor.page
+}
+
+test('a launch that failed says why and what to do, and asks for just that in one click', async () => {
+  const { id } = await plane.reaches((await plane.launched('wrong')).id, ['failed'])
+  const page = await visit(`/launches/${id}`)
+  await page.getByRole('alert').getByText('Set max-model-len to 40960 or less.').waitFor()
+  await page.getByRole('button', { name: 'Launch again' }).click()
+  await page.waitForURL((url) => url.pathname.startsWith('/launches/') && !url.pathname.endsWith(id))
+  const again = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+  const asked = await plane.client.showLaunch({ params: { id: again } })
+  expect(asked).toMatchObject({ model: 'wrong', engineArgs: { 'max-model-len': 40_960 } })
+})
+
+test('a launch is cancelled after saying what that ends, and whoever watches reads by whom', async () => {
+  const { id, deployment } = await plane.launched('slow')
+  await plane.reaches(id, ['attempting'])
+  const watcher = await visit(`/launches/${id}`)
+  await watcher.getByRole('button', { name: 'Cancel' }).click()
+  await watcher.getByRole('dialog').getByText(`The deployment ${deployment} wants one replica less`).waitFor()
+  await watcher.getByRole('button', { name: 'Leave it' }).click()
+  const { token } = await plane.client.createOperator({ body: { name: 'otto', role: 'operator' } })
+  await makeClient({ url: plane.url, token }).cancelLaunch({ params: { id } })
+  await watcher.getByText('otto cancelled it.').waitFor()
+  await watcher.getByText('Nothing of it is left running.').waitFor()
+})
+
+test('a key is shown once, opens the gateway, and is refused by name before the API is asked', async () => {
+  const page = await visit('/keys')
+  await page.getByRole('button', { name: 'Make a key' }).click()
+  await page.getByLabel('Name').fill('Bad <b>name</b>')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await page.getByRole('alert').getByText('Use lower case letters').waitFor()
+  await page.getByLabel('Name').fill('team-chat')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  const key = await page
+    .getByRole('dialog', { name: 'The key team-chat' })
+    .getByText(/^fd_key_/)
+    .innerText()
+  const models = () => fetch(`${plane.gatewayUrl}/v1/models`, { headers: { authorization: `Bearer ${key}` } })
+  await expect.poll(async () => (await models()).status).toBe(200)
+  await page.getByRole('button', { name: 'I have copied it' }).click()
+  await page.getByRole('button', { name: 'Revoke team-chat' }).click()
+  expect(await page.content()).not.toContain(key)
+  await page.getByRole('button', { name: 'Revoke it' }).click()
+  await page.getByText('revoked', { exact: true }).waitFor()
+  await expect.poll(async () => (await models()).status).toBe(401)
+})
