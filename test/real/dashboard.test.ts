@@ -137,6 +137,20 @@ test('what another changes is seen by itself, though nothing can be asked any mo
     .waitFor()
 })
 
+test('what is done in one tab is seen in the other, and who signs out in one is out in both', async () => {
+  const { page } = await visit()
+  const other = await page.context().newPage()
+  await Promise.all([page.goto('/settings'), other.goto('/settings')])
+  await isLive(other)
+  await plane.client.pause({ body: { paused: true, reason: 'two tabs' } })
+  await other.getByText('Automation is paused.').waitFor()
+  await page.getByRole('button', { name: 'Resume' }).first().click()
+  await other.getByText('Automation is paused.').waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  await other.getByRole('dialog', { name: 'Your session has ended' }).waitFor()
+})
+
 test('a node is released from the fleet, by the keyboard alone', async () => {
   const launch = await plane.reaches((await plane.launched('other', { deployment: 'by-hand' })).id, ['live'])
   const { page } = await visit()

@@ -19,7 +19,8 @@ let leave: (() => void) | null = null
 let drawing = false
 let drawnAt = Number.NEGATIVE_INFINITY
 const goneShownMs = 60_000
-const betweenDrawingsMs = 100
+// Drawn within the quarter of a second that an event may take to the screen, with time for others between.
+const betweenDrawingsMs = 150
 
 function hear({ snapshot, nodes, status }: FleetMessage): void {
   if (snapshot) byId.clear()

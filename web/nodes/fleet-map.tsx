@@ -4,7 +4,7 @@ import { useGo } from '../parts/go.ts'
 import { count } from '../words/money.ts'
 import { markOfNode } from '../words/states.ts'
 import look from './fleet-map.module.css'
-import { type Group, groupWords, type Place, placesOf } from './fleet-order.ts'
+import { groups, groupWords, type Place, placesOf } from './fleet-order.ts'
 
 /** As many as leave room for all places; whoever needs a look is among the first. */
 const drawnOf = (places: number): number => (places > 6 ? 42 : 126)
@@ -61,8 +61,6 @@ function Squares({ nodes, drawn }: { readonly nodes: readonly NodeView[]; readon
     </span>
   )
 }
-
-const groups: readonly Group[] = ['wrong', 'starting', 'leaving', 'ready']
 
 function inWords({ counts }: Place) {
   return groups

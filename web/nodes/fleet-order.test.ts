@@ -37,6 +37,7 @@ test('who needs a look comes first, and then who is on its way, until somebody a
   expect(names(narrowed(nodes, noFilters))).toBe('suspect loads leaves well')
   expect(names(narrowed(nodes, { ...noFilters, by: 'load' }))).toBe('leaves suspect well loads')
   expect(names(narrowed(nodes, { ...noFilters, by: 'name', dir: 'up' }))).toBe('well suspect loads leaves')
+  expect(names(narrowed(nodes, { ...noFilters, dir: 'up' }))).toBe('well leaves loads suspect')
 })
 
 test('filters narrow together, and each word that is searched for counts', () => {

@@ -1,4 +1,3 @@
-import { isAccused } from '../../src/core/verdict-table.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { markOfNode } from '../words/states.ts'
 
@@ -39,12 +38,11 @@ export function gpuMemoryUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
   return (100 * used) / told.reduce((sum, { memoryMib }) => sum + memoryMib, 0)
 }
 
-const groupRank: Readonly<Record<Group, number>> = { wrong: 0, starting: 1, leaving: 2, ready: 3 }
+/** In which order groups are shown: who needs a look first. */
+export const groups: readonly Group[] = ['wrong', 'starting', 'leaving', 'ready']
 
 /** What the rows can be ordered by; `down` begins with the first that each says. */
 const orders: Readonly<Record<string, (a: NodeView, b: NodeView) => number>> = {
-  trouble: (a, b) =>
-    groupRank[groupOf(a)] - groupRank[groupOf(b)] || Number(isAccused(b.verdict)) - Number(isAccused(a.verdict)),
   name: (a, b) => text(a.name, b.name),
   model: (a, b) => text(a.model, b.model),
   place: (a, b) => text(placeOf(a), placeOf(b)),
@@ -69,9 +67,17 @@ export function narrowed(
       (billed === '' || node.billed === billed) &&
       words.every((word) => haystack(node).includes(word)),
   )
-  const order = orders[by] ?? orders['trouble']
+  const order = orders[by]
   const sign = dir === 'up' ? -1 : 1
-  return kept.sort((a, b) => sign * (order?.(a, b) ?? 0) || text(b.createdAt, a.createdAt))
+  if (order) return kept.sort((a, b) => sign * order(a, b) || text(b.createdAt, a.createdAt))
+  const inOrder = byGroup(kept.sort((a, b) => text(b.createdAt, a.createdAt)))
+  return dir === 'up' ? inOrder.reverse() : inOrder
+}
+
+/** Each node is asked for its group once: ten thousand of them are sorted again whenever one speaks. */
+function byGroup(nodes: readonly NodeView[]): NodeView[] {
+  const found = Map.groupBy(nodes, groupOf)
+  return groups.flatMap((group) => found.get(group) ?? [])
 }
 
 const haystack = ({ name, id, model, deployment, state, verdict, statusMessage, offer }: NodeView): string =>
@@ -89,9 +95,10 @@ export interface Place {
 /** The fleet by where it is; where something is wrong comes first, then where most is. */
 export function placesOf(nodes: readonly NodeView[]): Place[] {
   const places = [...Map.groupBy(nodes, placeOf)].map(([name, there]) => {
-    const counts = { wrong: 0, starting: 0, ready: 0, leaving: 0 }
-    for (const node of there) counts[groupOf(node)] += 1
-    return { name, counts, nodes: there.sort((a, b) => groupRank[groupOf(a)] - groupRank[groupOf(b)]) }
+    const found = Map.groupBy(there, groupOf)
+    const of = (group: Group) => found.get(group)?.length ?? 0
+    const counts = { wrong: of('wrong'), starting: of('starting'), leaving: of('leaving'), ready: of('ready') }
+    return { name, counts, nodes: groups.flatMap((group) => found.get(group) ?? []) }
   })
   return places.sort((a, b) => b.counts.wrong - a.counts.wrong || b.nodes.length - a.nodes.length)
 }

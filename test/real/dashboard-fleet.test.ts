@@ -1,0 +1,108 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { NodeView } from '../../src/wire/views.ts'
+import { type Plane, startPlane } from '../e2e/plane.ts'
+import { startBrowser, Visitor } from './browser.ts'
+import { fleetLike, tell } from './told-fleet.ts'
+
+let plane: Plane
+let browser: Browser
+let node: NodeView
+
+beforeAll(async () => {
+  plane = await startPlane({ scripts: { quick: {} } })
+  browser = await startBrowser()
+  node = await plane.node(await plane.reaches((await plane.launched('quick')).id, ['live']))
+})
+afterAll(async () => {
+  await browser?.close()
+  await plane?.end()
+})
+
+interface TraceEvent {
+  readonly name: string
+  readonly ph: string
+  readonly pid: number
+  readonly tid: number
+  /** Of the processor, in microseconds: what others on this machine do does not count. */
+  readonly tdur?: number
+  readonly args: { readonly name?: string }
+}
+
+/** How long the tasks of the page's own thread took of the processor meanwhile, in ms. */
+async function tasksDuring(page: Page, work: () => Promise<void>): Promise<number[]> {
+  await browser.startTracing(page, { categories: ['toplevel', '__metadata'] })
+  await work()
+  const { traceEvents } = JSON.parse(String(await browser.stopTracing())) as { traceEvents: TraceEvent[] }
+  const threadOf = ({ pid, tid }: TraceEvent) => `${pid}:${tid}`
+  const main = new Set(
+    traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(threadOf),
+  )
+  return traceEvents
+    .filter((event) => event.ph === 'X' && event.name.endsWith('RunTask') && main.has(threadOf(event)))
+    .map(({ tdur = Number.POSITIVE_INFINITY }) => tdur / 1_000)
+}
+
+const longestTaskMs = 50
+
+test('ten thousand nodes are scrolled, told of and searched without a task of more than 50 ms', async () => {
+  const { page, complaints, leave } = await visit()
+  const nodes = fleetLike(node, 10_000)
+  const changed = await tell(page, plane, { nodes })
+  await page.goto('/fleet')
+  await page.getByText('10,000 nodes on 4 clouds').waitFor()
+  const rows = page.getByRole('table', { name: 'Nodes' }).getByRole('row')
+  await rows.nth(5).hover()
+  const scrolled = await tasksDuring(page, async () => {
+    for (let i = 0; i < 100; i++) await page.mouse.wheel(0, 240)
+    await page
+      .getByRole('row', { name: /fd-many/ })
+      .first()
+      .waitFor()
+  })
+  expect(scrolled.length).toBeGreaterThan(50)
+  expect(Math.max(...scrolled)).toBeLessThan(longestTaskMs)
+  expect(await rows.count()).toBeLessThan(120)
+  const busy = nodes.slice(0, 2_000).map((one) => ({ ...one, inFlight: 99 }))
+  const inFlight = [...busy, ...nodes.slice(busy.length)].reduce((sum, one) => sum + one.inFlight, 0)
+  const told = await tasksDuring(page, async () => {
+    for (let i = 0; i < 20; i++) changed(busy.slice(i * 100, i * 100 + 100))
+    await page.getByText(inFlight.toLocaleString('en-US')).waitFor()
+  })
+  expect(Math.max(...told)).toBeLessThan(2 * longestTaskMs)
+  await page.getByLabel('Find nodes').fill(nodes[9_999]?.name ?? '')
+  await page.getByRole('row', { name: new RegExp(nodes[9_999]?.name ?? '') }).waitFor()
+  expect(complaints).toEqual([])
+  await leave()
+})
+
+test('markup and escape codes in what others name and print are shown as they are, and a line of 1 MB is bounded', async () => {
+  const { page, complaints, foreign, leave } = await visit()
+  const evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+  const lines = [
+    { n: 0, at: node.createdAt, source: 'engine' as const, text: `\u001b[31mred\u001b[0m ${evil}` },
+    { n: 1, at: node.createdAt, source: 'engine' as const, text: `${'long '.repeat(200_000)}end` },
+  ]
+  page.on('dialog', (dialog) => {
+    complaints.push(`a dialog: ${dialog.message()}`)
+    dialog.dismiss().catch((error: Error) => complaints.push(error.message))
+  })
+  await tell(page, plane, { nodes: [{ ...node, model: evil, deployment: evil, statusMessage: evil }], lines })
+  await page.goto('/fleet')
+  await page.getByRole('cell', { name: evil }).first().waitFor()
+  await page.goto(`/nodes/${node.id}`)
+  const log = page.getByRole('list', { name: /Log/ })
+  await log.getByText(evil).waitFor()
+  await log.getByText('\\x1b[31mred').waitFor()
+  await log.getByText('more characters').waitFor()
+  expect((await log.innerText()).length).toBeLessThan(20_000)
+  expect(complaints).toEqual([])
+  expect(foreign).toEqual([])
+  await leave()
+})
+
+async function visit() {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.token })
+  const { page, complaints, foreign } = visitor
+  return { page, complaints, foreign, leave: () => visitor.leave() }
+}
