@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'vitest'
-import { type Announcement, drainBy, type Notice, noticeAfter, noticeServiceOf, releaseNotBefore } from './notice.ts'
+import {
+  type Announcement,
+  drainBy,
+  type Notice,
+  noticeAfter,
+  noticeServiceOf,
+  releaseNotBefore,
+  wasFree,
+} from './notice.ts'
 
 const now = 10_000_000
 const said: Announcement = { source: 'aws', kind: 'reclaim', action: 'terminate', leftMs: 120_000 }
@@ -50,6 +58,21 @@ describe('the free first hour of EC2', () => {
     assert.equal(releaseNotBefore(standing, true, null), null)
     assert.equal(releaseNotBefore({ ...standing, kind: 'rebalance' }, true, young), null)
     assert.equal(releaseNotBefore({ ...standing, source: 'gcp' }, true, young), null)
+  })
+
+  test('is free only where EC2 itself took a spot machine that was surely younger', () => {
+    const taken = { notice: standing, spot: true, askedAt: young, absentSince: now, endedByUs: false }
+    assert.equal(wasFree(taken), true)
+    const charged: Partial<typeof taken>[] = [
+      { endedByUs: true },
+      { spot: false },
+      { askedAt: now - 3_600_000 },
+      { notice: { ...standing, kind: 'rebalance' } },
+      { notice: { ...standing, source: 'gcp' } },
+    ]
+    for (const one of charged) assert.equal(wasFree({ ...taken, ...one }), false, JSON.stringify(one))
+    assert.equal(wasFree({ ...taken, notice: null }), false)
+    assert.equal(wasFree({ ...taken, absentSince: null }), false)
   })
 })
 

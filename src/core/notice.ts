@@ -90,6 +90,27 @@ export function releaseNotBefore(notice: Notice, spot: boolean, firstSeenAt: num
   return takenAt - firstSeenAt < awsFreeMs ? takenAt + awsLateMs : null
 }
 
+/** What is known of a machine that is gone, as far as what its cloud charges for it goes. */
+export interface Ended {
+  readonly notice: Notice | null
+  readonly spot: boolean
+  /** When it was asked for, and since when its cloud does not list it: no machine was there before or after. */
+  readonly askedAt: number | null
+  readonly absentSince: number | null
+  /** Whether its end was asked for by us, or by who released it. */
+  readonly endedByUs: boolean
+}
+
+/** EC2 took it itself, within the hour in which that costs nothing. */
+export const wasFree = ({ notice, spot, askedAt, absentSince, endedByUs }: Ended): boolean =>
+  notice?.source === 'aws' &&
+  notice.kind === 'reclaim' &&
+  spot &&
+  !endedByUs &&
+  askedAt !== null &&
+  absentSince !== null &&
+  absentSince - askedAt < awsFreeMs
+
 export const reclaimed = (notice: Notice): FailureRecord =>
   failureRecord('reclaimed', `${capital(whoSays(notice))} that the machine is taken (${notice.action}).`)
 

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { type Duty, ledgerDuty } from '../core/ledger.ts'
 import { costMicroUsd } from '../core/money.ts'
 import type { NodeState } from '../core/node-table.ts'
@@ -89,6 +90,27 @@ async function openInterval(tx: Tx, nodeId: string, duty: Duty, openedAt: number
         .where('n.id', '=', nodeId),
     )
     .execute()
+}
+
+/**
+ * Takes back what was counted of a machine, or what was taken back of it before: by rows of their own, one for each duty,
+ * so that what was counted stays to be seen. Returns the sum.
+ */
+export async function correctLedger(
+  tx: Tx,
+  nodeId: string,
+  { of, note }: { readonly of: 'usage' | 'correction'; readonly note: string },
+  now: number,
+): Promise<number> {
+  const { rows } = await sql<{ amount: number }>`
+    insert into ledger (node_id, launch_id, deployment_id, tenant_id, requested_by, cloud, region, instance_type, spot, kind,
+      duty, price_per_hour_micro_usd, opened_at, closed_at, amount_micro_usd, note)
+    select node_id, launch_id, deployment_id, tenant_id, requested_by, cloud, region, max(instance_type), spot, 'correction',
+      duty, price_per_hour_micro_usd, ${at(now)}::timestamptz, ${at(now)}::timestamptz, -sum(amount_micro_usd), ${note}
+    from ledger where node_id = ${nodeId} and kind = ${of}
+    group by node_id, launch_id, deployment_id, tenant_id, requested_by, cloud, region, spot, duty, price_per_hour_micro_usd
+    having sum(amount_micro_usd) <> 0 returning amount_micro_usd as amount`.execute(tx)
+  return rows.reduce((sum, { amount }) => sum + amount, 0)
 }
 
 export interface LedgerFault {

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { NodeDecision, NodeView } from '../core/decide-node.ts'
 import type { FailureRecord } from '../core/failure.ts'
+import { formatUsd } from '../core/money.ts'
 import type { NodeState } from '../core/node-table.ts'
+import { wasFree } from '../core/notice.ts'
 import type { Offer } from '../core/offer.ts'
 import { type Phase, phaseOfStates } from '../core/phases.ts'
 import { randomName, sha256 } from '../lib/chance.ts'
@@ -9,7 +11,7 @@ import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeAt, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { heardAt } from './heard.ts'
-import { settleLedger } from './ledger.ts'
+import { correctLedger, settleLedger } from './ledger.ts'
 import { endPhases, enterPhase } from './phases.ts'
 import { transact } from './transact.ts'
 
@@ -137,6 +139,7 @@ export async function saveNodeDecision(
       .execute()
     await settleLedger(tx, { id: node.id, state: decision.state, firstSeenAt }, now)
     if (moved) await tellOfStep(tx, node, decision, now)
+    if (moved) await settleFreeHour(tx, node, decision, now)
     return true
   })
   if (!saved || !moved) return saved
@@ -146,6 +149,24 @@ export async function saveNodeDecision(
   // Its replacement may not be needed any more, and every second of it may cost.
   if (decision.fact === 'notice_withdrawn') await nudge(db, 'deployment', [node.deploymentId], now)
   return true
+}
+
+/** What a cloud does not charge for is taken back out of the ledger, and put there again when the machine was not gone. */
+async function settleFreeHour(
+  tx: Tx,
+  { id: nodeId, launchId, view }: NodeForLoop,
+  { fact, state }: NodeDecision,
+  now: number,
+) {
+  if (view.state === 'gone')
+    await correctLedger(tx, nodeId, { of: 'correction', note: 'The machine was not gone, so it is charged for.' }, now)
+  const endedByUs = fact !== 'vanished' || view.state === 'releasing' || view.unwantedAt !== null
+  const absentSince = view.sighting?.absentSince ?? null
+  if (state !== 'gone' || !wasFree({ ...view, absentSince, endedByUs })) return
+  const note = 'EC2 took the spot machine within its first hour, which AWS does not charge for.'
+  const amount = await correctLedger(tx, nodeId, { of: 'usage', note }, now)
+  const text = `${note} ${formatUsd(-amount)} is taken back in the ledger.`
+  await tellEvent(tx, now, { kind: 'node.free', text, nodeId, launchId })
 }
 
 async function tellOfStep(tx: Tx, node: NodeForLoop, decision: NodeDecision, now: number): Promise<void> {

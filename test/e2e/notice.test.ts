@@ -86,7 +86,12 @@ test('a reclaimed machine finishes its stream, is replaced, and is left to EC2 i
   for (const pid of (await plane.machines()).get(node.name) ?? []) process.kill(pid, 'SIGKILL')
   machines.sky.vanish(node.name)
   await becomes(node.id, 'it is gone', ({ state }) => state === 'gone', 60_000)
-  expect((await shown(node.id)).failure?.code).toBe('reclaimed')
+  const gone = await shown(node.id)
+  expect(gone.failure?.code).toBe('reclaimed')
+  // AWS charges nothing for it: what was counted stays to be seen, and is taken back.
+  expect(gone.costMicroUsd).toBe(0)
+  expect(gone.ledger.map(({ costMicroUsd }) => costMicroUsd).filter((cost) => cost < 0).length).toBeGreaterThan(0)
+  expect(gone.timeline.filter(({ kind }) => kind === 'node.free')).toHaveLength(1)
 }, 180_000)
 
 test("another machine's event is nothing; one of its own drains it, is acknowledged, and ends it inside the notice", async () => {
