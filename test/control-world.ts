@@ -98,7 +98,7 @@ export class World<C extends WorldCloud = SimCloud> {
     await db.deleteFrom('offers').execute()
     await saveOffers(db, cloud.name, wanted, now)
     const launchId = await db.transaction().execute(async (tx) => {
-      const model = { name: 'd', model: 'sim-small', engine: 'sim', engineArgs: {}, wish, wanted: 1 }
+      const model = { name: 'd', model: 'sim-small', engine: 'sim', source: null, engineArgs: {}, wish, wanted: 1 }
       await addDeployment(tx, { ...model, tenantId, createdBy: name }, now)
       const deployment = await lockDeployment(tx, tenantId, { name: 'd' })
       if (!deployment) throw new Error('the deployment was made a moment ago')

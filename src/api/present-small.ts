@@ -11,7 +11,7 @@ export function presentDeployment(
   row: DeploymentRow,
   { now, stopAfterFailures }: { now: number; stopAfterFailures: number },
 ): DeploymentView {
-  const { id, name, model, engine, wanted, paused, failuresInARow, ready, starting } = row
+  const { id, name, model, engine, source, wanted, paused, failuresInARow, ready, starting } = row
   const { stopped } = decideDeployment(
     { wanted, paused, failuresInARow, stopAfterFailures, lastFailureAt: null, holders: [], returned: [], doubted: [] },
     now,
@@ -25,6 +25,7 @@ export function presentDeployment(
     name,
     model,
     engine,
+    source,
     wanted,
     ready,
     starting,

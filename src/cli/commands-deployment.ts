@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { DeploymentView } from '../wire/views.ts'
-import { addWishOptions, engineArgsOf, wishOf } from './commands-launch.ts'
+import { addWishOptions, engineArgsOf, ownModelOf, wishOf } from './commands-launch.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { pickOne } from './find.ts'
 import { deploymentsText, statusText } from './fleet-text.ts'
@@ -21,6 +21,7 @@ async function deploy(context: Context, model: string, options: DeployOptions): 
     body: {
       name: options.name ?? nameAfter(model),
       model,
+      own: ownModelOf(options),
       engineArgs: engineArgsOf(options.arg),
       wish: wishOf(options),
       wanted: options.replicas,

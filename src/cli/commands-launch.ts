@@ -27,6 +27,8 @@ interface WishOptions {
   readonly spot?: Wish['spot']
   readonly maxPrice?: number
   readonly arg?: string[]
+  readonly source?: string
+  readonly engine?: 'vllm' | 'sglang'
 }
 
 interface LaunchOptions extends WishOptions {
@@ -50,6 +52,8 @@ export function addWishOptions(command: Command): Command {
     .addOption(new Option('--spot <rule>', 'spot machines; first: all of them before any on demand').choices(spotRules))
     .option('--max-price <usd>', 'dollars an hour at most', numberFor('--max-price', 0))
     .option('--arg <name=value>', 'argument of the engine (may be repeated)', gather)
+    .option('--source <place>', 'of a model that is not configured: owner/name on the hub, or s3://, gs://, az://')
+    .addOption(new Option('--engine <name>', 'what loads it from there').choices(['vllm', 'sglang']))
 }
 
 export function wishOf(options: WishOptions): Wish {
@@ -61,6 +65,14 @@ export function wishOf(options: WishOptions): Wish {
     spot: options.spot ?? 'allow',
     maxPricePerHourMicroUsd: options.maxPrice === undefined ? null : microUsdOf(options.maxPrice),
   }
+}
+
+/** A model that the configuration does not name. */
+export function ownModelOf({ source, engine }: WishOptions): LaunchRequest['own'] {
+  if (source !== undefined) return { source, engine: engine ?? 'vllm' }
+  if (engine !== undefined)
+    throw usage('--engine says what loads a --source, and there is none.', 'Give both, or neither.')
+  return undefined
 }
 
 export function engineArgsOf(given: readonly string[] = []): LaunchRequest['engineArgs'] {
@@ -76,6 +88,7 @@ export function engineArgsOf(given: readonly string[] = []): LaunchRequest['engi
 async function launch(context: Context, model: string, options: LaunchOptions): Promise<ExitCode> {
   const body: LaunchRequest = {
     model,
+    own: ownModelOf(options),
     deployment: options.deployment,
     engineArgs: engineArgsOf(options.arg),
     wish: wishOf(options),

@@ -97,6 +97,17 @@ OpenAI base URL: http://127.0.0.1:9/v1
   })
 })
 
+test('a model that is not configured is launched with where its weights lie; what loads them goes with a place only', async () => {
+  control.answer('POST /api/launches', queuedLaunch(1), 202)
+  expect((await run(['launch', 'mine', '--detach', '--source', 's3://weights/mine'])).code).toBe(exitCodes.ok)
+  expect(asJson(control.asked[0]?.body ?? '')).toMatchObject({
+    model: 'mine',
+    own: { source: 's3://weights/mine', engine: 'vllm' },
+  })
+  const alone = await run(['launch', 'mine', '--detach', '--engine', 'sglang'])
+  expect([alone.code, alone.err]).toEqual([exitCodes.usage, expect.stringContaining('--source')])
+})
+
 test('a lost connection is made again, and the launch is followed to its end', async () => {
   control.answer('POST /api/launches', queuedLaunch(1), 202)
   control.answer('GET /api/status', { gateways: [] })

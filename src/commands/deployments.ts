@@ -12,6 +12,7 @@ import type { DeploymentRequest } from '../wire/routes.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
 import { refuseTooMany } from './launch-limit.ts'
+import { ownModelOf, refuseOtherSource } from './own-model.ts'
 import { preflight } from './preflight.ts'
 
 /**
@@ -25,12 +26,16 @@ export async function createDeployment(
   request: DeploymentRequest,
 ): Promise<{ deploymentId: string }> {
   const { name, model, engineArgs, wish, wanted } = request
-  const { engine } = engineCommand(deps.settings, model, engineArgs)
-  if (wanted > 0) await preflight(deps, actor, request)
+  const own = await ownModelOf(deps, actor, request)
+  const { engine } = engineCommand(deps.settings, model, engineArgs, null, own)
+  if (wanted > 0) await preflight(deps, actor, { ...request, own })
   return act(deps, actor, async (tx, now) => {
     const { tenantId, name: createdBy } = actor
     if (wanted > 0) await refuseTooMany(deps, actor, tx, now)
-    const added = await addDeployment(tx, { tenantId, name, model, engine, engineArgs, wish, wanted, createdBy }, now)
+    await refuseOtherSource(tx, { model, own })
+    const source = own?.source ?? null
+    const made = { tenantId, name, model, engine, source, engineArgs, wish, wanted, createdBy }
+    const added = await addDeployment(tx, made, now)
     if (!added) throw new Failure('name_taken', `There is a deployment "${name}" already.`)
     return {
       result: { deploymentId: added },

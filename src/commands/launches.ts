@@ -1,5 +1,5 @@
 import type { HubToken } from '../core/catalog.ts'
-import { type EngineCommand, engineCommand } from '../core/engine-command.ts'
+import { type EngineCommand, engineCommand, type OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord } from '../core/failure.ts'
 import { type LaunchTime, launchTime, warningsOfTime } from '../core/launch-time.ts'
@@ -32,6 +32,7 @@ import type { LaunchRequest } from '../wire/routes.ts'
 import { act, type Done } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
 import { refuseTooMany } from './launch-limit.ts'
+import { ownModelOf, refuseOtherSource } from './own-model.ts'
 import { check, offersForLaunch } from './preflight.ts'
 
 /** What a launch would do and cost. Offers are in the order of trying; last come those that cannot hold the model. */
@@ -72,9 +73,10 @@ export async function planLaunch(
 ): Promise<Plan> {
   const engineArgs = await argumentsMeant(deps, actor, request)
   // What is wrong with the request is told before what is wrong with the offers.
-  engineCommand(deps.settings, request.model, engineArgs)
-  const { offers, refusals, hubToken } = await check(deps, actor, { ...request, engineArgs })
-  const command = engineCommand(deps.settings, request.model, engineArgs, offers[0])
+  const own = await ownModelOf(deps, actor, request)
+  engineCommand(deps.settings, request.model, engineArgs, null, own)
+  const { offers, refusals, hubToken } = await check(deps, actor, { ...request, engineArgs, own })
+  const command = engineCommand(deps.settings, request.model, engineArgs, offers[0] ?? null, own)
   const tried = offers.filter(mayHold)
   const time = launchTime(deps.settings, request.timeLimitS, tried)
   const pricePerHourMicroUsd = offers.find(mayHold)?.pricePerHourMicroUsd ?? 0
@@ -137,11 +139,12 @@ export async function createLaunch(
   // Looked up first: a repeated request must find its launch also when nothing would be offered for it by now.
   const before = await repeated(deps.store.db)
   if (before) return before
-  const command = engineCommand(deps.settings, request.model, request.engineArgs)
+  const own = await ownModelOf(deps, actor, request)
+  const command = engineCommand(deps.settings, request.model, request.engineArgs, null, own)
   const engineArgs = await argumentsMeant(deps, actor, request)
-  const offers = await offersForLaunch(deps, actor, { ...request, engineArgs })
+  const offers = await offersForLaunch(deps, actor, { ...request, engineArgs, own })
   const time = launchTime(deps.settings, request.timeLimitS, offers)
-  const asked = { request, command, offers, time, idempotencyKey, requestHash }
+  const asked = { request, own, command, offers, time, idempotencyKey, requestHash }
   try {
     return await act(deps, actor, async (tx, now) => {
       await refuseTooMany(deps, actor, tx, now)
@@ -166,6 +169,7 @@ function sameLaunch(before: AskedBefore, requestHash: string): { launchId: strin
 
 interface Asked {
   readonly request: LaunchRequest
+  readonly own: OwnModel | null
   readonly command: EngineCommand
   readonly offers: readonly RankedOffer[]
   readonly time: LaunchTime
@@ -176,10 +180,10 @@ interface Asked {
 async function writeLaunch(
   actor: Actor,
   tx: Tx,
-  { request, command, offers, time, idempotencyKey, requestHash }: Asked,
+  { request, own, command, offers, time, idempotencyKey, requestHash }: Asked,
   now: number,
 ): Promise<Done<{ launchId: string; created: boolean }>> {
-  const deployment = await deploymentFor(actor, tx, request, command, now)
+  const deployment = await deploymentFor(actor, tx, { ...request, own }, command, now)
   await setWanted(tx, deployment.id, deployment.wanted + 1)
   const launchId = await openLaunch(
     tx,
@@ -209,14 +213,16 @@ async function writeLaunch(
 async function deploymentFor(
   actor: Actor,
   tx: Tx,
-  request: LaunchRequest,
+  request: Omit<LaunchRequest, 'own'> & { readonly own: OwnModel | null },
   { engine }: EngineCommand,
   now: number,
 ): Promise<DeploymentRow> {
   const name = request.deployment ?? deploymentNameOf(request.model)
-  const { model, engineArgs, wish } = request
-  const { tenantId } = actor
-  await addDeployment(tx, { tenantId, name, model, engine, engineArgs, wish, wanted: 0, createdBy: actor.name }, now)
+  const { model, own, engineArgs, wish } = request
+  const { tenantId, name: createdBy } = actor
+  await refuseOtherSource(tx, { model, own })
+  const source = own?.source ?? null
+  await addDeployment(tx, { tenantId, name, model, engine, source, engineArgs, wish, wanted: 0, createdBy }, now)
   const found = await lockDeployment(tx, tenantId, { name })
   if (!found) throw new Error(`the deployment ${name} was there a moment ago`)
   // A deployment that is named on purpose gives the arguments where the request has none.

@@ -1,5 +1,5 @@
 import type { HubToken } from '../core/catalog.ts'
-import { modelNamed } from '../core/engine-command.ts'
+import { modelNamed, type OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord, isFailureCode } from '../core/failure.ts'
 import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
@@ -19,6 +19,7 @@ import type { Actor, CommandDeps } from './context.ts'
 
 export interface Preflight {
   readonly model: string
+  readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
   readonly wish: LaunchRequest['wish']
   readonly concurrency?: number | undefined
@@ -36,9 +37,9 @@ export interface Checked {
 export async function check(
   { settings, store, clock }: CommandDeps,
   actor: Actor,
-  { model, engineArgs, wish, concurrency }: Preflight,
+  { model, own, engineArgs, wish, concurrency }: Preflight,
 ): Promise<Checked> {
-  const known = modelNamed(settings, model)
+  const known = modelNamed(settings, model, own)
   const entry = concurrency === undefined ? known : { ...known, concurrency }
   const offers = await loadOffers(store.db)
   const ranked = rankOffers(offers, wish, await standingsNow(store.db, settings.capacity, clock.now()))

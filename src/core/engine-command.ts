@@ -15,15 +15,22 @@ export interface EngineCommand {
   readonly healthPath: string
 }
 
+/** A model that the configuration does not name: where its weights lie, and which engine loads them. */
+export interface OwnModel {
+  readonly source: string
+  readonly engine: EngineName
+}
+
 /** @throws Failure `unknown_model`, whose remedy names what can be launched. */
-export function modelNamed(settings: Pick<Settings, 'models'>, name: string): ModelEntry {
+export function modelNamed(settings: Pick<Settings, 'models'>, name: string, own: OwnModel | null = null): ModelEntry {
+  if (own) return { name, ...own, args: {}, description: '' }
   const found = settings.models.find((model) => model.name === name)
   if (found) return found
   const known = settings.models.map((model) => model.name)
   const remedy =
     known.length === 0
-      ? 'Add the model to the configuration; it names none yet.'
-      : `Add it to the configuration, or launch one of: ${known.join(', ')}.`
+      ? 'Say where its weights lie, or add the model to the configuration; it names none yet.'
+      : `Say where its weights lie, add it to the configuration, or launch one of: ${known.join(', ')}.`
   throw new Failure('unknown_model', `The model "${name}" is not in the configuration.`, { remedy }, { known })
 }
 
@@ -37,8 +44,9 @@ export function engineCommand(
   model: string,
   given: EngineArguments,
   offer: Offer | null = null,
+  own: OwnModel | null = null,
 ): EngineCommand {
-  const entry = modelNamed(settings, model)
+  const entry = modelNamed(settings, model, own)
   const { name, engine, source, args } = entry
   const demanded = offer ? argumentsOnOffer(settings, entry, given, offer) : {}
   const preset = enginePresets[engine]

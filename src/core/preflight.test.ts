@@ -66,7 +66,7 @@ describe('what a recipe installs', () => {
     expect(fitted[1]?.fit?.failure?.cause).toMatch(/for NVIDIA GPUs of compute capability 7.5 and newer; K80 has 3.7/)
     expect(fitted[5]?.fit?.failure?.cause).toMatch(/MI300X is made by AMD/)
     expect(whyNoOfferHolds(fitted.slice(1), fitted)).toMatchObject({ code: 'gpu_unsupported', retry: 'never' })
-    const asked = { model: 'eight', engineArgs: {} }
+    const asked = { model: 'eight', own: null, engineArgs: {} }
     expect(offersToTry({ ...installing, models: [model] }, asked, [...old, h100])).toEqual([h100])
   })
 
@@ -86,8 +86,8 @@ test('offers that cannot hold the model come last and are never tried', () => {
     ['H100', 'fits'],
     ['T4', 'does_not_fit'],
   ])
-  expect(offersToTry(settings, { model: 'eight', engineArgs: {} }, [t4, l4, h100])).toEqual([l4, h100])
-  const asked = { model: 'eight', engineArgs: { 'max-model-len': 131_072 } }
+  expect(offersToTry(settings, { model: 'eight', own: null, engineArgs: {} }, [t4, l4, h100])).toEqual([l4, h100])
+  const asked = { model: 'eight', own: null, engineArgs: { 'max-model-len': 131_072 } }
   expect(offersToTry(settings, asked, [t4, l4, h100])).toEqual([h100])
 })
 
@@ -101,7 +101,7 @@ test('nothing is said, and nothing refused, where too little is known', () => {
   expect(verdicts({}, offer('Unheard-Of', 1))).toBeNull()
   expect(verdicts({}, offer('Unheard-Of', 1, 80))).toMatchObject({ fits: true, vramGib: 74.4 })
   expect(verdicts({ source: '/models/eight', catalog: model.id }, t4)?.verdict).toBe('does_not_fit')
-  expect(offersToTry(settings, { model: 'left', engineArgs: {} }, [t4])).toEqual([t4])
+  expect(offersToTry(settings, { model: 'left', own: null, engineArgs: {} }, [t4])).toEqual([t4])
 })
 
 describe('a machine without a GPU', () => {
@@ -140,7 +140,7 @@ describe('a machine without a GPU', () => {
     expect([first?.gpu, first?.unchecked]).toEqual(['H100', null])
     expect(second).toMatchObject({ gpu: null, fit: null, unchecked: expect.stringMatching(/no GPU, and nobody says/) })
     expect(third?.gpu).toBe('T4')
-    const asked = { model: 'eight', engineArgs: {} }
+    const asked = { model: 'eight', own: null, engineArgs: {} }
     expect(offersToTry(settings, asked, [host(), h100])).toEqual([h100, host()])
   })
 

@@ -190,13 +190,21 @@ export function fitOffers(
 
 export const withoutFit = ({ fit: _, unchecked: __, ...offer }: FittedOffer): RankedOffer => offer
 
+interface ToTry {
+  readonly model: string
+  /** Null: the configuration names the model. */
+  readonly own: Pick<ModelEntry, 'source' | 'engine'> | null
+  readonly engineArgs: EngineArguments
+}
+
 /** The offers that may be tried, as a launch keeps them. A model that left the configuration is told of at the join. */
 export function offersToTry(
   settings: Known & Pick<Settings, 'models'>,
-  { model, engineArgs }: { readonly model: string; readonly engineArgs: EngineArguments },
+  { model, own, engineArgs }: ToTry,
   offers: readonly RankedOffer[],
 ): RankedOffer[] {
-  const entry = settings.models.find(({ name }) => name === model)
+  const configured = settings.models.find(({ name }) => name === model)
+  const entry = own ? { name: model, ...own, args: {}, description: '' } : configured
   if (!entry) return [...offers]
   return fitOffers(settings, entry, engineArgs, offers).filter(mayHold).map(withoutFit)
 }

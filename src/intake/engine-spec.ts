@@ -1,4 +1,4 @@
-import { engineCommand, modelNamed } from '../core/engine-command.ts'
+import { engineCommand, modelNamed, type OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { Offer } from '../core/offer.ts'
 import { recipeOf, stagesFor } from '../core/recipe.ts'
@@ -7,6 +7,7 @@ import type { EngineSpec, Installation } from '../wire/agent.ts'
 
 interface DeployedModel {
   readonly model: string
+  readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
   readonly offer: Offer
 }
@@ -15,8 +16,8 @@ interface DeployedModel {
  * What the agent of a deployment's node starts.
  * @throws Failure where the configuration no longer knows the model, its engine or one of its arguments.
  */
-export function engineSpecFor(settings: Settings, { model, engineArgs, offer }: DeployedModel): EngineSpec {
-  const { engine, servedName, argv, env, healthPath } = engineCommand(settings, model, engineArgs, offer)
+export function engineSpecFor(settings: Settings, { model, own, engineArgs, offer }: DeployedModel): EngineSpec {
+  const { engine, servedName, argv, env, healthPath } = engineCommand(settings, model, engineArgs, offer, own)
   return {
     engine,
     servedName,
@@ -29,8 +30,11 @@ export function engineSpecFor(settings: Settings, { model, engineArgs, offer }: 
 }
 
 /** What its machine has to be given first; null where it brings the engine. @throws Failure as `engineSpecFor`. */
-export function installationFor(settings: Settings, { model, engineArgs, offer }: DeployedModel): Installation | null {
-  const entry = modelNamed(settings, model)
+export function installationFor(
+  settings: Settings,
+  { model, own, engineArgs, offer }: DeployedModel,
+): Installation | null {
+  const entry = modelNamed(settings, model, own)
   const recipe = recipeOf(settings.recipes, entry.engine, offer)
   if (!recipe) return null
   return { folder: recipe.folder, stages: stagesFor(recipe, entry, { ...entry.args, ...engineArgs }) }

@@ -19,6 +19,7 @@ import { gpuFaults } from './migrations/0017_gpu_faults.ts'
 import { hold } from './migrations/0018_hold.ts'
 import { sessions } from './migrations/0019_sessions.ts'
 import { samples } from './migrations/0020_samples.ts'
+import { ownModels } from './migrations/0021_own_models.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -115,6 +116,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0018_hold': hold,
       '0019_sessions': sessions,
       '0020_samples': samples,
+      '0021_own_models': ownModels,
     }),
   }
   try {

@@ -10,6 +10,8 @@ export interface NewDeployment {
   readonly name: string
   readonly model: string
   readonly engine: string
+  /** Of a model that the configuration does not name. */
+  readonly source: string | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
   readonly wanted: number
@@ -20,12 +22,13 @@ export interface DeploymentRow {
   readonly id: string
   readonly name: string
   readonly model: string
+  readonly source: string | null
   readonly engineArgs: EngineArguments
   readonly wanted: number
   readonly paused: boolean
 }
 
-const deploymentColumns = ['id', 'name', 'model', 'engine_args as engineArgs', 'wanted', 'paused'] as const
+const deploymentColumns = ['id', 'name', 'model', 'source', 'engine_args as engineArgs', 'wanted', 'paused'] as const
 
 /** Writes a new deployment and puts it under its loop's care; null when the name is taken. */
 export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number): Promise<string | null> {
@@ -38,6 +41,7 @@ export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number):
       name: wanted.name,
       model: wanted.model,
       engine: wanted.engine,
+      source: wanted.source,
       engine_args: json(wanted.engineArgs),
       wish: json(wanted.wish),
       wanted: wanted.wanted,

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { DeploymentDecision, DeploymentView } from '../core/decide-deployment.ts'
+import type { OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { LaunchState } from '../core/launch-table.ts'
 import type { LaunchTime } from '../core/launch-time.ts'
@@ -9,6 +10,7 @@ import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 import { openLaunch } from './launches.ts'
+import { ownModelIn } from './model-source.ts'
 import { transact } from './transact.ts'
 
 export interface DeploymentForLoop {
@@ -16,6 +18,7 @@ export interface DeploymentForLoop {
   readonly tenantId: string
   readonly name: string
   readonly model: string
+  readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
   readonly view: DeploymentView
@@ -63,6 +66,7 @@ export async function loadDeployment(
     tenantId: row.tenant_id,
     name: row.name,
     model: row.model,
+    own: ownModelIn(row),
     engineArgs: row.engine_args,
     wish: row.wish,
     view: {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { NodeState } from '../core/node-table.ts'
@@ -6,6 +7,7 @@ import type { Offer } from '../core/offer.ts'
 import { at, json, maybeJson, type Tx } from './database.ts'
 import { saveHeard } from './heard.ts'
 import { settleLedger } from './ledger.ts'
+import { ownModelIn } from './model-source.ts'
 import type { DeliveredGpu } from './tables.ts'
 
 export interface JoiningNode {
@@ -25,6 +27,7 @@ export interface JoiningNode {
   readonly joinUsedAt: number | null
   readonly joinInstance: string | null
   readonly model: string
+  readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
 }
 
@@ -46,6 +49,8 @@ export async function lockJoining(tx: Tx, nodeId: string): Promise<JoiningNode |
       'n.join_used_at as joinUsedAt',
       'n.join_instance as joinInstance',
       'd.model',
+      'd.engine',
+      'd.source',
       'd.engine_args as engineArgs',
     ])
     .select(
@@ -57,7 +62,7 @@ export async function lockJoining(tx: Tx, nodeId: string): Promise<JoiningNode |
     .where('n.id', '=', nodeId)
     .forUpdate('n')
     .executeTakeFirst()
-  return row ?? null
+  return row ? { ...row, own: ownModelIn(row) } : null
 }
 
 export interface Joined {

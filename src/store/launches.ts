@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { LaunchDecision, LaunchView } from '../core/decide-launch.ts'
+import type { OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { isOver, type LaunchOutcome, type LaunchState } from '../core/launch-table.ts'
 import { deadlineFrom, deadlineOf, type LaunchTime, type TriedFor } from '../core/launch-time.ts'
@@ -9,6 +10,7 @@ import { randomName } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { ownModelIn } from './model-source.ts'
 import { openAttempt } from './nodes.ts'
 import { lookAtQueue } from './queue.ts'
 import { freeSlot, isStillFree, othersOfSlot, standingOfSlot } from './slots.ts'
@@ -80,6 +82,7 @@ export interface LaunchForLoop {
   readonly holdsSlot: boolean
   readonly slotId: string
   readonly model: string
+  readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
   readonly offers: readonly RankedOffer[]
@@ -93,7 +96,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     .selectFrom('launches as l')
     .innerJoin('deployments as d', 'd.id', 'l.deployment_id')
     .selectAll('l')
-    .select(['d.model', 'd.engine_args'])
+    .select(['d.model', 'd.engine', 'd.source', 'd.engine_args'])
     .select(sql<boolean>`exists (select from install where guard is not null)`.as('guarded'))
     .where('l.id', '=', launchId)
     .executeTakeFirst()
@@ -138,6 +141,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     holdsSlot: row.holds_slot,
     slotId: row.slot_id,
     model: row.model,
+    own: ownModelIn(row),
     engineArgs: row.engine_args,
     wish: row.wish,
     offers: row.offers,

@@ -7,6 +7,7 @@ export interface DeploymentRow extends CostSoFar {
   readonly name: string
   readonly model: string
   readonly engine: string
+  readonly source: string | null
   readonly wanted: number
   readonly paused: boolean
   readonly failuresInARow: number
@@ -21,7 +22,7 @@ export interface DeploymentRow extends CostSoFar {
 /** Deployments by name, with what serves for them and what is on its way; with an id, that one alone. */
 export async function readDeployments(db: Db, tenantId: string, id?: string): Promise<DeploymentRow[]> {
   const { rows } = await sql<DeploymentRow>`
-    select d.id, d.name, d.model, d.engine, d.wanted, d.paused, d.failures_in_a_row as "failuresInARow",
+    select d.id, d.name, d.model, d.engine, d.source, d.wanted, d.paused, d.failures_in_a_row as "failuresInARow",
       d.created_at as "createdAt", n.ready, l.starting, cost."closedMicroUsd", cost.open,
       f.last as "failedLaunchId", json_build_object('closedMicroUsd', failed."closedMicroUsd", 'open', failed.open) as failures
     from deployments d

@@ -81,6 +81,8 @@ export interface Database {
     model: string
     engine: string
     engine_args: Json<EngineArguments>
+    /** Of a model that the configuration does not name. */
+    source: Maybe<string>
     wish: Json<Wish>
     wanted: number
     paused: Generated<boolean>

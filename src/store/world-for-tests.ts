@@ -95,7 +95,7 @@ export async function addNode({ deps, install, actor }: TestWorld, wish: NodeWis
   const { tenantId, name: requestedBy } = actor
   const made = await store.db.transaction().execute(async (tx) => {
     const engine = deps.settings.models.find(({ name }) => name === model)?.engine ?? 'sim'
-    const row = { tenantId, name: deployment, model, engine, engineArgs, wish: anyWish, wanted: 0 }
+    const row = { tenantId, name: deployment, model, engine, source: null, engineArgs, wish: anyWish, wanted: 0 }
     await addDeployment(tx, { ...row, createdBy: requestedBy }, now)
     const held = await lockDeployment(tx, tenantId, { name: deployment })
     if (!held) throw new Error('no deployment')

@@ -36,9 +36,22 @@ const allOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) 
 const nothing = z.object({}).strict()
 const since = z.iso.datetime().optional()
 
+/** Where weights may lie that no configuration names. Never on the machine itself: a path would read what lies there. */
+const modelSource = z
+  .string()
+  .max(512)
+  .regex(
+    /^(?:[\w][\w.-]{0,95}\/[\w][\w.-]{0,95}|(?:s3|gs|az):\/\/[a-z0-9][\w.-]{1,62}(?:\/[\w][\w.=-]*)*\/?)$/,
+    'a hub path (owner/name), or a bucket: s3://, gs:// or az:// with a name and a path',
+  )
+
+/** Of a model that the configuration does not name: `model` is then how clients call it. */
+const ownModel = z.object({ source: modelSource, engine: z.enum(['vllm', 'sglang']).default('vllm') }).strict()
+
 export const launchRequest = z
   .object({
     model: view.modelName,
+    own: ownModel.optional(),
     /** Which deployment gets one more replica; made when absent. Default: named after the model. */
     deployment: view.givenName.optional(),
     engineArgs: view.engineArguments.default({}),
@@ -61,6 +74,7 @@ export const deploymentRequest = z
   .object({
     name: view.givenName,
     model: view.modelName,
+    own: ownModel.optional(),
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
     wanted: z.number().int().min(0).max(1_000),

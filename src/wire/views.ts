@@ -266,6 +266,8 @@ export const deploymentView = z.object({
   name: text(64),
   model: text(256),
   engine: text(32),
+  /** Where the weights lie, of a model that the configuration does not name; else null. */
+  source: text(512).nullable(),
   wanted: count,
   ready: count,
   starting: count,

@@ -10,6 +10,7 @@ const deployment = (over: Partial<DeploymentView>): DeploymentView => ({
   name: 'chat',
   model: 'm',
   engine: 'vllm',
+  source: null,
   wanted: 2,
   ready: 2,
   starting: 0,
