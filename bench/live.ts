@@ -88,8 +88,6 @@ async function openSockets({ client, url }: FleetPlane, count: number): Promise<
 interface Event {
   /** What is shown once it happened, and was not shown before. */
   readonly text: string
-  /** Put right beforehand; not measured. */
-  readonly prepare?: () => Promise<unknown>
   readonly ask: () => Promise<unknown>
 }
 
@@ -106,10 +104,14 @@ const events: Record<string, (plane: FleetPlane, n: number) => Event> = {
     text: `launch-${n}"`,
     ask: () => client.createLaunch({ body: { model: 'sim-small', deployment: `launch-${n}` } }),
   }),
+  key: ({ client }, n) => ({
+    text: '"what":["key"]',
+    ask: () => client.createKey({ body: { name: `key-${n}` } }),
+  }),
+  // Every second one resumes, and then much is done that waited.
   pause: ({ client }, n) => ({
-    text: `reason ${n}"`,
-    prepare: () => client.pause({ body: { paused: false } }),
-    ask: () => client.pause({ body: { paused: true, reason: `reason ${n}` } }),
+    text: n % 2 === 0 ? `reason ${n}"` : '"pausedReason":null',
+    ask: () => client.pause({ body: n % 2 === 0 ? { paused: true, reason: `reason ${n}` } : { paused: false } }),
   }),
 }
 
@@ -119,8 +121,7 @@ async function measure(plane: FleetPlane, dashboards: readonly Dashboard[], roun
   const delays: Delays = {}
   for (let n = 0; n < rounds; n++) {
     for (const [name, event] of Object.entries(events)) {
-      const { text, prepare, ask } = event(plane, n)
-      await prepare?.()
+      const { text, ask } = event(plane, n)
       await pause(betweenMs * (1 + Math.random()))
       const shown = Promise.all(dashboards.map((dashboard) => dashboard.shows(text)))
       const asked = performance.now()

@@ -36,6 +36,15 @@ const heartbeatBody = {
   drained: false,
 }
 
+test('a line of a megabyte is refused, and nothing of it is kept', async () => {
+  const { nodeId, credential } = await at.node({ state: 'loading' })
+  const report = { incarnation: 'incarnation-1', previous: null, phases: [], answeredAgoMs: null, failure: null }
+  const lines = [{ n: 0, source: 'engine', text: `\u001b[31m<script>${'x'.repeat(1_000_000)}` }]
+  const reply = await ask('/agent/progress', credential, { ...report, lines })
+  expect(reply.status).toBe(400)
+  expect((await at.client.nodeLogs({ params: { id: nodeId } })).items).toEqual([])
+})
+
 test('a gateway that holds the newest table is answered as soon as a key is made, and 204 when nothing changes', async () => {
   const table = (await (await ask('/gateway/table', at.tokens.gateway)).json()) as RoutingTable
   const quiet = await ask(`/gateway/table?after=${table.version}&waitMs=50`, at.tokens.gateway)

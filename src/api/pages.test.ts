@@ -94,6 +94,7 @@ test('a call that is not there is refused as one, and is not the page', async ()
     '/agent/no-such',
     '/gateway/x',
     '/downloads/x',
+    '/v1/models',
   ]) {
     const got = await get(path, { accept: 'text/html' })
     expect([path, got.status, got.headers['content-type']]).toEqual([path, 404, 'application/json; charset=utf-8'])

@@ -42,8 +42,8 @@ const indexFile = 'index.html'
 const hashedFolder = 'assets/'
 const zip = promisify(gzip)
 
-/** What the contract has under its own first word is never a page. */
-const taken = new Set([...Object.values(routes).map(({ path }) => path), downloadPaths.index].map(firstWord))
+/** What the contract has under its own first word is never a page; nor is what clients of a gateway ask for. */
+const taken = new Set([...Object.values(routes).map(({ path }) => path), downloadPaths.index, '/v1'].map(firstWord))
 
 /**
  * Serves the dashboard from memory: some hundred kilobytes, compressed once. Only files that lay in the folder when it was
