@@ -117,7 +117,7 @@ interface PricedProps {
 
 function Priced({ drafting, step, asked: { request, replicas } }: PricedProps) {
   const { draft, go, change } = drafting
-  const plan = usePlan(request, true)
+  const plan = usePlan(request, replicas)
   const offer = plan.data?.offers.find(({ id }) => id === draft.offer)
   const isLost = draft.offer !== '' && plan.data !== undefined && !offer
   const lost = isLost && (

@@ -88,12 +88,13 @@ export function CloudTroubles({ clouds }: Pick<PlanView, 'clouds'>) {
 function Costs({ plan, replicas, picked }: { plan: PlanView; replicas: number; picked: string }) {
   const one = plan.offers.find(picked === '' ? isTried : ({ id }) => id === picked)
   if (!one) return null
-  const perHour = one.pricePerHourMicroUsd * replicas
+  const perHour = picked === '' ? plan.totalPerHourMicroUsd : one.pricePerHourMicroUsd * replicas
+  const perMonth = picked === '' ? plan.totalPerMonthMicroUsd : one.pricePerMonthMicroUsd * replicas
   return (
     <Facts
       of={[
         ['Per hour', <Money key="h" microUsd={perHour} />],
-        [`Per month of ${hoursPerMonth} hours`, <Money key="m" microUsd={perHour * hoursPerMonth} />],
+        [`Per month of ${hoursPerMonth} hours`, <Money key="m" microUsd={perMonth} />],
         ['Machines', count(replicas)],
         ['Offers that would be tried', picked === '' ? count(plan.offers.filter(isTried).length) : 'this one'],
       ]}

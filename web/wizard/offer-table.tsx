@@ -1,13 +1,13 @@
-import { hoursPerMonth } from '../../src/core/money.ts'
+import { Link } from '@tanstack/react-router'
+import type { PlannedOffer } from '../../src/wire/plan.ts'
 import { Bar } from '../parts/bar.tsx'
 import { Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
-import { plain } from '../words/states.ts'
 import look from './wizard.module.css'
-import { fitShares, fitWords, isTried, type PlannedOffer, setupWords } from './words.ts'
+import { fitShares, fitWords, isTried, setupWords } from './words.ts'
 
 export interface OfferTableProps {
   readonly offers: readonly PlannedOffer[]
@@ -47,7 +47,7 @@ export function OfferTable({ offers, picked, onPick }: OfferTableProps) {
           title: '$ / month',
           width: '110px',
           end: true,
-          cell: (offer) => <Money microUsd={offer.pricePerHourMicroUsd * hoursPerMonth} />,
+          cell: (offer) => <Money microUsd={offer.pricePerMonthMicroUsd} />,
         },
       ]}
     />
@@ -113,29 +113,34 @@ function Place({ offer }: { readonly offer: PlannedOffer }) {
   )
 }
 
-/** What clouds said lately, and how much that moved its rank. */
-function Lately({ offer: { standing, available } }: { readonly offer: PlannedOffer }) {
-  if (!standing)
-    return (
-      <small className="soft">
-        {available === 0 ? 'ranked after those that are free' : 'nothing lately: by its price'}
-      </small>
-    )
-  const { refusals, refusedAt, refusedFor, gaveAt, factor } = standing
+/** What came of it lately, and why it stands at its place. */
+function Lately({ offer: { standing, reasons, lately } }: { readonly offer: PlannedOffer }) {
   return (
     <span className={look['lines']}>
-      {refusedAt !== null && (
+      {lately && (
         <small className="warn">
-          refused {refusals > 1 && `${refusals} times, last `}
-          <Age at={refusedAt} /> ago{refusedFor && `: ${plain(refusedFor)}`}
+          failed <Age at={lately.at} /> ago: {lately.failure.cause}{' '}
+          <Link className="link" to="/launches/$id" params={{ id: lately.launchId }}>
+            that launch
+          </Link>
         </small>
       )}
-      {gaveAt !== null && (
+      {standing && standing.refusedAt !== null && (
+        <small className="warn">
+          refused <Age at={standing.refusedAt} /> ago
+        </small>
+      )}
+      {standing && standing.gaveAt !== null && (
         <small>
-          gave a machine <Age at={gaveAt} /> ago
+          gave a machine <Age at={standing.gaveAt} /> ago
         </small>
       )}
-      <small className="soft">ranked as ×{factor.toFixed(2)} its price</small>
+      {reasons.map((reason) => (
+        <small className="soft" key={reason}>
+          {reason}
+        </small>
+      ))}
+      {reasons.length === 0 && <small className="soft">Nothing but its price decides.</small>}
     </span>
   )
 }

@@ -6,16 +6,12 @@ import { client } from '../api/client.ts'
 import { keyOf } from '../api/queries.ts'
 import { feed } from '../live/feeding.ts'
 
-/** What a launch would do and cost, read again whenever the offers are. It is asked with POST, as a launch is, and changes nothing. */
-export function usePlan(request: LaunchRequest, enabled: boolean): UseQueryResult<PlanView> {
+/** What a launch would do and cost, read again whenever the offers are. It is asked with POST, and changes nothing. */
+export function usePlan(request: LaunchRequest, replicas: number): UseQueryResult<PlanView> {
   useEffect(() => feed('listOffers', undefined), [])
+  const { dryRun: _, ...asked } = request
   return useQuery({
-    queryKey: [...keyOf('listOffers'), 'plan', request],
-    queryFn: async ({ signal }) => {
-      const reply = await client.createLaunch({ body: { ...request, dryRun: true }, signal })
-      if ('dryRun' in reply) return reply.plan
-      throw new Error('a dry run was answered with a launch')
-    },
-    enabled,
+    queryKey: [...keyOf('listOffers'), 'plan', request, replicas],
+    queryFn: ({ signal }) => client.plan({ body: { ...asked, replicas }, signal }),
   })
 }

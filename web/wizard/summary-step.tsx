@@ -28,7 +28,7 @@ interface SummaryStepProps {
 
 /** What will happen and what it costs, and the button that makes it so. */
 export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
-  const plan = usePlan(request, true)
+  const plan = usePlan(request, replicas)
   return (
     <Loaded of={plan}>
       {(of) => {
@@ -75,7 +75,6 @@ const credentials = {
 function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly replicas: number }) {
   const tried = plan.offers.filter(isTried)
   const [first] = tried
-  const perHour = plan.pricePerHourMicroUsd * replicas
   const machines = replicas === 1 ? 'One machine' : `${count(replicas)} machines`
   return (
     <div className="stack">
@@ -83,10 +82,10 @@ function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly rep
         <p>
           {machines}, {machineOf(first)} at {placeOf(first)}, {boughtAs(first)}:{' '}
           <strong>
-            <Money microUsd={perHour} perHour />
+            <Money microUsd={plan.totalPerHourMicroUsd} perHour />
           </strong>{' '}
           from the moment {first.cloud} says that it exists until it says that it is gone, which is{' '}
-          <Money microUsd={plan.pricePerMonthMicroUsd * replicas} /> in a month of {hoursPerMonth} hours.
+          <Money microUsd={plan.totalPerMonthMicroUsd} /> in a month of {hoursPerMonth} hours.
           {tried.length > 1 && ` If that fails, the next of ${count(tried.length)} offers is tried, for its own price.`}
         </p>
       )}
@@ -160,7 +159,7 @@ function Launch({ call, plan, replicas, onBack }: LaunchProps) {
           act={act}
           busy={launch.isRunning || deploy.isRunning}
           blocked={plan.refusals.length > 0 ? 'would be refused, for the reason above' : null}
-          costPerHourMicroUsd={plan.pricePerHourMicroUsd * replicas}
+          costPerHourMicroUsd={plan.totalPerHourMicroUsd}
           onPress={() => void press()}
         >
           {replicas === 1 ? 'Launch' : `Launch ${count(replicas)}`}

@@ -1,11 +1,9 @@
 import type { CatalogModel } from '../../src/core/catalog.ts'
 import { humanRough } from '../../src/core/human-time.ts'
 import type { FitView } from '../../src/wire/catalog.ts'
-import type { PlanView, SetupView } from '../../src/wire/plan.ts'
+import type { PlannedOffer, PlanView, SetupView } from '../../src/wire/plan.ts'
 import type { Share } from '../parts/bar.tsx'
 import { count, usd } from '../words/money.ts'
-
-export type PlannedOffer = PlanView['offers'][number]
 
 /** Those that would be tried; what nobody could check is tried too. */
 export const isTried = ({ fit }: Pick<PlannedOffer, 'fit'>): boolean => fit?.fits ?? true
