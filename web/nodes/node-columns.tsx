@@ -34,7 +34,13 @@ export function nodeColumns(
       width: '178px',
     },
     { ...sortable('trouble'), title: 'State', cell: (node) => <State of={node} />, width: '1.9fr', wide: true },
-    { key: 'signals', title: 'Signals', cell: ({ signals }) => <Signals of={signals} />, width: '176px', wide: true },
+    {
+      key: 'signals',
+      title: 'Signals',
+      cell: ({ signals, state }) => (state === 'gone' ? '–' : <Signals of={signals} />),
+      width: '176px',
+      wide: true,
+    },
     { ...sortable('model'), title: 'Model', cell: (node) => <Serves of={node} />, width: '1.3fr' },
     { ...sortable('place'), title: 'Place', cell: (node) => <Where of={node} />, width: '1.2fr' },
     {
