@@ -35,7 +35,8 @@ async function visit(options: Partial<VisitOptions> = {}): Promise<Visitor> {
 }
 
 /** The page says that what it shows is of now. */
-const isLive = (page: Page) => page.getByText('live', { exact: true }).filter({ visible: true }).waitFor()
+const isLive = (page: Page) =>
+  page.locator('.side').getByText('live', { exact: true }).filter({ visible: true }).waitFor()
 
 let people = 0
 async function person(role: Role): Promise<{ id: string; name: string; token: string }> {
