@@ -89,6 +89,8 @@ interface Event {
   /** What is shown once it happened, and was not shown before. */
   readonly text: string
   readonly ask: () => Promise<unknown>
+  /** Until what it set going is done. */
+  readonly restMs?: number
 }
 
 const events: Record<string, (plane: FleetPlane, n: number) => Event> = {
@@ -108,10 +110,11 @@ const events: Record<string, (plane: FleetPlane, n: number) => Event> = {
     text: '"what":["key"]',
     ask: () => client.createKey({ body: { name: `key-${n}` } }),
   }),
-  // Every second one resumes, and then much is done that waited.
   pause: ({ client }, n) => ({
     text: n % 2 === 0 ? `reason ${n}"` : '"pausedReason":null',
     ask: () => client.pause({ body: n % 2 === 0 ? { paused: true, reason: `reason ${n}` } : { paused: false } }),
+    // Once automation is resumed, every node is looked at that was not meanwhile.
+    restMs: 2_000,
   }),
 }
 
@@ -121,12 +124,13 @@ async function measure(plane: FleetPlane, dashboards: readonly Dashboard[], roun
   const delays: Delays = {}
   for (let n = 0; n < rounds; n++) {
     for (const [name, event] of Object.entries(events)) {
-      const { text, ask } = event(plane, n)
+      const { text, ask, restMs = 0 } = event(plane, n)
       await pause(betweenMs * (1 + Math.random()))
       const shown = Promise.all(dashboards.map((dashboard) => dashboard.shows(text)))
       const asked = performance.now()
       const [moments] = await Promise.all([shown, ask()])
       delays[name] = [...(delays[name] ?? []), ...moments.map((moment) => moment - asked)]
+      await pause(restMs)
     }
   }
   return delays
