@@ -68,6 +68,7 @@ async function serve(dataDir: string, launches: number, skyUrl: string | undefin
     listen: { host: '127.0.0.1', port: 0 },
     gatewayTokenHash: sha256(gatewayToken),
     agentDir: join(projectRoot, 'dist', 'agent'),
+    webDir: join(projectRoot, 'dist', 'web'),
     databaseKind: 'embedded',
   })
   const cloud = skyUrl

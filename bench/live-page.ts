@@ -1,0 +1,34 @@
+// The dashboard that a person looks at, in Debian's chromium: the page of deployments, timed at the drawing of what is new.
+import { startBrowser, Visitor } from '../test/real/browser.ts'
+import type { FleetPlane } from './fleet-plane.ts'
+import type { Dashboard } from './live.ts'
+
+/** Resolves in the page with the epoch time, in ms with fractions, of the first frame that shows the text. */
+const seen = (text: string) => `new Promise((resolve) => {
+  const look = () => {
+    if (!document.body.innerText.includes(${JSON.stringify(text)})) return
+    observer.disconnect()
+    requestAnimationFrame(() => resolve(performance.timeOrigin + performance.now()))
+  }
+  const observer = new MutationObserver(look)
+  observer.observe(document.body, { childList: true, subtree: true, characterData: true })
+  look()
+})`
+
+export async function openPage({ url, adminToken }: FleetPlane): Promise<Dashboard> {
+  const browser = await startBrowser()
+  const visitor = await Visitor.arrive(browser, { url, token: adminToken })
+  const { page } = visitor
+  await page.goto('/deployments')
+  await page.evaluate(seen('sim-small'))
+  return {
+    shows: ({ onPage }) =>
+      onPage === undefined
+        ? null
+        : (page.evaluate(seen(onPage)) as Promise<number>).then((moment) => moment - performance.timeOrigin),
+    async close() {
+      await visitor.leave()
+      await browser.close()
+    },
+  }
+}
