@@ -31,6 +31,9 @@ export interface VisitOptions {
   readonly look?: 'light' | 'dark'
 }
 
+/** The browser notes each call that was refused or failed by itself; what the page makes of it is what is tested. */
+const noted = /^(Failed to load resource|WebSocket connection to \S+ failed)/
+
 /** A person with a browser of their own: what their pages asked for and complained of is kept. */
 export class Visitor {
   readonly #context: BrowserContext
@@ -48,9 +51,7 @@ export class Visitor {
     })
     page.on('pageerror', (error) => this.complaints.push(error.message))
     page.on('console', (said) => {
-      // The browser notes each refused or failed call by itself; what the page makes of it is what is tested.
-      if (said.type() === 'error' && !said.text().startsWith('Failed to load resource'))
-        this.complaints.push(said.text())
+      if (said.type() === 'error' && !noted.test(said.text())) this.complaints.push(said.text())
     })
   }
 

@@ -16,11 +16,16 @@ beforeAll(async () => {
   cable = await layCable(plane.port)
 })
 afterEach(async () => {
-  for (const { foreign, complaints } of visitors) {
-    expect(foreign, 'nothing leaves this machine').toEqual([])
-    expect(complaints, 'the browser has nothing to complain of').toEqual([])
-  }
-  for (const visitor of visitors.splice(0)) await visitor.leave()
+  const those = visitors.splice(0)
+  for (const visitor of those) await visitor.leave()
+  expect(
+    those.flatMap(({ foreign }) => foreign),
+    'nothing leaves this machine',
+  ).toEqual([])
+  expect(
+    those.flatMap(({ complaints }) => complaints),
+    'the browser has nothing to complain of',
+  ).toEqual([])
 })
 afterAll(async () => {
   await cable?.close()
