@@ -9,7 +9,6 @@ import type { LaunchDetail, LaunchView, NodeDetail } from '../../src/wire/views.
 import { startMirror } from '../bare-machine.ts'
 import { begunStream, endsAsBroken } from '../e2e/begun-stream.ts'
 import { type Plane, until } from '../e2e/plane.ts'
-import { Registries, readTraces, registryHosts } from './dialled.ts'
 import { type HeldProxy, heldProxy } from './held-proxy.ts'
 import { answers, billIsClosed, failuresOf, onSlurm, startSkyPlane } from './sky-plane.ts'
 import {
@@ -27,11 +26,9 @@ const minutes = 60_000
 let url: string
 let proxy: HeldProxy
 let plane: Plane
-let registries: Registries
 
 beforeAll(async () => {
-  url = await slurmRig.up({ trace: 'connections' })
-  registries = new Registries(await registryHosts(slurmRig.python))
+  url = await slurmRig.up()
   proxy = await heldProxy(url)
   plane = await startSkyPlane(proxy.url, {
     scripts: { quick: {}, streamed: { tokensPerS: 20 }, slow: { startupMs: 600_000 } },
@@ -45,7 +42,6 @@ afterAll(async () => {
   await slurmRig.down()
 })
 afterEach(async ({ task }) => {
-  await registries.learnAddresses()
   if (task.concurrent) return
   if (task.result?.state === 'fail') await giveBackAll(plane)
   await nothingIsLeft(url, plane)
@@ -338,8 +334,4 @@ test('a machine that nobody speaks to any more ends itself, its allocation with 
   } finally {
     await forgotten.end()
   }
-})
-
-test('through all of that no connection was made but to this host and the package registries', () => {
-  expect(registries.judge(readTraces(slurmRig.traces()))).toEqual({ asked: true, others: [] })
 })

@@ -10,7 +10,7 @@ let plane: Plane
 let registries: Registries
 
 beforeAll(async () => {
-  const [address, command] = await Promise.all([slurmRig.up({ trace: 'everything' }), vllmOnCpu()])
+  const [address, command] = await Promise.all([slurmRig.up({ trace: true }), vllmOnCpu()])
   url = address
   registries = new Registries(await registryHosts(slurmRig.python))
   plane = await startSkyPlane(url, {

@@ -12,11 +12,10 @@ const folder = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'fl
 const logs = join(folder, 'log')
 const env = { ...process.env, SLURM_CONF: join(folder, 'slurm', 'slurm.conf') }
 
-/** The calls that are written down; null: none. */
-let traced: string | null = null
+let traced = false
 
-// What is sent over a connection is sent by the same calls as what needs none, and stopping at each costs minutes.
-const traces = { everything: 'connect,sendmmsg,sendto,sendmsg', connections: 'connect,sendmmsg' } as const
+// All that dial, send or look a name up.
+const calls = 'connect,sendmmsg,sendto,sendmsg'
 
 // Others may load the machine: only a wait that nobody ever ends should reach this.
 export const deadline = { timeout: 300_000, interval: 500 }
@@ -27,14 +26,14 @@ export const slurmRig = {
   python: join(folder, 'venv', 'bin', 'python'),
 
   /** Installs what is missing, starts what does not run, and returns the API server's address. */
-  async up({ trace = null }: { trace?: keyof typeof traces | null } = {}): Promise<string> {
+  async up({ trace = false } = {}): Promise<string> {
     if (trace) {
       await this.down()
       for (const file of traceFiles()) rmSync(file)
-      traced = traces[trace]
+      traced = true
     }
     // What is started again is followed like what it takes the place of.
-    const more = traced ? { RIG_TRACE: traced } : {}
+    const more = traced ? { RIG_TRACE: calls } : {}
     const { stdout } = await run(join(rig, 'up'), [folder], { maxBuffer: 2 ** 26, env: { ...process.env, ...more } })
     return stdout.trim().split('\n').at(-1) ?? ''
   },
