@@ -156,7 +156,7 @@ test('a control plane stopped in the middle of a pass, past its claim, while ano
 
   const node = () => second.node(live)
   // Its states, and not what the signals say of it: they go on.
-  const isStep = ({ kind, text }: EventView) => kind !== 'node.verdict' && text.includes(' -> ')
+  const isStep = ({ kind, text }: EventView) => !/verdict|signal/.test(kind) && text.includes(' -> ')
   const steps = async () => (await node()).timeline.filter(isStep).map(({ text }) => text)
   const taken = await steps()
   const engines = await second.running('scripted-engine')

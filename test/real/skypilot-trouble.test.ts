@@ -31,7 +31,7 @@ beforeAll(async () => {
   url = await slurmRig.up()
   proxy = await heldProxy(url)
   plane = await startSkyPlane(proxy.url, {
-    scripts: { quick: {}, streamed: { tokensPerS: 20 }, slow: { startupMs: 600_000 } },
+    scripts: { quick: {}, streamed: { tokensPerS: 20 }, reclaimed: { tokensPerS: 20 }, slow: { startupMs: 600_000 } },
     // As many as the server of the rig has workers for; the next one waits in our queue.
     config: { launch: { rounds: 2, triesPerOffer: 1, firstBackOffS: 15 }, queue: { attemptsInFlight: 4 } },
   })
@@ -240,13 +240,14 @@ describe.concurrent('at the same time', () => {
   })
 
   test('a machine that is taken away under traffic: the stream that had begun ends with an error, its bill is closed, another takes its place', async () => {
-    const launch = await plane.launched('streamed', onSlurm('lab/spot'))
+    // A model of its own: what takes the place is launched where the deployment was first wanted.
+    const launch = await plane.launched('reclaimed', onSlurm('lab/spot'))
     const live = await plane.reaches(launch.id, ['live'], 5 * minutes)
     const lost = await plane.node(live)
     const job = await jobOf(lost.name)
     const body = { stream: true, max_tokens: 4_000 }
     // The job ends only after the client has seen status 200 and the first token.
-    const { whole } = await begunStream(await plane.chat('streamed', await plane.key('under-traffic'), body))
+    const { whole } = await begunStream(await plane.chat('reclaimed', await plane.key('under-traffic'), body))
     await slurmRig.cancelJobs([job])
     endsAsBroken(await whole)
 
