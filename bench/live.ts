@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { signIn } from '../src/api/sign-in-for-tests.ts'
 import { livePath } from '../src/wire/live.ts'
 import { type FleetPlane, startFleetPlane } from './fleet-plane.ts'
 
@@ -65,17 +66,6 @@ class Socket implements Dashboard {
   async close(): Promise<void> {
     this.#socket.terminate()
   }
-}
-
-async function signIn(url: string, token: string): Promise<string> {
-  const reply = await fetch(`${url}/api/session`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' },
-    body: JSON.stringify({ token }),
-  })
-  const [cookie = ''] = reply.headers.getSetCookie()
-  if (reply.status !== 201) throw new Error(`signing in was refused with ${reply.status}`)
-  return cookie.split(';', 1)[0] ?? ''
 }
 
 /** One person has a few sessions only, so there is somebody for every ten dashboards. */

@@ -22,6 +22,7 @@ import type { ArtefactIndex } from '../wire/artefacts.ts'
 import { type Client, makeClient } from '../wire/client.ts'
 import { launchRequest } from '../wire/routes.ts'
 import { type Api, type ApiOptions, startApi } from './server.ts'
+import { signIn } from './sign-in-for-tests.ts'
 
 export const agentText = 'console.log("agent")\n'
 const agentFile = { file: 'agent.cjs', sha256: sha256(agentText), bytes: agentText.length, platform: 'node' as const }
@@ -112,7 +113,7 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
     tokens,
     client: clientOf('admin'),
     clientOf,
-    signIn: (role) => signInWith(api.url, tokens[role]),
+    signIn: (role) => signIn(api.url, tokens[role]),
     actor: root,
     launch,
     node: (columns) => launch().then((launchId) => openNodeByHand(deps, launchId, columns)),
@@ -122,18 +123,6 @@ export async function startTestApi(over: Partial<ApiOptions> = {}): Promise<Test
       rmSync(agentDir, { recursive: true, force: true })
     },
   }
-}
-
-/** Signs in as our own page does. */
-async function signInWith(url: string, token: string): Promise<string> {
-  const reply = await fetch(`${url}/api/session`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' },
-    body: JSON.stringify({ token }),
-  })
-  const [cookie = ''] = reply.headers.getSetCookie()
-  if (reply.status !== 201) throw new Error(`signing in was refused with ${reply.status}`)
-  return cookie.split(';', 1)[0] ?? ''
 }
 
 const pick = ({ settings: given }: Partial<ApiOptions>) => (given ? { settings: given } : {})

@@ -14,8 +14,8 @@ export interface Feed {
   whole(): LiveMessage
   /** True while something may change that nobody tells of: time itself moves a percentage. */
   movesByItself(): boolean
-  /** A topic that the store tells of has something to do with this one. */
-  concerns(storeTopic: string): boolean
+  /** Takes in what the store tells of; true where that has something to do with this topic. */
+  hears(storeTopic: string): boolean
 }
 
 export type FeedDeps = Pick<LiveDeps, 'views' | 'store' | 'clock'>
@@ -36,7 +36,7 @@ export function launchFeed({ views }: FeedDeps, tenantId: string, id: string): F
     },
     whole,
     movesByItself: () => launch !== null && !isOver(launch.state),
-    concerns: (storeTopic) => storeTopic === `launch:${id}`,
+    hears: (storeTopic) => storeTopic === `launch:${id}`,
   }
 }
 
@@ -72,7 +72,7 @@ export function logFeed({ store: { db } }: FeedDeps, tenantId: string, id: strin
     },
     whole: () => messageOf(shown),
     movesByItself: () => false,
-    concerns: (storeTopic) => storeTopic === `log:${id}`,
+    hears: (storeTopic) => storeTopic === `log:${id}`,
   }
 }
 
@@ -127,7 +127,7 @@ export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): Feed {
     },
     whole: () => ({ topic: 'fleet', snapshot: true, nodes: [...nodes.values()].map(({ view }) => view), status }),
     movesByItself: () => clock.monotonicMs() - lookedAt >= wholeLookMs,
-    concerns(storeTopic) {
+    hears(storeTopic) {
       if (storeTopic.startsWith('node:')) told.add(storeTopic.slice('node:'.length))
       return storeTopic.startsWith('node:') || storeTopic === 'status'
     },

@@ -29,7 +29,7 @@ function listFeed<V extends { readonly id: string }>({ clock }: FeedDeps, list: 
     },
     whole: () => list.messageOf(true, items()),
     movesByItself: () => list.movesByItself(items(), clock.monotonicMs() - lookedAt),
-    concerns: (storeTopic) => list.concerns(storeTopic),
+    hears: (storeTopic) => list.concerns(storeTopic),
   }
 }
 
@@ -82,7 +82,7 @@ function oneFeed<V>({ clock }: FeedDeps, one: OneFeed<V>): Feed {
       return one.messageOf(shown.view)
     },
     movesByItself: () => clock.monotonicMs() - lookedAt >= quietLookMs,
-    concerns: (storeTopic) => one.concerns(storeTopic),
+    hears: (storeTopic) => one.concerns(storeTopic),
   }
 }
 
@@ -120,7 +120,7 @@ export function changedFeed(): Feed {
     },
     whole: () => ({ topic: 'changed', what: [] }),
     movesByItself: () => false,
-    concerns(storeTopic) {
+    hears(storeTopic) {
       // After a gap in what the database tells, nobody knows what changed.
       if (storeTopic === 'gap') told.add('*')
       else if (storeTopic.startsWith(changedPrefix)) told.add(storeTopic.slice(changedPrefix.length))

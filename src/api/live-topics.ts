@@ -113,7 +113,7 @@ class Topic {
   }
 
   hear(storeTopic: string): void {
-    const concerned = this.#feed.concerns(storeTopic)
+    const concerned = this.#feed.hears(storeTopic)
     if (concerned || storeTopic === 'gap') this.#soon()
   }
 

@@ -25,16 +25,20 @@ async function planeWith(options: PlaneOptions): Promise<void> {
 const toldAt = ({ timeline }: NodeDetail, text: RegExp): number =>
   Date.parse(timeline.find((event) => text.test(event.text))?.at ?? '')
 
+/** The one node of a control plane with room for one machine: nothing can take its place, so it is its death that ends it. */
+async function hungNode(): Promise<{ name: string; shown: () => Promise<NodeDetail> }> {
+  await planeWith({ scripts: { quick: {} }, local: { maxMachines: 1 } })
+  const launch = await plane.launched('quick')
+  const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
+  for (const pid of (await plane.running('scripted-engine')).get(name) ?? []) signalProcess(pid, 'SIGSTOP')
+  return { name, shown: () => plane.client.showNode({ params: { id } }) }
+}
+
 const dies = /-> dead \(row/
 const isReleased = /^ready -> releasing/
 
 test('a node that counts as dead when the control plane starts is not released before the grace is over, and is after it', async () => {
-  // With room for one machine nothing can take its place, so it is its death that ends it.
-  await planeWith({ scripts: { quick: {} }, local: { maxMachines: 1 } })
-  const launch = await plane.launched('quick')
-  const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
-  const shown = () => plane.client.showNode({ params: { id } })
-  for (const pid of (await plane.running('scripted-engine')).get(name) ?? []) signalProcess(pid, 'SIGSTOP')
+  const { shown } = await hungNode()
   await until(
     async () => (await shown()).verdict === 'suspect',
     90_000,
@@ -57,11 +61,7 @@ test('a node that counts as dead when the control plane starts is not released b
 }, 240_000)
 
 test('a control plane that stood still for two seconds says so, and releases no node that counts as dead before the grace is over', async () => {
-  await planeWith({ scripts: { quick: {} }, local: { maxMachines: 1 } })
-  const launch = await plane.launched('quick')
-  const { id, name } = await plane.node(await plane.reaches(launch.id, ['live'], 60_000))
-  const shown = () => plane.client.showNode({ params: { id } })
-  for (const pid of (await plane.running('scripted-engine')).get(name) ?? []) signalProcess(pid, 'SIGSTOP')
+  const { name, shown } = await hungNode()
   await until(
     async () => (await shown()).verdict === 'suspect' && (await plane.client.status()).guard === null,
     90_000,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { asOwnPage, signIn } from '../../src/api/sign-in-for-tests.ts'
 import { type Client, makeClient } from '../../src/wire/client.ts'
 import { servedByHeader } from '../../src/wire/gateway.ts'
 import { type Plane, startPlane, until } from './plane.ts'
@@ -9,16 +10,11 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => plane?.end())
 
-const ours = { 'sec-fetch-site': 'same-origin', 'content-type': 'application/json' }
-
 /** As a browser does it: the cookie and nothing else says who asks. */
-async function signIn(): Promise<{ cookie: string; client: Client }> {
-  const body = JSON.stringify({ token: plane.token })
-  const reply = await fetch(`${plane.url}/api/session`, { method: 'POST', headers: ours, body })
-  expect(reply.status).toBe(201)
-  const cookie = reply.headers.getSetCookie()[0]?.split(';', 1)[0] ?? ''
+async function signedIn(): Promise<{ cookie: string; client: Client }> {
+  const cookie = await signIn(plane.url, plane.token)
   const asPage: typeof fetch = (input, init) =>
-    fetch(input, { ...init, headers: { ...init?.headers, ...ours, cookie } })
+    fetch(input, { ...init, headers: { ...init?.headers, ...asOwnPage, cookie } })
   return { cookie, client: makeClient({ url: plane.url, token: null, fetch: asPage }) }
 }
 
@@ -34,13 +30,13 @@ async function seen<T>(what: string, look: () => Promise<T | null>): Promise<T> 
 }
 
 test("signed in with the first admin's token: launched, tried out through the gateway, and both are in the graphs", async () => {
-  const { cookie, client } = await signIn()
+  const { cookie, client } = await signedIn()
   const asked = await client.createLaunch({ body: { model: 'pair' } })
   if ('dryRun' in asked) throw new Error('nothing was launched')
   const launch = await plane.reaches(asked.id, ['live'])
   const { id, name } = await plane.node(launch)
   const body = JSON.stringify({ model: 'pair', messages: [{ role: 'user', content: 'hello' }], max_tokens: 10 })
-  const ask = () => fetch(`${plane.url}/api/chat`, { method: 'POST', headers: { ...ours, cookie }, body })
+  const ask = () => fetch(`${plane.url}/api/chat`, { method: 'POST', headers: { ...asOwnPage, cookie }, body })
   const reply = await seen('the gateway routes to the node', async () => {
     const answer = await ask()
     return answer.ok ? answer : null
