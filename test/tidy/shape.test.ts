@@ -14,6 +14,12 @@ test('a file is found at 401 lines and not at 400', () => {
   ])
 })
 
+test('a style sheet of the dashboard has the same limit', () => {
+  const rules = (count: number): string => '.a {}\n'.repeat(count)
+  expect(found(none.files, { 'web/look/a.css': rules(400), 'docs/a.css': rules(900) })).toEqual([])
+  expect(found(none.files, { 'web/look/a.css': rules(401), 'web/a.module.css': rules(401) })).toHaveLength(2)
+})
+
 test('a function is found at 61 lines and not at 60, however it is written', () => {
   const heads: [string, string?][] = [
     ['function f() {'],
