@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { installFromDebian } from './debian-packages.ts'
 
 const executablePath = '/usr/bin/chromium'
@@ -79,6 +80,20 @@ export class Visitor {
   leave(): Promise<void> {
     return this.#context.close()
   }
+}
+
+/** All leave, and none of them met anything wrong. */
+export async function seeOff(visitors: Visitor[]): Promise<void> {
+  const those = visitors.splice(0)
+  for (const visitor of those) await visitor.leave()
+  expect(
+    those.flatMap(({ foreign }) => foreign),
+    'nothing leaves this machine',
+  ).toEqual([])
+  expect(
+    those.flatMap(({ complaints }) => complaints),
+    'the browser has nothing to complain of',
+  ).toEqual([])
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

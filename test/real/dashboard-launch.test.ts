@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { makeClient } from '../../src/wire/client.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
-import { startBrowser, Visitor } from './browser.ts'
+import { seeOff, startBrowser, Visitor } from './browser.ts'
 
 const tooLong =
   'ValueError: User-specified max_model_len (65536) is greater than the derived max_model_len (max_position_embeddings=40960).'
@@ -16,10 +16,7 @@ beforeAll(async () => {
   plane = await startPlane({ scripts })
   browser = await startBrowser()
 })
-afterEach(async () => {
-  for (const { foreign, complaints } of visitors) expect([foreign, complaints]).toEqual([[], []])
-  for (const visitor of visitors.splice(0)) await visitor.leave()
-})
+afterEach(() => seeOff(visitors))
 afterAll(async () => {
   await browser?.close()
   await plane?.end()
