@@ -1,6 +1,7 @@
 import { humanMs } from '../core/human-time.ts'
+import { launchReadyAt } from '../core/phases.ts'
 import type { LaunchDetail } from '../wire/views.ts'
-import { changeLines, launchReadyAt, type ProgressFrame, progressLines } from './launch-progress.ts'
+import { changeLines, type ProgressFrame, progressLines } from './launch-progress.ts'
 import { plainLine } from './plain-text.ts'
 import type { Terminal } from './terminal.ts'
 

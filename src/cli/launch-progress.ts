@@ -1,8 +1,8 @@
 import { sizeWords } from '../core/human-size.ts'
 import { humanMs, humanRough } from '../core/human-time.ts'
-import { isOver } from '../core/launch-table.ts'
+import { isLeaving, isOver } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
-import { type Phase, phases } from '../core/phases.ts'
+import { launchReadyAt, type Phase, phases } from '../core/phases.ts'
 import type { CloudOffersView, LaunchDetail, RankedOfferView } from '../wire/views.ts'
 import { ageOf, msBetween } from './human-time.ts'
 import { cut, padEnd, padStart, plainLine, widthOf } from './plain-text.ts'
@@ -97,12 +97,6 @@ function headLine(launch: LaunchDetail, now: number, look: Look): string {
 // The time stands at the right, but not so far away that the eye loses it.
 const headColumns = 100
 
-/** A launch that serves is done: its time stops at the first answer, not at the time of looking. */
-export function launchReadyAt(launch: LaunchDetail): string | null {
-  const ready = currentPhases(launch).find(({ phase }) => phase === 'ready')
-  return ready?.startedAt ?? (launch.state === 'live' ? launch.stateSince : null)
-}
-
 function failedLine(attempt: Attempt, look: Look): string {
   const cause = attempt.failure ? plainLine(attempt.failure.cause) : 'failed'
   const mark = look.unicode ? '✗' : 'x'
@@ -112,7 +106,7 @@ function failedLine(attempt: Attempt, look: Look): string {
 function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look): string[] {
   const seen = currentPhases(launch)
   // The cause of an attempt before is kept while the next one runs, which says nothing about that one.
-  const stuck = isOver(launch.state) || launch.state === 'ending'
+  const stuck = isLeaving(launch.state)
   const broken = stuck && launch.failure !== null ? seen.at(-1) : undefined
   const lines = seen.map((row) =>
     phaseLine(row, launch, now, row === broken ? 'broken' : stuck ? 'stuck' : 'open', look),

@@ -1,5 +1,5 @@
 import { humanMs } from '../core/human-time.ts'
-import { isOver } from '../core/launch-table.ts'
+import { isLeaving } from '../core/launch-table.ts'
 import { formatUsd } from '../core/money.ts'
 import type { EventView, LaunchDetail, LaunchView, LogLine } from '../wire/views.ts'
 import { failureText } from './exit.ts'
@@ -69,7 +69,7 @@ export function launchText(launch: LaunchDetail, now: number, look: Look): strin
 }
 
 /** While more attempts may follow, what went wrong is the attempt's alone. */
-const ownFailure = ({ state, failure }: LaunchDetail) => (state === 'ending' || isOver(state) ? failure : null)
+const ownFailure = ({ state, failure }: LaunchDetail) => (isLeaving(state) ? failure : null)
 
 // What is shown of a text, and of the steps inside an attempt; `--json` has all.
 const mostLines = 12

@@ -1,3 +1,6 @@
+import { licenceWords, parameterWords, weightsGib } from '../core/catalog.ts'
+import { writtenArguments } from '../core/engine-presets.ts'
+import { mayHold } from '../core/fit.ts'
 import { humanRough } from '../core/human-time.ts'
 import { formatUsd, hoursPerMonth } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
@@ -15,7 +18,7 @@ const indent = '     '
 /** What a launch would do and cost, before money is spent. */
 export function planText(plan: PlanView, now: number, look: Look): string {
   const { paint } = look
-  const tried = plan.offers.filter(({ fit }) => fit?.fits ?? true)
+  const tried = plan.offers.filter(mayHold)
   const refused = plan.offers.slice(tried.length)
   const isTried = tried.length > 0
   const price = `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`
@@ -103,7 +106,7 @@ function fitLines(fit: FitView, look: Look): string[] {
   ]
   // The engine does not run there at all: nothing was counted.
   if (context === 0) return why
-  const extra = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
+  const extra = writtenArguments(fit.arguments)
   return [
     `${indent}${fitBar(fit, look)} ${gpu} ${vramGib} GiB${split}: weights ${weightsGib}`,
     `${indent}${cache}`,
@@ -123,32 +126,21 @@ export function fitBar({ weightsGib, overheadGib, kvGib, vramGib }: FitView, { u
   return `[${bar.slice(0, barColumns).padEnd(barColumns, free)}]`
 }
 
-const billions = (parameters: number): string => `${(parameters / 1e9).toFixed(parameters < 1e10 ? 1 : 0)}B`
-
 /** What is known about open-weight models; a star where a figure was not checked. */
 export function catalogText(models: readonly CatalogModelView[], look: Look): string {
   if (models.length === 0) return 'No model of the catalogue matches.\n'
   const text = table<CatalogModelView>(
     [
       { title: 'MODEL', cell: ({ id, uncertain }) => `${id}${uncertain.length > 0 ? ' *' : ''}`, gives: true },
-      { title: 'SIZE', cell: sizeWords, right: true },
-      { title: 'WEIGHTS', cell: weightsWords, right: true },
+      { title: 'SIZE', cell: parameterWords, right: true },
+      { title: 'WEIGHTS', cell: (model) => `${weightsGib(model)} GiB ${model.weights.dtype}`, right: true },
       { title: 'CONTEXT', cell: ({ contextTokens }) => String(contextTokens), right: true },
       { title: 'KIND', cell: ({ kind }) => kind },
-      { title: 'LICENCE', cell: ({ licence, gated }) => `${licence}${gated ? ', gated' : ''}`, gives: true },
+      { title: 'LICENCE', cell: licenceWords, gives: true },
     ],
     models,
     look,
   )
   const doubt = models.some(({ uncertain }) => uncertain.length > 0)
   return doubt ? `${text}* not every figure was checked; --json names them\n` : text
-}
-
-function sizeWords({ parameters, activeParameters }: CatalogModelView): string {
-  const active = activeParameters < parameters ? ` (${billions(activeParameters)} active)` : ''
-  return `${billions(parameters)}${active}`
-}
-
-function weightsWords({ parameters, weights }: CatalogModelView): string {
-  return `${Math.ceil((parameters * weights.bytesPerParameter) / 2 ** 30)} GiB ${weights.dtype}`
 }

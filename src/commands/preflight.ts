@@ -2,16 +2,9 @@ import type { HubToken } from '../core/catalog.ts'
 import { modelNamed, type OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord, isFailureCode } from '../core/failure.ts'
+import { mayHold } from '../core/fit.ts'
 import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
-import {
-  type FittedOffer,
-  fitOffers,
-  hubTokenOf,
-  mayHold,
-  whyGated,
-  whyNoOfferHolds,
-  withoutFit,
-} from '../core/preflight.ts'
+import { type FittedOffer, fitOffers, hubTokenOf, whyGated, whyNoOfferHolds, withoutFit } from '../core/preflight.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { sealedSecrets } from '../store/secrets.ts'
 import type { LaunchRequest } from '../wire/routes.ts'

@@ -82,3 +82,18 @@ export function catalogModelOf(
   const id = entry.catalog ?? (entry.engine === 'sim' ? null : entry.source)
   return catalog.find((model) => model.id === id) ?? null
 }
+
+const billions = (parameters: number): string => `${(parameters / 1e9).toFixed(parameters < 1e10 ? 1 : 0)}B`
+
+/** `8.2B`, `235B (22B active)` */
+export function parameterWords(model: Pick<CatalogModel, 'parameters' | 'activeParameters'>): string {
+  const { parameters, activeParameters } = model
+  return billions(parameters) + (activeParameters < parameters ? ` (${billions(activeParameters)} active)` : '')
+}
+
+/** What the weights take, of a GPU's memory and of a disk, before anything lies beside them. */
+export const weightsGib = ({ parameters, weights }: Pick<CatalogModel, 'parameters' | 'weights'>): number =>
+  Math.ceil((parameters * weights.bytesPerParameter) / 2 ** 30)
+
+export const licenceWords = ({ licence, gated }: Pick<CatalogModel, 'licence' | 'gated'>): string =>
+  gated ? `${licence}, gated` : licence

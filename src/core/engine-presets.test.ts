@@ -8,6 +8,8 @@ import {
   engineNames,
   enginePresets,
   portWord,
+  readArgument,
+  writtenArguments,
 } from './engine-presets.ts'
 import { Failure, type FailureCode } from './failure.ts'
 
@@ -111,6 +113,11 @@ describe('every preset', () => {
     assert.equal(preset.name, engine)
     assert.equal(preset.healthPath, '/health')
   })
+})
+
+test('arguments are read as they were written', () => {
+  const given = { 'max-model-len': 4_096, 'enforce-eager': true, dtype: 'auto', 'served-name': 'a=b' }
+  assert.deepEqual(Object.fromEntries(writtenArguments(given).map((word) => readArgument(word) ?? [])), given)
 })
 
 function wordsOrNone(given: EngineArguments): string[] {

@@ -146,6 +146,10 @@ export function readArgument(word: string): readonly [name: string, value: strin
   return [name, text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text]
 }
 
+/** As `readArgument` reads them. */
+export const writtenArguments = (given: EngineArguments): string[] =>
+  Object.entries(given).map(([name, value]) => `${name}=${value}`)
+
 /**
  * The arguments as argv words, checked against the preset's list.
  * @throws Failure `forbidden_argument` or `malformed_argument`, naming the first that is wrong and what it may be; all that

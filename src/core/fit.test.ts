@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { CatalogModel } from './catalog.ts'
-import { type FitAsk, fitOf, fitVerdicts } from './fit.ts'
+import { type FitAsk, fitOf, fitVerdicts, mayHold } from './fit.ts'
 import { gpuNamed } from './gpus.ts'
 
 const eightB: CatalogModel = {
@@ -170,4 +170,8 @@ test('the longest context that is told fits, a longer one does not, and every re
         expect(fitOf({ ...alone, context: Math.min(fit.context, fit.maxContext + 16) }).verdict).not.toBe('fits')
     }),
   )
+})
+
+test('what nobody could check is tried, what does not fit is not', () => {
+  expect([null, { fits: true }, { fits: false }].map((fit) => mayHold({ fit }))).toEqual([true, true, false])
 })

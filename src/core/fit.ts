@@ -69,6 +69,9 @@ export interface Fit {
   readonly failure: FailureRecord | null
 }
 
+/** What nobody could check may hold the model; what was seen not to does not. */
+export const mayHold = ({ fit }: { readonly fit: Pick<Fit, 'fits'> | null }): boolean => fit?.fits ?? true
+
 const bytesPerGib = 2 ** 30
 const blockTokens = 16
 // Below this nobody is served: a guess.

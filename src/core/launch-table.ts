@@ -69,3 +69,6 @@ export const launchTable: MachineTable<LaunchState, LaunchFact> = {
 
 /** True once nothing of the launch is left running. */
 export const isOver = (state: LaunchState): boolean => Object.keys(launchTable[state].on).length === 0
+
+/** True from the moment that nothing of the launch shall be left running. */
+export const isLeaving = (state: LaunchState): boolean => state === 'ending' || isOver(state)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { agentPhases, isPhase, phaseOfStates, phases, progressOf } from './phases.ts'
+import { agentPhases, isPhase, launchReadyAt, phaseOfStates, phases, progressOf } from './phases.ts'
 
 const pasts = fc.oneof(
   fc.constant(new Map<string, number>()),
@@ -77,4 +77,17 @@ test('the agent reports the phases between its joining and the readiness', () =>
   assert.equal(agentPhases.at(-1), 'verifying')
   assert.ok(agentPhases.every(isPhase))
   assert.equal(isPhase('lunch'), false)
+})
+
+test('a launch answers since its last attempt did, and not since an earlier one did', () => {
+  const [began, since] = ['2026-03-01T12:00:00.000Z', '2026-03-01T12:01:00.000Z']
+  const launch = (attemptId: string) => ({
+    state: 'attempting' as const,
+    stateSince: since,
+    attempts: [{ id: 'a1' }, { id: 'a2' }],
+    phases: [{ attemptId, phase: 'ready' as const, startedAt: began }],
+  })
+  assert.equal(launchReadyAt(launch('a1')), null)
+  assert.equal(launchReadyAt(launch('a2')), began)
+  assert.equal(launchReadyAt({ ...launch('a1'), state: 'live' }), since)
 })

@@ -82,6 +82,20 @@ const guess: Readonly<Record<Phase, number>> = {
   ready: 0,
 }
 
+export interface Answering {
+  readonly state: LaunchState
+  readonly stateSince: string
+  readonly attempts: readonly { readonly id: string }[]
+  readonly phases: readonly { readonly attemptId: string | null; readonly phase: Phase; readonly startedAt: string }[]
+}
+
+/** When a launch first answered, which is where its time stops; null where its last attempt has not. */
+export function launchReadyAt({ state, stateSince, attempts, phases: gone }: Answering): string | null {
+  const last = attempts.at(-1)?.id
+  const ready = gone.find(({ attemptId, phase }) => attemptId === last && phase === 'ready')
+  return ready?.startedAt ?? (state === 'live' ? stateSince : null)
+}
+
 /** Where a launch stands: past durations are the weights; `within` is the share done (0..1) that the phase told of itself. */
 export function progressOf(phase: Phase, elapsedMs: number, within: number | null, past: PhasePast): Progress {
   if (phase === 'ready') return { phase, percent: 100, etaMs: 0 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { CatalogModel } from './catalog.ts'
 import { engineCommand } from './engine-command.ts'
+import { mayHold } from './fit.ts'
 import type { RankedOffer } from './offer.ts'
-import { fitOffers, mayHold, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
+import { fitOffers, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
 import { builtInRecipe } from './recipe.ts'
 import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
 

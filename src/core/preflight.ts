@@ -1,7 +1,7 @@
 import { type CatalogModel, catalogModelOf, type HubToken } from './catalog.ts'
 import { type EngineArguments, type EngineName, type EnginePreset, enginePresets } from './engine-presets.ts'
 import { type FailureRecord, failureRecord } from './failure.ts'
-import { type Fit, type FitAsk, type FitGpu, fitOf } from './fit.ts'
+import { type Fit, type FitAsk, type FitGpu, fitOf, mayHold } from './fit.ts'
 import { gpuNamed, makerOf } from './gpus.ts'
 import type { Offer, RankedOffer } from './offer.ts'
 import { isThisHost, recipeOf } from './recipe.ts'
@@ -167,8 +167,6 @@ function whyUnchecked(settings: Known, entry: ModelEntry, offer: Offer): string 
     ? 'the machine has no GPU, and nobody says how much memory it has'
     : `nobody says how much memory ${offer.gpu} has`
 }
-
-export const mayHold = ({ fit }: FittedOffer): boolean => fit?.fits ?? true
 
 /**
  * The offers with their fit: those that were seen to hold the model, in their order, then those that nobody has checked,

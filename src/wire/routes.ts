@@ -48,6 +48,10 @@ const modelSource = z
 /** Of a model that the configuration does not name: `model` is then how clients call it. */
 const ownModel = z.object({ source: modelSource, engine: z.enum(['vllm', 'sglang']).default('vllm') }).strict()
 
+export const mostReplicas = 1_000
+export const mostConcurrency = 10_000
+export const launchLimitS = { min: 5, max: 86_400 } as const
+
 export const launchRequest = z
   .object({
     model: view.modelName,
@@ -56,9 +60,9 @@ export const launchRequest = z
     deployment: view.givenName.optional(),
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
-    timeLimitS: z.number().int().min(5).max(86_400).optional(),
+    timeLimitS: z.number().int().min(launchLimitS.min).max(launchLimitS.max).optional(),
     /** Requests of full length that should fit at the same time. Default: the model's, as configured. */
-    concurrency: z.number().int().min(1).max(10_000).optional(),
+    concurrency: z.number().int().min(1).max(mostConcurrency).optional(),
     dryRun: z.boolean().default(false),
   })
   .strict()
@@ -67,7 +71,7 @@ export type LaunchRequest = z.infer<typeof launchRequest>
 /** A launch, or several replicas of it. */
 export const planRequest = launchRequest
   .omit({ dryRun: true })
-  .extend({ replicas: z.number().int().min(1).max(1_000).default(1) })
+  .extend({ replicas: z.number().int().min(1).max(mostReplicas).default(1) })
 export type PlanRequest = z.infer<typeof planRequest>
 
 export const deploymentRequest = z
@@ -77,7 +81,7 @@ export const deploymentRequest = z
     own: ownModel.optional(),
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
-    wanted: z.number().int().min(0).max(1_000),
+    wanted: z.number().int().min(0).max(mostReplicas),
   })
   .strict()
 export type DeploymentRequest = z.infer<typeof deploymentRequest>
@@ -248,7 +252,7 @@ export const routes = {
   ),
   scaleDeployment: route('POST', '/api/deployments/:id/scale', 'operator', 'Change the wanted count', {
     limited: true,
-    body: z.object({ wanted: z.number().int().min(0).max(1_000) }).strict(),
+    body: z.object({ wanted: z.number().int().min(0).max(mostReplicas) }).strict(),
     reply: view.deploymentView,
   }),
   pauseDeployment: route(

@@ -6,7 +6,7 @@ import { type RouteName, routes } from '../../src/wire/routes.ts'
 import { client, failureOf } from './client.ts'
 import { queries } from './queries.ts'
 import type { ReplyOf } from './reading.ts'
-import { useSession } from './session.ts'
+import { usePerson } from './session.ts'
 
 export type ActName = { [N in RouteName]: (typeof routes)[N]['method'] extends 'GET' ? never : N }[RouteName]
 type CallOf<N extends RouteName> = Parameters<Client[N]>[0]
@@ -49,7 +49,7 @@ export function useAct<N extends ActName>(name: N): Act<N> {
 
 /** The role that a route asks for, or null where whoever is signed in has it. */
 export function useMissingRole(name: RouteName | undefined): Role | null {
-  const { person } = { person: null, ...useSession() }
+  const person = usePerson()
   const access = name && routes[name].access
   const needed = roles.find((role) => role === access)
   return needed && !(person && mayAct(person.role, needed)) ? needed : null

@@ -39,3 +39,9 @@ export const session = {
 }
 
 export const useSession = (): SessionState => useSyncExternalStore(session.subscribe, () => session.state)
+
+/** Who is signed in, or was and left a page open. */
+export function usePerson(): Person | null {
+  const current = useSession()
+  return current.kind === 'asking' ? null : current.person
+}

@@ -3,7 +3,7 @@ import type { DeploymentSamplesView } from '../../src/wire/samples.ts'
 import { useRead } from '../api/reading.ts'
 import { Graph, type Line } from '../graphs/graph.tsx'
 import { Graphs, useSpan } from '../graphs/graphs.tsx'
-import { brief, steady } from '../graphs/steady.ts'
+import { brief, steady, valuesOf } from '../graphs/steady.ts'
 import { Traffic } from '../graphs/traffic.tsx'
 import { Loaded } from '../parts/page.tsx'
 
@@ -37,15 +37,13 @@ function Replicas({ of }: { readonly of: DeploymentSamplesView }) {
 
 function linesOf({ from, to, sampleS, samples }: DeploymentSamplesView) {
   const { xs, rows } = steady(samples, from, to, sampleS)
-  const values = (of: (row: DeploymentSamplesView['samples'][number]) => number | null) =>
-    rows.map((row) => (row === null ? null : of(row)))
   const replicas: Line[] = [
-    { name: 'wanted', look: 'soft', values: values((row) => row.wanted) },
-    { name: 'ready', look: 'main', values: values((row) => row.ready) },
+    { name: 'wanted', look: 'soft', values: valuesOf(rows, (row) => row.wanted) },
+    { name: 'ready', look: 'main', values: valuesOf(rows, (row) => row.ready) },
   ]
   const load: Line[] = [
-    { name: 'in flight', look: 'main', values: values((row) => row.inFlight) },
-    { name: 'waiting in engines', look: 'second', values: values((row) => row.waiting) },
+    { name: 'in flight', look: 'main', values: valuesOf(rows, (row) => row.inFlight) },
+    { name: 'waiting in engines', look: 'second', values: valuesOf(rows, (row) => row.waiting) },
   ]
   return { xs, replicas, load }
 }

@@ -2,11 +2,9 @@ import { useState } from 'react'
 import type { DeploymentView } from '../../src/wire/views.ts'
 import { useAct } from '../api/acting.ts'
 import { useFleet } from '../live/fleet.ts'
-import { Button } from '../parts/button.tsx'
-import { Dialog } from '../parts/dialog.tsx'
+import { ActDialog } from '../parts/dialog.tsx'
 import { TextField } from '../parts/field.tsx'
-import { Problem } from '../parts/problem.tsx'
-import { usdPerHour } from '../words/money.ts'
+import { rangePerHour } from '../words/money.ts'
 import { replicasOf, whatScalingDoes } from './scale.ts'
 
 export interface ScaleDialogProps {
@@ -27,18 +25,14 @@ export function ScaleDialog({ of, onClose }: ScaleDialogProps) {
     if (await scale.run({ params: { id: of.id }, body: { wanted: read.wanted } })) onClose()
   }
   return (
-    <Dialog
+    <ActDialog
       title={`Scale ${of.name}`}
-      onClose={onClose}
+      verb={fewer ? 'Give back' : 'Scale'}
+      act="scaleDeployment"
+      doing={scale}
+      danger={fewer}
       onSubmit={() => void submit()}
-      actions={
-        <>
-          <Button onPress={onClose}>Leave it</Button>
-          <Button type="submit" look="main" act="scaleDeployment" busy={scale.isRunning} danger={fewer}>
-            {fewer ? 'Give back' : 'Scale'}
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
       <TextField
         label="Replicas wanted"
@@ -52,8 +46,7 @@ export function ScaleDialog({ of, onClose }: ScaleDialogProps) {
       {'wanted' in read && <p>{whatScalingDoes(of, read.wanted)}</p>}
       <PriceNow deploymentId={of.id} />
       {of.paused && <p className="warn">It is paused: nothing starts or ends before it is resumed.</p>}
-      <Problem of={scale.failure} />
-    </Dialog>
+    </ActDialog>
   )
 }
 
@@ -63,7 +56,5 @@ function PriceNow({ deploymentId }: { readonly deploymentId: string }) {
     .filter((node) => node.deploymentId === deploymentId && node.state !== 'gone')
     .map(({ offer }) => offer.pricePerHourMicroUsd)
   if (prices.length === 0) return null
-  const [least, most] = [Math.min(...prices), Math.max(...prices)]
-  const range = least === most ? usdPerHour(least) : `${usdPerHour(least)} to ${usdPerHour(most)}`
-  return <p className="soft">Each of its machines costs {range} now.</p>
+  return <p className="soft">Each of its machines costs {rangePerHour(prices)} now.</p>
 }

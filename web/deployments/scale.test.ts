@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { routes } from '../../src/wire/routes.ts'
-import { mostReplicas, replicasOf, whatScalingDoes } from './scale.ts'
+import { mostReplicas, routes } from '../../src/wire/routes.ts'
+import { replicasOf, whatScalingDoes } from './scale.ts'
 
 test('what may be typed is what the API takes', () => {
   const takes = (wanted: number) => routes.scaleDeployment.body?.safeParse({ wanted }).success

@@ -1,12 +1,12 @@
-/** The most replicas that the API takes for one deployment. */
-export const mostReplicas = 1_000
+import { mostReplicas } from '../../src/wire/routes.ts'
+import { count, machines } from '../words/counts.ts'
 
 /** The number that was typed, or what is wrong with it. */
 export function replicasOf(typed: string): { readonly wanted: number } | { readonly wrong: string } {
   const text = typed.trim()
   const wanted = Number(text)
   if (/^\d+$/.test(text) && wanted <= mostReplicas) return { wanted }
-  return { wrong: `Give a whole number from 0 to ${mostReplicas.toLocaleString('en-US')}.` }
+  return { wrong: `Give a whole number from 0 to ${count(mostReplicas)}.` }
 }
 
 interface Counts {
@@ -22,5 +22,3 @@ export function whatScalingDoes(now: Counts, wanted: number): string {
   const left = wanted === 0 ? ' Nothing serves the model under this name then.' : ''
   return `${machines(-more)} will be given back, the least useful first: no new requests, those in flight finish.${left}`
 }
-
-const machines = (count: number): string => (count === 1 ? 'One machine' : `${count} machines`)

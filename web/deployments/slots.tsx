@@ -1,17 +1,17 @@
 import { Link } from '@tanstack/react-router'
-import { humanRough } from '../../src/core/human-time.ts'
 import { isOver, launchStates } from '../../src/core/launch-table.ts'
 import type { DeploymentView, LaunchView, NodeView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { useFleet } from '../live/fleet.ts'
-import { StateMark } from '../parts/mark.tsx'
+import { inFlightOf } from '../nodes/in-flight.ts'
+import { MarkedState } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { type Column, Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { placeOf } from '../words/offers.ts'
-import { markOfLaunch, markOfNode, plain } from '../words/states.ts'
+import { markOfLaunch, markOfNode, progressWords } from '../words/states.ts'
 
 const notOver = launchStates.filter((state) => !isOver(state)).join(',')
 
@@ -56,9 +56,6 @@ export function Slots({ of }: { readonly of: DeploymentView }) {
   )
 }
 
-// Elsewhere a zero would say too much.
-const servingStates: ReadonlySet<NodeView['state']> = new Set(['ready', 'draining'])
-
 const columns: readonly Column<Row>[] = [
   { key: 'slot', title: 'Slot', cell: ({ launch }) => `Slot ${launch.slot}`, width: '80px' },
   { key: 'launch', title: 'Launch', cell: ({ launch }) => <LaunchState of={launch} />, width: '1.4fr' },
@@ -67,7 +64,7 @@ const columns: readonly Column<Row>[] = [
   {
     key: 'flight',
     title: 'In flight',
-    cell: ({ node }) => (node && servingStates.has(node.state) ? node.inFlight : '–'),
+    cell: ({ node }) => (node ? inFlightOf(node) : '–'),
     width: '86px',
     end: true,
   },
@@ -81,28 +78,22 @@ const columns: readonly Column<Row>[] = [
   { key: 'since', title: 'Since', cell: ({ launch }) => <Age at={launch.stateSince} />, width: '90px', end: true },
 ]
 
-function LaunchState({ of: { state, phase, percent, etaMs } }: { readonly of: LaunchView }) {
-  const { shape, word } = markOfLaunch(state)
+function LaunchState({ of }: { readonly of: LaunchView }) {
   return (
     <>
-      <StateMark shape={shape}>{word}</StateMark>{' '}
-      {state === 'attempting' && (
-        <span className="soft">
-          {plain(phase)}, {percent} %{etaMs !== null && `, about ${humanRough(etaMs)} left`}
-        </span>
-      )}
+      <MarkedState of={markOfLaunch(of.state)} />{' '}
+      {of.state === 'attempting' && <span className="soft">{progressWords(of)}</span>}
     </>
   )
 }
 
 function NodeLink({ of }: { readonly of: NodeView }) {
-  const { shape, word } = markOfNode(of)
   return (
     <>
       <Link to="/nodes/$id" params={{ id: of.id }} className="link">
         {of.name}
       </Link>{' '}
-      <StateMark shape={shape}>{word}</StateMark>
+      <MarkedState of={markOfNode(of)} />
     </>
   )
 }

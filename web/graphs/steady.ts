@@ -40,6 +40,13 @@ export function steady<T extends Point>(points: readonly T[], from: string, to: 
   return { xs, rows }
 }
 
+/** What each point says; `hole` where nothing was told. */
+export const valuesOf = <T>(
+  rows: Steady<T>['rows'],
+  of: (row: T) => number | null,
+  hole: number | null = null,
+): (number | null)[] => rows.map((row) => (row === null ? hole : of(row)))
+
 const secondsOf = (at: string): number => Date.parse(at) / 1_000
 
 /** `3 ms`, `1.2 s`, `42 s`. */

@@ -1,7 +1,7 @@
 import { useMemo } from 'react'
 import type { TrafficView } from '../../src/wire/samples.ts'
 import { Graph, type Line } from './graph.tsx'
-import { brief, briefMs, steady } from './steady.ts'
+import { brief, briefMs, steady, valuesOf } from './steady.ts'
 
 export interface TrafficProps {
   readonly of: {
@@ -27,16 +27,15 @@ export function Traffic({ of }: TrafficProps) {
 
 function linesOf({ from, to, trafficS, traffic }: TrafficProps['of']) {
   const { xs, rows } = steady(traffic, from, to, trafficS)
-  const counted = (of: (row: TrafficView) => number) => rows.map((row) => (row === null ? 0 : of(row)))
-  const mean = (of: (row: TrafficView) => number | null) => rows.map((row) => (row === null ? null : of(row)))
+  const counted = (of: (row: TrafficView) => number) => valuesOf(rows, of, 0)
   const requests: Line[] = [
     { name: 'all', look: 'main', values: counted((row) => row.requests) },
     { name: 'failed', look: 'bad', values: counted((row) => row.failed) },
     { name: 'given up by clients', look: 'soft', values: counted((row) => row.aborted) },
   ]
   const waits: Line[] = [
-    { name: 'to the first token', look: 'main', values: mean((row) => row.firstTokenMs) },
-    { name: 'whole', look: 'second', values: mean((row) => row.durationMs) },
+    { name: 'to the first token', look: 'main', values: valuesOf(rows, (row) => row.firstTokenMs) },
+    { name: 'whole', look: 'second', values: valuesOf(rows, (row) => row.durationMs) },
   ]
   const tokens: Line[] = [{ name: 'tokens', look: 'main', values: counted((row) => row.completionTokensPerS) }]
   return { xs, requests, waits, tokens }

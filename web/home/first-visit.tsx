@@ -2,10 +2,8 @@ import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/reading.ts'
 import { StateMark } from '../parts/mark.tsx'
 import { Panel } from '../parts/panel.tsx'
-import { count } from '../words/money.ts'
+import { counted } from '../words/counts.ts'
 import look from './first-visit.module.css'
-
-const of = (n: number, what: string): string => `${count(n)} ${n === 1 ? what : `${what}s`}`
 
 /** Nothing was launched yet: what is there already, and the one step that comes next. */
 export function FirstVisit() {
@@ -23,12 +21,14 @@ export function FirstVisit() {
         <ul>
           <li>
             <StateMark shape={models.data?.items.length ? 'good' : 'between'}>
-              {models.data ? `${of(models.data.items.length, 'model')} configured` : 'models are being read'}
+              {models.data ? `${counted(models.data.items.length, 'model')} configured` : 'models are being read'}
             </StateMark>
           </li>
           <li>
             <StateMark shape={offers.data?.items.length ? 'good' : 'doubtful'}>
-              {offers.data ? `${of(offers.data.items.length, 'offer')} to choose from now` : 'offers are being read'}
+              {offers.data
+                ? `${counted(offers.data.items.length, 'offer')} to choose from now`
+                : 'offers are being read'}
             </StateMark>
           </li>
           {silent.map(({ cloud, failure }) => (

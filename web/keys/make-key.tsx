@@ -1,65 +1,36 @@
 import { useState } from 'react'
 import { useAct } from '../api/acting.ts'
 import { useRead } from '../api/reading.ts'
-import { Button } from '../parts/button.tsx'
-import { Dialog } from '../parts/dialog.tsx'
-import { TextField } from '../parts/field.tsx'
-import { Problem } from '../parts/problem.tsx'
-import { ShownOnce } from '../parts/shown-once.tsx'
-import { whyNotName } from '../words/given-name.ts'
+import { MakeNamed } from '../parts/make-named.tsx'
 import look from './keys.module.css'
 
-/** Makes an API key, for all models or for some, and shows it once. */
+/** Makes an API key, for all models or for some. */
 export function MakeKey({ onClose }: { readonly onClose: () => void }) {
-  const [name, setName] = useState('')
   const [models, setModels] = useState<ReadonlySet<string>>(new Set())
-  const [pressed, setPressed] = useState(false)
-  const [key, setKey] = useState<string | null>(null)
   const create = useAct('createKey')
-  const submit = async () => {
-    setPressed(true)
-    if (whyNotName(name) !== null) return
-    const made = await create.run({ body: { name, models: models.size === 0 ? null : [...models] } })
-    if (made) setKey(made.key)
-  }
-  const close = () => {
-    create.reset()
-    onClose()
-  }
-  if (key !== null)
-    return (
-      <ShownOnce title={`The key ${name}`} secret={key} onClose={close}>
-        Only its hash is kept. Clients send it as <code>Authorization: Bearer</code>, or as the API key of an OpenAI
-        client.
-      </ShownOnce>
-    )
+  const make = async (name: string) =>
+    (await create.run({ body: { name, models: models.size === 0 ? null : [...models] } }))?.key
   return (
-    <Dialog
+    <MakeNamed
       title="Make an API key"
-      onClose={close}
-      onSubmit={() => void submit()}
-      actions={
-        <>
-          <Button onPress={close}>Leave it</Button>
-          <Button type="submit" look="main" act="createKey" busy={create.isRunning}>
-            Make the key
-          </Button>
-        </>
-      }
+      verb="Make the key"
+      act="createKey"
+      doing={create}
+      hint="Who or what will use it"
+      make={make}
+      secretOf={(name) => ({ title: `The key ${name}`, words: whatClientsDo })}
+      onClose={onClose}
     >
-      <TextField
-        label="Name"
-        value={name}
-        onChange={setName}
-        hint="Who or what will use it"
-        wrong={pressed ? whyNotName(name) : null}
-        autoFocus
-      />
       <Models chosen={models} onChange={setModels} />
-      <Problem of={create.failure} />
-    </Dialog>
+    </MakeNamed>
   )
 }
+
+const whatClientsDo = (
+  <>
+    Only its hash is kept. Clients send it as <code>Authorization: Bearer</code>, or as the API key of an OpenAI client.
+  </>
+)
 
 interface ModelsProps {
   readonly chosen: ReadonlySet<string>

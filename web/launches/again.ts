@@ -1,5 +1,5 @@
 import { humanRough } from '../../src/core/human-time.ts'
-import type { LaunchRequest } from '../../src/wire/routes.ts'
+import { type LaunchRequest, launchLimitS } from '../../src/wire/routes.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 
 /** A launch once more, with what its failure suggests. */
@@ -16,7 +16,6 @@ const outOfTime: ReadonlySet<string> = new Set([
   'install_timeout',
   'join_token_expired',
 ])
-const longestLimitS = 86_400
 
 /**
  * What to ask after a failure: the argument that the engine named, more time where it ran out, more places where
@@ -46,7 +45,7 @@ function withArgument(same: LaunchRequest, { argument, value }: Suggestion): Aga
 function withMoreTime({ createdAt, deadlineAt }: LaunchDetail, same: LaunchRequest): Again {
   if (deadlineAt === null) return { changes: [], request: same }
   const hadS = Math.ceil((Date.parse(deadlineAt) - Date.parse(createdAt)) / 1_000)
-  const timeLimitS = Math.min(longestLimitS, 2 * hadS)
+  const timeLimitS = Math.min(launchLimitS.max, 2 * hadS)
   const changes = [`${humanRough(timeLimitS * 1_000)} instead of ${humanRough(hadS * 1_000)}`]
   return { changes, request: { ...same, timeLimitS } }
 }

@@ -1,13 +1,13 @@
 import { Link } from '@tanstack/react-router'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { Button } from '../parts/button.tsx'
-import { StateMark } from '../parts/mark.tsx'
+import { type Marked, MarkedState } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { Elapsed } from '../parts/time.tsx'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { longestEvidence, plainText } from '../words/plain-text.ts'
-import { type Marked, markOfNode, plain } from '../words/states.ts'
+import { markOfNode, plain } from '../words/states.ts'
 import look from './launch.module.css'
 
 type Attempt = LaunchDetail['attempts'][number]
@@ -52,7 +52,6 @@ interface OneProps {
 
 function OneAttempt({ attempt, isChosen, onChoose }: OneProps) {
   const { ordinal, offer, nodeId, nodeName, openedAt, closedAt, costMicroUsd, failure } = attempt
-  const { shape, word } = markOf(attempt)
   return (
     <li className={`${look['attempt']} ${isChosen ? look['chosen'] : ''}`}>
       <span>
@@ -66,7 +65,7 @@ function OneAttempt({ attempt, isChosen, onChoose }: OneProps) {
         <Elapsed from={openedAt} to={closedAt} />
       </span>
       <span className={look['figure']}>
-        <StateMark shape={shape}>{word}</StateMark>
+        <MarkedState of={markOf(attempt)} />
       </span>
       {failure && (
         <div className={look['wide']}>

@@ -1,6 +1,5 @@
 import { useState } from 'react'
 import type { LaunchDetail } from '../../src/wire/views.ts'
-import { useAct } from '../api/acting.ts'
 import { useFleet } from '../live/fleet.ts'
 import { Button } from '../parts/button.tsx'
 import { Confirm } from '../parts/dialog.tsx'
@@ -10,15 +9,7 @@ import { machineOf, placeOf } from '../words/offers.ts'
 /** Asks first, and says what it ends. */
 export function CancelLaunch({ launch }: { readonly launch: LaunchDetail }) {
   const [asking, setAsking] = useState(false)
-  const cancel = useAct('cancelLaunch')
   if (!launch.actions.includes('cancel') && !asking) return null
-  const close = () => {
-    cancel.reset()
-    setAsking(false)
-  }
-  const confirm = async () => {
-    if (await cancel.run({ params: { id: launch.id } })) close()
-  }
   return (
     <>
       <Button danger act="cancelLaunch" onPress={() => setAsking(true)}>
@@ -29,11 +20,9 @@ export function CancelLaunch({ launch }: { readonly launch: LaunchDetail }) {
           title={`Cancel the launch of ${launch.model}?`}
           verb="Cancel the launch"
           act="cancelLaunch"
+          call={{ params: { id: launch.id } }}
           danger
-          busy={cancel.isRunning}
-          failure={cancel.failure}
-          onConfirm={() => void confirm()}
-          onClose={close}
+          onClose={() => setAsking(false)}
         >
           <WhatEnds launch={launch} />
         </Confirm>

@@ -1,3 +1,4 @@
+import { writtenArguments } from '../../src/core/engine-presets.ts'
 import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { type Draft, emptyDraft, textOf } from '../wizard/draft.ts'
 
@@ -9,9 +10,7 @@ export function draftOf({ model, deployment, engineArgs, wish, timeLimitS }: Lau
     step: 'configuration',
     model,
     deployment: deployment ?? '',
-    args: Object.entries(engineArgs)
-      .map(([name, value]) => `${name}=${value}`)
-      .join('\n'),
+    args: writtenArguments(engineArgs).join('\n'),
     clouds: textOf(clouds),
     regions: textOf(regions),
     gpus: textOf(gpus),

@@ -1,27 +1,19 @@
-import { Link, useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { Link } from '@tanstack/react-router'
 import { isOver } from '../../src/core/launch-table.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
-import { useAct } from '../api/acting.ts'
 import { Button } from '../parts/button.tsx'
 import { Problem } from '../parts/problem.tsx'
-import { usdPerHour } from '../words/money.ts'
+import { rangePerHour, usdPerHour } from '../words/money.ts'
 import { againAfter } from './again.ts'
 import { wizardSearch } from './change-first.ts'
+import { useLaunching } from './use-launching.ts'
 
 /** Over a launch that ended without serving: the same once more in one click, with what its failure suggests. */
 export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
-  const navigate = useNavigate()
-  const create = useAct('createLaunch')
-  // The same click asks for the same launch, however often its answer is lost.
-  const [idempotencyKey] = useState(() => crypto.randomUUID?.() ?? `${launch.id}-${Math.random()}`)
+  const launching = useLaunching()
   if (!isOver(launch.state) || launch.state === 'ended') return null
   const { changes, request } = againAfter(launch)
   const isOfPeople = launch.failure?.fault === 'policy' || launch.failure?.fault === 'caller'
-  const press = async () => {
-    const reply = await create.run({ body: request, idempotencyKey })
-    if (reply && 'id' in reply) await navigate({ to: '/launches/$id', params: { id: reply.id } })
-  }
   return (
     <div className="note calm">
       <div className="row">
@@ -37,12 +29,17 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
           <Link to="/launch" search={wizardSearch(request) as never} className="button">
             Change it first
           </Link>
-          <Button look="main" act="createLaunch" busy={create.isRunning} onPress={() => void press()}>
+          <Button
+            look="main"
+            act="createLaunch"
+            busy={launching.isRunning}
+            onPress={() => void launching.launch(request)}
+          >
             Launch again
           </Button>
         </span>
       </div>
-      <Problem of={create.failure} />
+      <Problem of={launching.failure} />
     </div>
   )
 }
@@ -52,8 +49,5 @@ function priceOf({ offers, wish }: LaunchDetail): string {
   const most = wish.maxPricePerHourMicroUsd
   if (most !== null) return ` for ${usdPerHour(most)} at most`
   const prices = offers.map(({ pricePerHourMicroUsd }) => pricePerHourMicroUsd)
-  if (prices.length === 0) return ''
-  const [least, dearest] = [Math.min(...prices), Math.max(...prices)]
-  const range = least === dearest ? usdPerHour(least) : `${usdPerHour(least)} to ${usdPerHour(dearest)}`
-  return `; this one could choose from ${range}`
+  return prices.length === 0 ? '' : `; this one could choose from ${rangePerHour(prices)}`
 }

@@ -1,5 +1,5 @@
 import { useRead } from '../api/reading.ts'
-import { Pick, type PickOption } from '../parts/pick.tsx'
+import { type PickOption, Picks } from '../parts/pick.tsx'
 import { onTheWay } from './on-the-way.tsx'
 
 /** What a list of launches may be narrowed by; empty where it is not. */
@@ -19,21 +19,19 @@ export interface LaunchFiltersProps {
   readonly onNarrow: (patch: Partial<LaunchWish>) => void
 }
 
-export function LaunchFilters({ wish: { state, model, deployment }, onNarrow }: LaunchFiltersProps) {
+export function LaunchFilters({ wish, onNarrow }: LaunchFiltersProps) {
   const models = named(useRead('listModels').data?.items)
   const deployments = named(useRead('listDeployments').data?.items)
   return (
-    <>
-      <Pick label="State" any="any state" value={state} options={groups} onPick={(one) => onNarrow({ state: one })} />
-      <Pick label="Model" any="any model" value={model} options={models} onPick={(one) => onNarrow({ model: one })} />
-      <Pick
-        label="Deployment"
-        any="any deployment"
-        value={deployment}
-        options={deployments}
-        onPick={(one) => onNarrow({ deployment: one })}
-      />
-    </>
+    <Picks
+      of={[
+        { field: 'state', label: 'State', any: 'any state', options: groups },
+        { field: 'model', label: 'Model', any: 'any model', options: models },
+        { field: 'deployment', label: 'Deployment', any: 'any deployment', options: deployments },
+      ]}
+      chosen={wish}
+      onPick={onNarrow}
+    />
   )
 }
 

@@ -1,15 +1,14 @@
 import { Link } from '@tanstack/react-router'
-import { isOver } from '../../src/core/launch-table.ts'
+import { isLeaving, isOver } from '../../src/core/launch-table.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
-import { useSession } from '../api/session.ts'
+import { usePerson } from '../api/session.ts'
 import { Failed } from '../parts/problem.tsx'
 import { Left } from '../parts/time.tsx'
 import { LaunchAgain } from './launch-again.tsx'
 
 /** What somebody who opens the launch has to know first: why it waits, who ended it, why it failed and what to do. */
 export function LaunchNotes({ launch }: { readonly launch: LaunchDetail }) {
-  const leaves = launch.state === 'ending' || isOver(launch.state)
-  const failure = leaves && launch.failure?.code !== 'cancelled' ? launch.failure : null
+  const failure = isLeaving(launch.state) && launch.failure?.code !== 'cancelled' ? launch.failure : null
   return (
     <>
       {launch.endAskedBy !== null && <EndedBy launch={launch} by={launch.endAskedBy} />}
@@ -32,9 +31,7 @@ export function LaunchNotes({ launch }: { readonly launch: LaunchDetail }) {
 const ofDeployment = 'deployment:'
 
 function EndedBy({ launch, by }: { readonly launch: LaunchDetail; readonly by: string }) {
-  const session = useSession()
-  const me = session.kind === 'asking' ? null : session.person?.name
-  const isOurs = by === me
+  const isOurs = by === usePerson()?.name
   const who = by.startsWith(ofDeployment)
     ? `The deployment ${by.slice(ofDeployment.length)}, which wants fewer replicas,`
     : isOurs

@@ -1,10 +1,11 @@
+import { isOver, launchStates } from '../../src/core/launch-table.ts'
 import { useRead } from '../api/reading.ts'
 import { Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
 import { launchColumns } from './launch-columns.tsx'
 
 /** States that a launch does not stay in, as the API takes them. */
-export const onTheWay = 'queued,attempting,backing_off,ending'
+export const onTheWay = launchStates.filter((state) => !isOver(state) && state !== 'live').join(',')
 
 /** The launches that are under way; nothing where none is. */
 export function OnTheWay() {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LaunchDetail } from '../../src/wire/views.ts'
-import { phaseRows, readyAt } from './phase-rows.ts'
+import { phaseRows } from './phase-rows.ts'
 
 type Phase = LaunchDetail['phases'][number]
 
@@ -61,10 +61,4 @@ test('a phase says what was fetched and how fast, and what the cloud worked on, 
   } as const
   const [, row] = phaseRows(launch({ phases: [phase(null, 'queued', end), fetched], steps: [step] }))
   expect(row?.details).toEqual(['3.3 GB at 84 MB/s', '\\x1b[1mlooking'])
-})
-
-test('a launch is ready since its last attempt answered, and not since an earlier one did', () => {
-  expect(readyAt(launch({ phases: [phase('a1', 'ready', null)] }))).toBeNull()
-  expect(readyAt(launch({ phases: [phase('a2', 'ready', null)] }))).toBe('2026-03-01T12:00:00.000Z')
-  expect(readyAt(launch({ state: 'live', stateSince: end }))).toBe(end)
 })

@@ -1,5 +1,5 @@
 import { sizeWords } from '../../src/core/human-size.ts'
-import { isOver } from '../../src/core/launch-table.ts'
+import { isLeaving } from '../../src/core/launch-table.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { plainText } from '../words/plain-text.ts'
 import { plain } from '../words/states.ts'
@@ -19,8 +19,6 @@ export interface PhaseRow {
   /** What was fetched and how fast, and what the cloud worked on, in its own words. */
   readonly details: readonly string[]
 }
-
-const isLeaving = ({ state }: LaunchDetail): boolean => state === 'ending' || isOver(state)
 
 /** The wait in the queue, and what one attempt went through; of the last attempt where none is named. */
 export function phaseRows(launch: LaunchDetail, attempt = launch.attempts.at(-1)): readonly PhaseRow[] {
@@ -47,13 +45,7 @@ function fateOf(
 ): PhaseFate {
   if (phase === 'ready') return 'done'
   if (isLast && attempt?.failure) return 'broken'
-  if (isLast && isLeaving(launch)) return launch.failure && launch.failure.code !== 'cancelled' ? 'broken' : 'stopped'
+  if (isLast && isLeaving(launch.state))
+    return launch.failure && launch.failure.code !== 'cancelled' ? 'broken' : 'stopped'
   return endedAt === null ? 'open' : 'done'
-}
-
-/** When it first answered; null where it has not. */
-export function readyAt({ phases, attempts, state, stateSince }: LaunchDetail): string | null {
-  const last = attempts.at(-1)?.id
-  const ready = phases.find(({ attemptId, phase }) => attemptId === last && phase === 'ready')
-  return ready?.startedAt ?? (state === 'live' ? stateSince : null)
 }

@@ -1,4 +1,5 @@
 import { humanRough } from '../../src/core/human-time.ts'
+import { isLeaving } from '../../src/core/launch-table.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { ProgressBar } from '../parts/bar.tsx'
 import { Panel } from '../parts/panel.tsx'
@@ -21,7 +22,7 @@ export interface PhasesProps {
 /** What the launch went through, what it does now and since when, and when it is expected to be ready. */
 export function Phases({ launch, attempt }: PhasesProps) {
   const rows = phaseRows(launch, attempt)
-  const isOnItsWay = ['queued', 'attempting', 'backing_off'].includes(launch.state)
+  const isOnItsWay = launch.state !== 'live' && !isLeaving(launch.state)
   const nth = attempt && launch.attempts.length > 1 ? `attempt ${attempt.ordinal} of ${launch.attempts.length}` : null
   return (
     <Panel title="Phases" sub={nth} flush>

@@ -11,7 +11,7 @@ export const useLaunch = (id: string) => useRead('showLaunch', { params: { id } 
 export const useNode = (id: string) => useRead('showNode', { params: { id } })
 
 /** The most lines that the page keeps; older ones are dropped. */
-export const keptLines = 5_000
+const keptLines = 5_000
 
 /** The last lines of a node's log, and each new one; null until the first word of it came. */
 export function useLog(nodeId: string): readonly LogLine[] | null {

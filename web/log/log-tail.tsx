@@ -1,9 +1,10 @@
-import { useLayoutEffect, useRef, useState } from 'react'
+import { memo, useLayoutEffect, useRef, useState } from 'react'
 import type { LogLine } from '../../src/wire/views.ts'
 import { useLog } from '../live/fed.ts'
 import { Button } from '../parts/button.tsx'
 import { Waiting } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
+import { Clock } from '../parts/time.tsx'
 import { plainText } from '../words/plain-text.ts'
 import look from './log-tail.module.css'
 
@@ -57,12 +58,11 @@ export function LogTail({ nodeId, title = 'Log' }: { readonly nodeId: string; re
   )
 }
 
-const ofDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-
-export function Line({ line: { at, source, text } }: { readonly line: Omit<LogLine, 'n'> }) {
+/** Drawn once: each new line comes below hundreds that stay as they are. */
+const Line = memo(function Line({ line: { at, source, text } }: { readonly line: LogLine }) {
   return (
     <li className={source === 'agent' ? look['agent'] : undefined}>
-      <time dateTime={at}>{ofDay.format(new Date(at))}</time> {plainText(text)}
+      <Clock at={at} /> {plainText(text)}
     </li>
   )
-}
+})

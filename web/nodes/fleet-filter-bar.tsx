@@ -1,9 +1,11 @@
 import { useMemo } from 'react'
 import type { NodeView } from '../../src/wire/views.ts'
 import { Button } from '../parts/button.tsx'
-import { Pick, type PickOption } from '../parts/pick.tsx'
+import { type PickOption, Picks } from '../parts/pick.tsx'
+import { billedWords } from '../words/money.ts'
+import { placeOf } from '../words/offers.ts'
 import look from './fleet-filter-bar.module.css'
-import { type FleetFilters, groupWords, noFilters, placeOf } from './fleet-order.ts'
+import { type FleetFilters, groupWords, noFilters } from './fleet-order.ts'
 
 export interface FleetFilterBarProps {
   readonly nodes: readonly NodeView[]
@@ -12,15 +14,11 @@ export interface FleetFilterBarProps {
 }
 
 const groups: readonly PickOption[] = Object.entries(groupWords)
-const bills: readonly PickOption[] = [
-  ['yes', 'billed'],
-  ['unknown', 'maybe billed'],
-  ['no', 'not billed'],
-]
+const bills: readonly PickOption[] = Object.entries(billedWords)
 
 export function FleetFilterBar({ nodes, filters, onChange }: FleetFilterBarProps) {
   const { places, models } = useMemo(
-    () => ({ places: each(nodes, placeOf), models: each(nodes, (node) => node.model) }),
+    () => ({ places: each(nodes, ({ offer }) => placeOf(offer)), models: each(nodes, (node) => node.model) }),
     [nodes],
   )
   const { q, group, place, model, billed } = filters
@@ -35,33 +33,15 @@ export function FleetFilterBar({ nodes, filters, onChange }: FleetFilterBarProps
         value={q}
         onChange={(event) => onChange({ q: event.target.value })}
       />
-      <Pick
-        label="State"
-        any="any state"
-        value={group}
-        options={groups}
-        onPick={(value) => onChange({ group: value })}
-      />
-      <Pick
-        label="Place"
-        any="any place"
-        value={place}
-        options={places}
-        onPick={(value) => onChange({ place: value })}
-      />
-      <Pick
-        label="Model"
-        any="any model"
-        value={model}
-        options={models}
-        onPick={(value) => onChange({ model: value })}
-      />
-      <Pick
-        label="Billed"
-        any="billed or not"
-        value={billed}
-        options={bills}
-        onPick={(value) => onChange({ billed: value })}
+      <Picks
+        of={[
+          { field: 'group', label: 'State', any: 'any state', options: groups },
+          { field: 'place', label: 'Place', any: 'any place', options: places },
+          { field: 'model', label: 'Model', any: 'any model', options: models },
+          { field: 'billed', label: 'Billed', any: 'billed or not', options: bills },
+        ]}
+        chosen={filters}
+        onPick={onChange}
       />
       {isNarrowed && (
         <Button look="quiet" onPress={() => onChange({ ...noFilters, by: filters.by, dir: filters.dir })}>

@@ -1,7 +1,7 @@
 import { memo } from 'react'
 import type { NodeView } from '../../src/wire/views.ts'
 import { useGo } from '../parts/go.ts'
-import { count } from '../words/money.ts'
+import { count } from '../words/counts.ts'
 import { markOfNode } from '../words/states.ts'
 import look from './fleet-map.module.css'
 import { groups, groupWords, type Place, placesOf } from './fleet-order.ts'

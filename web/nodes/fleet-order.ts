@@ -1,4 +1,5 @@
 import type { NodeView } from '../../src/wire/views.ts'
+import { placeOf } from '../words/offers.ts'
 import { markOfNode } from '../words/states.ts'
 
 /** What a fleet is narrowed down to; all of it stands in the address of the page. */
@@ -22,8 +23,6 @@ export function groupOf(node: Pick<NodeView, 'state' | 'verdict' | 'failure'>): 
   return node.state === 'draining' || node.state === 'releasing' || node.state === 'gone' ? 'leaving' : 'starting'
 }
 
-export const placeOf = ({ offer }: Pick<NodeView, 'offer'>): string => `${offer.cloud} ${offer.region}`
-
 /** The share of its GPUs' time that is used, or null where nobody says. */
 export function gpuUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
   const told = gpus.flatMap(({ utilizationPercent }) => (utilizationPercent === null ? [] : [utilizationPercent]))
@@ -45,7 +44,7 @@ export const groups: readonly Group[] = ['wrong', 'starting', 'leaving', 'ready'
 const orders: Readonly<Record<string, (a: NodeView, b: NodeView) => number>> = {
   name: (a, b) => text(a.name, b.name),
   model: (a, b) => text(a.model, b.model),
-  place: (a, b) => text(placeOf(a), placeOf(b)),
+  place: (a, b) => text(placeOf(a.offer), placeOf(b.offer)),
   load: (a, b) => b.inFlight - a.inFlight,
   gpu: (a, b) => (gpuUse(b) ?? -1) - (gpuUse(a) ?? -1),
   price: (a, b) => b.offer.pricePerHourMicroUsd - a.offer.pricePerHourMicroUsd,
@@ -62,7 +61,7 @@ export function narrowed(
   const kept = nodes.filter(
     (node) =>
       (group === '' || groupOf(node) === group) &&
-      (place === '' || placeOf(node) === place) &&
+      (place === '' || placeOf(node.offer) === place) &&
       (model === '' || node.model === model) &&
       (billed === '' || node.billed === billed) &&
       words.every((word) => haystack(node).includes(word)),
@@ -94,7 +93,7 @@ export interface Place {
 
 /** The fleet by where it is; where something is wrong comes first, then where most is. */
 export function placesOf(nodes: readonly NodeView[]): Place[] {
-  const places = [...Map.groupBy(nodes, placeOf)].map(([name, there]) => {
+  const places = [...Map.groupBy(nodes, ({ offer }) => placeOf(offer))].map(([name, there]) => {
     const found = Map.groupBy(there, groupOf)
     const of = (group: Group) => found.get(group)?.length ?? 0
     const counts = { wrong: of('wrong'), starting: of('starting'), leaving: of('leaving'), ready: of('ready') }

@@ -3,6 +3,7 @@ import type { NodeDetail } from '../../src/wire/views.ts'
 import { Copy } from '../parts/copy.tsx'
 import { Pairs, Panel } from '../parts/panel.tsx'
 import { Age, Left } from '../parts/time.tsx'
+import { placeOf } from '../words/offers.ts'
 
 const standings: Readonly<Record<AgentStanding, string | null>> = {
   current: null,
@@ -18,7 +19,7 @@ export function Machine({ of }: { readonly of: NodeDetail }) {
     <Panel title="Machine" actions={<Copy text={of.id} label="Copy its id" />}>
       <Pairs
         of={[
-          ['Place', `${offer.cloud} ${offer.region}`],
+          ['Place', placeOf(offer)],
           ['Ordered', offer.gpu === null ? 'no GPU' : `${offer.gpuCount}× ${offer.gpu}`],
           ['Type', of.instanceType ?? offer.instanceType],
           ['GPUs', gpus.length > 0 ? gpus.map((gpu) => <Gpu key={gpu.index} of={gpu} />) : null],
@@ -26,7 +27,14 @@ export function Machine({ of }: { readonly of: NodeDetail }) {
           ['Addresses', of.addresses.length > 0 ? of.addresses.join(', ') : null],
           ['Engine', `${of.engine}${of.engineVersion ? ` ${of.engineVersion}` : ''}`],
           ['Agent', of.agentVersion && <Agent of={of} />],
-          ['Lease', leaseUntil && <>ends in {<Left until={leaseUntil} />} unless it is renewed</>],
+          [
+            'Lease',
+            leaseUntil && (
+              <>
+                ends in <Left until={leaseUntil} /> unless it is renewed
+              </>
+            ),
+          ],
           ['Notices', noticeServiceAnswers === false ? 'its cloud cannot be asked for them' : null],
           [
             'GPU faults',

@@ -1,19 +1,15 @@
-import { stepOf } from '../../src/core/machine-table.ts'
-import { nodeTable } from '../../src/core/node-table.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { Button } from '../parts/button.tsx'
-import { StateMark, Tag } from '../parts/mark.tsx'
+import { MarkedState, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import type { Column } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
+import { billedWords } from '../words/money.ts'
 import { markOfNode, plain } from '../words/states.ts'
 import { gpuMemoryUse, gpuUse } from './fleet-order.ts'
+import { inFlightOf } from './in-flight.ts'
 import look from './node-columns.module.css'
 import { Signals } from './signals.tsx'
-
-/** Whether requests can be in flight: where none can be, a zero would say too much. */
-const canServe = ({ state }: NodeView): boolean =>
-  state === 'draining' || stepOf(nodeTable, state, 'drain_asked') !== undefined
 
 export interface Sorting {
   readonly by: string
@@ -46,7 +42,7 @@ export function nodeColumns(
     {
       ...sortable('load'),
       title: 'In flight',
-      cell: (node) => (canServe(node) ? node.inFlight : '–'),
+      cell: inFlightOf,
       width: '86px',
       end: true,
     },
@@ -68,13 +64,13 @@ export function nodeColumns(
 }
 
 function State({ of }: { readonly of: NodeView }) {
-  const { shape, word } = markOfNode(of)
+  const mark = markOfNode(of)
+  const since = of.state === 'ready' && mark.shape !== 'good' && of.verdictSince ? of.verdictSince : of.stateSince
   return (
     <>
-      <StateMark shape={shape}>{word}</StateMark>{' '}
+      <MarkedState of={mark} />{' '}
       <span className="soft">
-        <Age at={of.state === 'ready' && shape !== 'good' && of.verdictSince ? of.verdictSince : of.stateSince} /> ·{' '}
-        {plain(of.statusMessage)}
+        <Age at={since} /> · {plain(of.statusMessage)}
       </span>
     </>
   )
@@ -112,8 +108,7 @@ function GpuUse({ of }: { readonly of: NodeView }) {
 function Price({ of: { offer, billed, state } }: { readonly of: NodeView }) {
   return (
     <span className={billed !== 'no' && state !== 'ready' ? 'money' : undefined}>
-      <Money microUsd={offer.pricePerHourMicroUsd} />{' '}
-      <span className="soft">{billed === 'yes' ? 'billed' : billed === 'no' ? 'not billed' : 'maybe billed'}</span>
+      <Money microUsd={offer.pricePerHourMicroUsd} /> <span className="soft">{billedWords[billed]}</span>
     </span>
   )
 }

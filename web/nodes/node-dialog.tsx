@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from 'react'
 import { costMicroUsd } from '../../src/core/money.ts'
 import type { NodeView } from '../../src/wire/views.ts'
-import { useAct, useMissingRole } from '../api/acting.ts'
+import { useAct } from '../api/acting.ts'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { Choice } from '../parts/field.tsx'
@@ -46,7 +46,6 @@ export function NodeDialog({ node, onClose }: NodeDialogProps) {
   const [chosen, setChosen] = useState<Action | null>(node.actions[0] ?? null)
   const [holdS, setHoldS] = useState<HoldS>('3600')
   const act = useWays(node.id, chosen, holdS)
-  const missing = useMissingRole('drainNode')
   const done = async () => (await act.run()) && onClose()
   const holdCost = costMicroUsd(node.offer.pricePerHourMicroUsd, Number(holdS) * 1_000)
   const verbs: Readonly<Record<Action, string>> = {
@@ -63,13 +62,7 @@ export function NodeDialog({ node, onClose }: NodeDialogProps) {
         <>
           <Button onPress={onClose}>Leave it as it is</Button>
           {chosen && (
-            <Button
-              type="submit"
-              look="main"
-              danger={chosen === 'release'}
-              busy={act.isRunning}
-              blocked={missing && `needs the role ${missing}`}
-            >
+            <Button type="submit" look="main" act={`${chosen}Node`} danger={chosen === 'release'} busy={act.isRunning}>
               {verbs[chosen]}
             </Button>
           )}

@@ -3,7 +3,7 @@ import type { NodeSamplesView } from '../../src/wire/samples.ts'
 import { useRead } from '../api/reading.ts'
 import { Graph, type Line } from '../graphs/graph.tsx'
 import { Graphs, useSpan } from '../graphs/graphs.tsx'
-import { brief, steady } from '../graphs/steady.ts'
+import { brief, steady, valuesOf } from '../graphs/steady.ts'
 import { Traffic } from '../graphs/traffic.tsx'
 import { Loaded } from '../parts/page.tsx'
 
@@ -42,16 +42,14 @@ function Load({ of }: { readonly of: NodeSamplesView }) {
 
 function linesOf({ from, to, sampleS, samples }: NodeSamplesView) {
   const { xs, rows } = steady(samples, from, to, sampleS)
-  const values = (of: (row: NodeSamplesView['samples'][number]) => number | null) =>
-    rows.map((row) => (row === null ? null : of(row)))
   const load: Line[] = [
-    { name: 'in flight', look: 'main', values: values((row) => row.inFlight) },
-    { name: 'waiting in the engine', look: 'second', values: values((row) => row.waiting) },
+    { name: 'in flight', look: 'main', values: valuesOf(rows, (row) => row.inFlight) },
+    { name: 'waiting in the engine', look: 'second', values: valuesOf(rows, (row) => row.waiting) },
   ]
   const use: Line[] = [
-    { name: 'GPUs', look: 'main', values: values((row) => row.gpuPercent) },
-    { name: 'KV cache', look: 'second', values: values((row) => row.kvPercent) },
+    { name: 'GPUs', look: 'main', values: valuesOf(rows, (row) => row.gpuPercent) },
+    { name: 'KV cache', look: 'second', values: valuesOf(rows, (row) => row.kvPercent) },
   ]
-  const memory: Line[] = [{ name: 'used', look: 'main', values: values((row) => row.gpuUsedMib) }]
+  const memory: Line[] = [{ name: 'used', look: 'main', values: valuesOf(rows, (row) => row.gpuUsedMib) }]
   return { xs, load, use, memory }
 }

@@ -1,5 +1,4 @@
 import { humanRough } from '../../src/core/human-time.ts'
-import type { SignalValue } from '../../src/core/verdict-table.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { useNow } from '../clock/ticking.ts'
 import look from './signals.module.css'
@@ -11,8 +10,6 @@ export const witnesses = [
 ] as const
 export type Witness = (typeof witnesses)[number]
 
-const words: Readonly<Record<SignalValue, string>> = { good: 'good', bad: 'bad', unknown: 'unknown' }
-
 /** What each of the three witnesses said last, and how long ago. */
 export function Signals({ of }: { readonly of: NodeView['signals'] }) {
   const now = useNow()
@@ -21,7 +18,7 @@ export function Signals({ of }: { readonly of: NodeView['signals'] }) {
       {witnesses.map(({ key, letter, name }) => {
         const { value, at, detail } = of[key]
         const age = at === null ? '' : humanRough(Math.max(0, now - Date.parse(at)))
-        const said = `${name} ${words[value]}${age && `, ${age} ago`}${detail ? `: ${detail}` : ''}`
+        const said = `${name} ${value}${age && `, ${age} ago`}${detail ? `: ${detail}` : ''}`
         return (
           <span key={key} className={look['one']} title={said}>
             <i className={look[value]} aria-hidden="true">
@@ -40,6 +37,6 @@ export function Signals({ of }: { readonly of: NodeView['signals'] }) {
 export function disagreement(signals: NodeView['signals']): string {
   return witnesses
     .filter(({ key }) => signals[key].value !== 'good')
-    .map(({ key, name }) => `${name} ${words[signals[key].value]}`)
+    .map(({ key, name }) => `${name} ${signals[key].value}`)
     .join(', ')
 }

@@ -1,16 +1,16 @@
-import { meaningOf } from '../../src/core/verdict-table.ts'
+import { meaningOf, type SignalValue } from '../../src/core/verdict-table.ts'
 import type { NodeDetail } from '../../src/wire/views.ts'
-import { type MarkShape, StateMark } from '../parts/mark.tsx'
+import { MarkedState, type MarkShape, StateMark } from '../parts/mark.tsx'
 import { Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { markOfVerdict } from '../words/states.ts'
-import { witnesses } from './signals.tsx'
+import { type Witness, witnesses } from './signals.tsx'
 
-const shapes: Readonly<Record<string, MarkShape>> = { good: 'good', bad: 'bad', unknown: 'between' }
+const shapes: Readonly<Record<SignalValue, MarkShape>> = { good: 'good', bad: 'bad', unknown: 'between' }
 
 /** Who of them watches what. */
-const watches: Readonly<Record<(typeof witnesses)[number]['key'], string>> = {
+const watches: Readonly<Record<Witness['key'], string>> = {
   heartbeat: 'the agent speaks',
   probe: 'the engine answers',
   sighting: 'the cloud sees the machine',
@@ -18,14 +18,13 @@ const watches: Readonly<Record<(typeof witnesses)[number]['key'], string>> = {
 
 /** What the three witnesses say, and what follows from it by which row of the table. */
 export function Verdict({ of }: { readonly of: NodeDetail }) {
-  const { shape, word } = markOfVerdict(of.verdict)
   const meaning = of.verdictRow && meaningOf(of.verdictRow)
   return (
     <Panel
       title="Verdict"
       sub={
         <>
-          <StateMark shape={shape}>{word}</StateMark>
+          <MarkedState of={markOfVerdict(of.verdict)} />
           {of.verdictSince && (
             <>
               {' '}
@@ -58,7 +57,7 @@ export function Verdict({ of }: { readonly of: NodeDetail }) {
               const { value, detail } = of.signals[key]
               return (
                 <>
-                  <StateMark shape={shapes[value] ?? 'between'}>{value}</StateMark>{' '}
+                  <StateMark shape={shapes[value]}>{value}</StateMark>{' '}
                   {detail && <span className="soft">{detail}</span>}
                 </>
               )

@@ -3,19 +3,18 @@ import { useState } from 'react'
 import type { AuditView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { pageOf, shortly } from '../audit/target.ts'
-import { useAddressState } from '../parts/address-state.ts'
 import { Button } from '../parts/button.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Pager } from '../parts/pager.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
-import { Pick, type PickOption } from '../parts/pick.tsx'
+import { type PickOption, Picks } from '../parts/pick.tsx'
 import { type Column, Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
+import { useLeafing } from '../parts/use-leafing.ts'
 import { plainText } from '../words/plain-text.ts'
 
 const everything = { who: '', action: '', target: '', cursor: '' }
 type Wish = typeof everything
-const perPage = 100
 
 /** What comes before the dot of an action. */
 const kinds: readonly PickOption[] = [
@@ -31,19 +30,16 @@ const kinds: readonly PickOption[] = [
 ].map((kind) => [kind, kind])
 
 export function AuditPage() {
-  const [wish, setWish] = useAddressState(everything)
-  const asked = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ''))
-  const audit = useRead('audit', { query: { limit: perPage, ...asked } })
-  const next = audit.data?.nextCursor ?? null
-  const onGo = (cursor: string) => setWish({ cursor }, { replace: false })
+  const { wish, query, isNarrowed, narrow, go } = useLeafing(everything)
+  const audit = useRead('audit', { query })
   return (
     <Page title="Audit" sub="Who changed what">
       <Panel
         title="Newest first"
         actions={
           <>
-            <Filters wish={wish} onNarrow={(patch) => setWish({ ...patch, cursor: '' })} />
-            <Pager cursor={wish.cursor} nextCursor={next} onGo={onGo} />
+            <Filters wish={wish} onNarrow={narrow} />
+            <Pager cursor={wish.cursor} nextCursor={audit.data?.nextCursor ?? null} onGo={go} />
           </>
         }
         flush
@@ -51,9 +47,7 @@ export function AuditPage() {
         <Loaded of={audit}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty
-                title={Object.keys(asked).length > 0 ? 'Nothing like that was done.' : 'Nothing was changed yet.'}
-              />
+              <Empty title={isNarrowed ? 'Nothing like that was done.' : 'Nothing was changed yet.'} />
             ) : (
               <Table label="Audit" rows={items} rowKey={({ id }) => String(id)} columns={columns} />
             )
@@ -70,8 +64,14 @@ function Filters({ wish, onNarrow }: { readonly wish: Wish; readonly onNarrow: (
   const [target, setTarget] = useState(wish.target)
   return (
     <>
-      <Pick label="Who" any="anybody" value={wish.who} options={names} onPick={(who) => onNarrow({ who })} />
-      <Pick label="Did" any="anything" value={wish.action} options={kinds} onPick={(action) => onNarrow({ action })} />
+      <Picks
+        of={[
+          { field: 'who', label: 'Who', any: 'anybody', options: names },
+          { field: 'action', label: 'Did', any: 'anything', options: kinds },
+        ]}
+        chosen={wish}
+        onPick={onNarrow}
+      />
       <form
         className="row"
         onSubmit={(event) => {

@@ -1,4 +1,3 @@
-import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { DeploymentView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
@@ -6,8 +5,9 @@ import { DeploymentGraphs } from '../deployments/deployment-graphs.tsx'
 import { PauseButton } from '../deployments/pause-button.tsx'
 import { ScaleDialog } from '../deployments/scale-dialog.tsx'
 import { Slots } from '../deployments/slots.tsx'
+import { useIdOfPage } from '../parts/address-state.ts'
 import { Button } from '../parts/button.tsx'
-import { StateMark } from '../parts/mark.tsx'
+import { MarkedState } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Facts } from '../parts/panel.tsx'
@@ -15,7 +15,7 @@ import { Age } from '../parts/time.tsx'
 import { markOfDeployment } from '../words/states.ts'
 
 export function DeploymentPage() {
-  const { id } = useParams({ strict: false }) as { id: string }
+  const id = useIdOfPage()
   const deployment = useRead('showDeployment', { params: { id } })
   const [scaling, setScaling] = useState(false)
   return (
@@ -69,16 +69,10 @@ function Trouble({ of: { stopped, paused } }: { readonly of: DeploymentView }) {
 }
 
 function Figures({ of }: { readonly of: DeploymentView }) {
-  const { shape, word } = markOfDeployment(of)
   return (
     <Facts
       of={[
-        [
-          'State',
-          <StateMark key="s" shape={shape}>
-            {word}
-          </StateMark>,
-        ],
+        ['State', <MarkedState key="s" of={markOfDeployment(of)} />],
         ['Wanted', of.wanted],
         ['Ready', of.ready],
         ['Starting', of.starting],

@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 import type { DeploymentView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { Replicas } from '../deployments/replicas.tsx'
-import { StateMark } from '../parts/mark.tsx'
+import { MarkedState } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
@@ -49,7 +49,7 @@ export function DeploymentsPage() {
 
 const columns: readonly Column<DeploymentView>[] = [
   { key: 'name', title: 'Deployment', cell: ({ name }) => name, width: '1.4fr' },
-  { key: 'state', title: 'State', cell: (one) => <State of={one} /> },
+  { key: 'state', title: 'State', cell: (one) => <MarkedState of={markOfDeployment(one)} /> },
   { key: 'model', title: 'Model', cell: ({ model }) => model, width: '1.6fr' },
   { key: 'replicas', title: 'Replicas', cell: (one) => <Replicas of={one} />, width: '1.4fr', wide: true },
   {
@@ -63,8 +63,3 @@ const columns: readonly Column<DeploymentView>[] = [
   { key: 'age', title: 'Age', cell: ({ createdAt }) => <Age at={createdAt} />, width: '90px', end: true, low: true },
   { key: 'spent', title: 'Spent', cell: (one) => <Money microUsd={one.spentMicroUsd} />, width: '120px', end: true },
 ]
-
-function State({ of }: { readonly of: DeploymentView }) {
-  const { shape, word } = markOfDeployment(of)
-  return <StateMark shape={shape}>{word}</StateMark>
-}

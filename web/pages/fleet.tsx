@@ -13,7 +13,7 @@ import { Money } from '../parts/money.tsx'
 import { Page, Waiting } from '../parts/page.tsx'
 import { Empty, Facts, Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
-import { count } from '../words/money.ts'
+import { count, counted } from '../words/counts.ts'
 
 export function FleetPage() {
   const all = useFleet()
@@ -23,10 +23,7 @@ export function FleetPage() {
   return (
     <Page
       title="Fleet"
-      sub={
-        all &&
-        `${count(living.length)} ${living.length === 1 ? 'node' : 'nodes'} on ${clouds} ${clouds === 1 ? 'cloud' : 'clouds'}`
-      }
+      sub={all && `${counted(living.length, 'node')} on ${counted(clouds, 'cloud')}`}
       actions={
         <Link to="/launch" className="button main">
           Launch

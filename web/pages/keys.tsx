@@ -1,6 +1,5 @@
 import { useState } from 'react'
 import type { KeyView } from '../../src/wire/views.ts'
-import { useAct } from '../api/acting.ts'
 import { useRead } from '../api/reading.ts'
 import { MakeKey } from '../keys/make-key.tsx'
 import { Button } from '../parts/button.tsx'
@@ -78,19 +77,13 @@ const columnsOf = (revoke: (key: KeyView) => void): Column<KeyView>[] => [
 ]
 
 function Revoke({ of: { id, name, last4 }, onClose }: { readonly of: KeyView; readonly onClose: () => void }) {
-  const revoke = useAct('revokeKey')
-  const confirm = async () => {
-    if (await revoke.run({ params: { id } })) onClose()
-  }
   return (
     <Confirm
       title={`Revoke the key ${name}?`}
       verb="Revoke it"
       act="revokeKey"
+      call={{ params: { id } }}
       danger
-      busy={revoke.isRunning}
-      failure={revoke.failure}
-      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>

@@ -1,17 +1,17 @@
-import { Link, useParams } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { humanRough } from '../../src/core/human-time.ts'
+import { launchReadyAt } from '../../src/core/phases.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { Attempts } from '../launches/attempts.tsx'
 import { CancelLaunch } from '../launches/cancel.tsx'
 import { LaunchNotes } from '../launches/launch-notes.tsx'
-import { readyAt } from '../launches/phase-rows.ts'
 import { Phases } from '../launches/phases.tsx'
 import { transcriptAddress } from '../launches/transcript-text.ts'
 import { useLaunch } from '../live/fed.ts'
 import { LogTail } from '../log/log-tail.tsx'
-import { useAddressState } from '../parts/address-state.ts'
+import { useAddressState, useIdOfPage } from '../parts/address-state.ts'
 import { Copy, CopyText } from '../parts/copy.tsx'
-import { StateMark, Tag } from '../parts/mark.tsx'
+import { MarkedState, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Facts, Pairs, Panel } from '../parts/panel.tsx'
@@ -25,7 +25,7 @@ import { markOfLaunch } from '../words/states.ts'
 const nothingChosen = { attempt: '' }
 
 export function LaunchPage() {
-  const { id } = useParams({ strict: false }) as { id: string }
+  const id = useIdOfPage()
   const launch = useLaunch(id)
   return (
     <Page
@@ -74,20 +74,14 @@ function OneLaunch({ launch }: { readonly launch: LaunchDetail }) {
 
 function Figures({ launch }: { readonly launch: LaunchDetail }) {
   const { state, percent, etaMs, createdAt, endedAt, attempts, costMicroUsd, deadlineAt } = launch
-  const { shape, word } = markOfLaunch(state)
-  const ready = readyAt(launch)
+  const ready = launchReadyAt(launch)
   const now = attempts.at(-1)
   const offer = now?.offer ?? launch.offers[0]
   const eta = state === 'attempting' && etaMs !== null && `ready in about ${humanRough(etaMs)}`
   return (
     <Facts
       of={[
-        [
-          'State',
-          <StateMark key="s" shape={shape}>
-            {word}
-          </StateMark>,
-        ],
+        ['State', <MarkedState key="s" of={markOfLaunch(state)} />],
         [
           'Progress',
           <span key="p">

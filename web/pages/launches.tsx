@@ -2,21 +2,15 @@ import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/reading.ts'
 import { launchColumns } from '../launches/launch-columns.tsx'
 import { everyLaunch, LaunchFilters } from '../launches/launch-filters.tsx'
-import { useAddressState } from '../parts/address-state.ts'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Pager } from '../parts/pager.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
-
-const perPage = 100
+import { useLeafing } from '../parts/use-leafing.ts'
 
 export function LaunchesPage() {
-  const [wish, setWish] = useAddressState(everyLaunch)
-  const asked = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== ''))
-  const launches = useRead('listLaunches', { query: { limit: perPage, ...asked } })
-  const filters = <LaunchFilters wish={wish} onNarrow={(patch) => setWish({ ...patch, cursor: '' })} />
-  const next = launches.data?.nextCursor ?? null
-  const onGo = (cursor: string) => setWish({ cursor }, { replace: false })
+  const { wish, query, isNarrowed, narrow, go } = useLeafing(everyLaunch)
+  const launches = useRead('listLaunches', { query })
   return (
     <Page
       title="Launches"
@@ -30,8 +24,8 @@ export function LaunchesPage() {
         title="Newest first"
         actions={
           <>
-            {filters}
-            <Pager cursor={wish.cursor} nextCursor={next} onGo={onGo} />
+            <LaunchFilters wish={wish} onNarrow={narrow} />
+            <Pager cursor={wish.cursor} nextCursor={launches.data?.nextCursor ?? null} onGo={go} />
           </>
         }
         flush
@@ -39,7 +33,7 @@ export function LaunchesPage() {
         <Loaded of={launches}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title={Object.keys(asked).length > 0 ? 'No launch is like that.' : 'Nothing was launched yet.'} />
+              <Empty title={isNarrowed ? 'No launch is like that.' : 'Nothing was launched yet.'} />
             ) : (
               <Table
                 label="Launches"

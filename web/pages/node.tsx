@@ -1,4 +1,4 @@
-import { Link, useParams } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { NodeDetail } from '../../src/wire/views.ts'
 import { useNode } from '../live/fed.ts'
@@ -8,19 +8,21 @@ import { Machine } from '../nodes/machine.tsx'
 import { NodeDialog } from '../nodes/node-dialog.tsx'
 import { NodeGraphs } from '../nodes/node-graphs.tsx'
 import { Verdict } from '../nodes/verdict.tsx'
+import { useIdOfPage } from '../parts/address-state.ts'
 import { Button } from '../parts/button.tsx'
-import { StateMark, Tag } from '../parts/mark.tsx'
+import { MarkedState, Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Empty, Facts, Panel } from '../parts/panel.tsx'
 import { Failed } from '../parts/problem.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age, Clock, Elapsed, Left } from '../parts/time.tsx'
+import { billedWords } from '../words/money.ts'
 import { markOfNode } from '../words/states.ts'
 import look from './node.module.css'
 
 export function NodePage() {
-  const { id } = useParams({ strict: false }) as { id: string }
+  const id = useIdOfPage()
   const node = useNode(id)
   const [acting, setActing] = useState(false)
   const actions = node.data?.actions ?? []
@@ -87,14 +89,13 @@ function Node({ of }: { readonly of: NodeDetail }) {
 }
 
 function Figures({ of }: { readonly of: NodeDetail }) {
-  const { shape, word } = markOfNode(of)
   return (
     <Facts
       of={[
         [
           'State',
           <span key="state">
-            <StateMark shape={shape}>{word}</StateMark>{' '}
+            <MarkedState of={markOfNode(of)} />{' '}
             <small>
               for <Age at={of.stateSince} />
             </small>
@@ -107,8 +108,7 @@ function Figures({ of }: { readonly of: NodeDetail }) {
           <span key="cost">
             <Money microUsd={of.costMicroUsd} />{' '}
             <small>
-              at <Money microUsd={of.offer.pricePerHourMicroUsd} perHour />,{' '}
-              {of.billed === 'yes' ? 'billed now' : of.billed === 'no' ? 'not billed now' : 'perhaps billed now'}
+              at <Money microUsd={of.offer.pricePerHourMicroUsd} perHour />, {billedWords[of.billed]} now
             </small>
           </span>,
         ],

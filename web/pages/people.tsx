@@ -1,9 +1,8 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { OperatorView } from '../../src/wire/views.ts'
-import { useAct } from '../api/acting.ts'
 import { useRead } from '../api/reading.ts'
-import { useSession } from '../api/session.ts'
+import { usePerson } from '../api/session.ts'
 import { Button } from '../parts/button.tsx'
 import { Confirm } from '../parts/dialog.tsx'
 import { StateMark, Tag } from '../parts/mark.tsx'
@@ -15,8 +14,7 @@ import { AddPerson, roleWords } from '../people/add-person.tsx'
 
 export function PeoplePage() {
   const people = useRead('listOperators')
-  const session = useSession()
-  const me = session.kind === 'in' ? session.person.id : null
+  const me = usePerson()?.id ?? null
   const [adding, setAdding] = useState(false)
   const [disabling, setDisabling] = useState<OperatorView | null>(null)
   return (
@@ -114,19 +112,13 @@ interface DisableProps {
 }
 
 function Disable({ of: { id, name }, isMe, onClose }: DisableProps) {
-  const disable = useAct('disableOperator')
-  const confirm = async () => {
-    if (await disable.run({ params: { id } })) onClose()
-  }
   return (
     <Confirm
       title={`Disable ${name}?`}
       verb="Disable"
       act="disableOperator"
+      call={{ params: { id } }}
       danger
-      busy={disable.isRunning}
-      failure={disable.failure}
-      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>

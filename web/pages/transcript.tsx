@@ -1,7 +1,9 @@
-import { Link, useParams } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/reading.ts'
 import look from '../launches/launch.module.css'
 import { saidIn, type Transcript, transcriptAddress, transcriptText } from '../launches/transcript-text.ts'
+import { useLaunch } from '../live/fed.ts'
+import { useIdOfPage } from '../parts/address-state.ts'
 import { Copy } from '../parts/copy.tsx'
 import { Tag } from '../parts/mark.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
@@ -13,8 +15,8 @@ const drawnMost = 2_000
 
 /** Everything that was said during a launch, at an address of its own that can be sent around. */
 export function TranscriptPage() {
-  const { id } = useParams({ strict: false }) as { id: string }
-  const launch = useRead('showLaunch', { params: { id } })
+  const id = useIdOfPage()
+  const launch = useLaunch(id)
   const transcript = useRead('transcript', { params: { id } })
   return (
     <Page

@@ -1,4 +1,4 @@
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
 
 type Fields = Readonly<Record<string, string>>
@@ -30,3 +30,6 @@ export function useAddressState<T extends Fields>(
   )
   return [state, set]
 }
+
+/** Whose page it is, of an address like `/nodes/$id`. */
+export const useIdOfPage = (): string => (useParams({ strict: false }) as { id: string }).id

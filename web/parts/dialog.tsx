@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react'
-import type { ActName } from '../api/acting.ts'
+import { type Act, type ActName, useAct } from '../api/acting.ts'
 import { Button } from './button.tsx'
 import { Problem } from './problem.tsx'
 
@@ -41,46 +41,56 @@ export function Dialog({ title, children, actions, onClose, onSubmit }: DialogPr
   )
 }
 
-export interface ConfirmProps {
+export interface ActDialogProps {
   readonly title: string
-  /** What will happen, to whom, and what it costs. */
   readonly children: ReactNode
   readonly verb: string
   readonly act: ActName
+  /** How the act is doing. */
+  readonly doing: Pick<Act<ActName>, 'isRunning' | 'failure'>
   readonly danger?: boolean
-  readonly costPerHourMicroUsd?: number
-  readonly busy: boolean
-  readonly failure: unknown
-  readonly onConfirm: () => void
+  readonly onSubmit: () => void
   readonly onClose: () => void
 }
 
-/** Asks before something that cannot be taken back, or that costs money. */
-export function Confirm(props: ConfirmProps) {
-  const { title, children, verb, act, danger, costPerHourMicroUsd, busy, failure, onConfirm, onClose } = props
+/** Asks for what an act takes, and says why it was refused. */
+export function ActDialog(props: ActDialogProps) {
+  const { title, children, verb, act, doing, danger = false, onSubmit, onClose } = props
   return (
     <Dialog
       title={title}
       onClose={onClose}
-      onSubmit={onConfirm}
+      onSubmit={onSubmit}
       actions={
         <>
           <Button onPress={onClose}>Leave it</Button>
-          <Button
-            type="submit"
-            look="main"
-            act={act}
-            busy={busy}
-            {...(danger === undefined ? {} : { danger })}
-            {...(costPerHourMicroUsd === undefined ? {} : { costPerHourMicroUsd })}
-          >
+          <Button type="submit" look="main" act={act} busy={doing.isRunning} danger={danger}>
             {verb}
           </Button>
         </>
       }
     >
-      <div className="prose">{children}</div>
-      <Problem of={failure} />
+      {children}
+      <Problem of={doing.failure} />
     </Dialog>
+  )
+}
+
+export interface ConfirmProps<N extends ActName>
+  extends Pick<ActDialogProps, 'title' | 'children' | 'verb' | 'danger' | 'onClose'> {
+  readonly act: N
+  readonly call: Parameters<Act<N>['run']>[0]
+}
+
+/** Says what will happen, to whom and what it costs, before something that cannot be taken back. Done, it closes. */
+export function Confirm<N extends ActName>({ act, call, children, onClose, ...rest }: ConfirmProps<N>) {
+  const doing = useAct(act)
+  const confirm = async () => {
+    if (await doing.run(call)) onClose()
+  }
+  return (
+    <ActDialog {...rest} act={act} doing={doing} onSubmit={() => void confirm()} onClose={onClose}>
+      <div className="prose">{children}</div>
+    </ActDialog>
   )
 }

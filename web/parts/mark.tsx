@@ -8,6 +8,15 @@ export function StateMark({ shape, children }: { readonly shape: MarkShape; read
   return <span className={`mark ${shape}`}>{children}</span>
 }
 
+export interface Marked {
+  readonly shape: MarkShape
+  readonly word: string
+}
+
+export function MarkedState({ of: { shape, word } }: { readonly of: Marked }) {
+  return <StateMark shape={shape}>{word}</StateMark>
+}
+
 export function Tag({ children }: { readonly children: ReactNode }) {
   return <span className="tag">{children}</span>
 }

@@ -25,3 +25,21 @@ export function Pick({ label, any, value, options, onPick }: PickProps) {
     </select>
   )
 }
+
+export interface PicksProps<F extends string> {
+  readonly of: readonly (Omit<PickProps, 'value' | 'onPick'> & { readonly field: F })[]
+  readonly chosen: Readonly<Record<F, string>>
+  readonly onPick: (patch: Partial<Record<F, string>>) => void
+}
+
+/** All ways in which a list is narrowed, each with the field that keeps its choice. */
+export function Picks<F extends string>({ of, chosen, onPick }: PicksProps<F>) {
+  return of.map(({ field, ...pick }) => (
+    <Pick
+      key={field}
+      {...pick}
+      value={chosen[field]}
+      onPick={(value) => onPick({ [field]: value } as Partial<Record<F, string>>)}
+    />
+  ))
+}

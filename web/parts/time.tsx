@@ -1,4 +1,4 @@
-import { humanMs, humanRough } from '../../src/core/human-time.ts'
+import { humanRough } from '../../src/core/human-time.ts'
 import { useNow } from '../clock/ticking.ts'
 
 const inFull = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' })
@@ -18,11 +18,7 @@ const calm = (ms: number): string => (ms < 600_000 ? humanRough(ms) : humanRough
 export function Elapsed({ from, to }: { readonly from: string; readonly to: string | null }) {
   const now = useNow()
   const end = to === null ? now : Date.parse(to)
-  return (
-    <Time at={from}>
-      {humanMs(Math.floor(Math.max(0, end - Date.parse(from)) / 1_000) * 1_000).replace('.0s', 's')}
-    </Time>
-  )
+  return <Time at={from}>{humanRough(Math.floor((end - Date.parse(from)) / 1_000) * 1_000)}</Time>
 }
 
 /** How long until then; `over` once it has come. */

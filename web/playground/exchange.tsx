@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { StateMark } from '../parts/mark.tsx'
 import { Failed } from '../parts/problem.tsx'
-import { count } from '../words/money.ts'
+import { count } from '../words/counts.ts'
 import { plainText } from '../words/plain-text.ts'
 import { type Answer, isOpen, tokensPerS } from './answer.ts'
 import look from './playground.module.css'

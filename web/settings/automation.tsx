@@ -53,18 +53,12 @@ export function Automation({ status }: { readonly status: StatusView }) {
 
 function PauseDialog({ onClose }: { readonly onClose: () => void }) {
   const [reason, setReason] = useState('')
-  const pause = useAct('pause')
-  const confirm = async () => {
-    if (await pause.run({ body: { paused: true, reason: reason.trim() } })) onClose()
-  }
   return (
     <Confirm
       title="Pause all automation?"
       verb="Pause it"
       act="pause"
-      busy={pause.isRunning}
-      failure={pause.failure}
-      onConfirm={() => void confirm()}
+      call={{ body: { paused: true, reason: reason.trim() } }}
       onClose={onClose}
     >
       <p>

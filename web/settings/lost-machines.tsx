@@ -1,6 +1,5 @@
 import { useState } from 'react'
 import type { StatusView } from '../../src/wire/views.ts'
-import { useAct } from '../api/acting.ts'
 import { Button } from '../parts/button.tsx'
 import { Confirm } from '../parts/dialog.tsx'
 import { StateMark } from '../parts/mark.tsx'
@@ -56,19 +55,13 @@ function priceOf({ pricePerHourMicroUsd }: Lost): string {
 }
 
 function Arm({ orphans, onClose }: { readonly orphans: readonly Lost[]; readonly onClose: () => void }) {
-  const arm = useAct('armSweep')
-  const confirm = async () => {
-    if (await arm.run({ body: { armed: true } })) onClose()
-  }
   return (
     <Confirm
       title="Arm the sweep?"
       verb="Arm it"
       act="armSweep"
+      call={{ body: { armed: true } }}
       danger={orphans.length > 0}
-      busy={arm.isRunning}
-      failure={arm.failure}
-      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>

@@ -3,11 +3,10 @@ import { whyNotSecretName } from '../../src/core/secret-names.ts'
 import { useAct, useMissingRole } from '../api/acting.ts'
 import { useRead } from '../api/reading.ts'
 import { Button } from '../parts/button.tsx'
-import { Confirm, Dialog } from '../parts/dialog.tsx'
+import { ActDialog, Confirm } from '../parts/dialog.tsx'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
-import { Problem } from '../parts/problem.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 
@@ -77,18 +76,13 @@ function SetSecret({ onClose }: { readonly onClose: () => void }) {
     }
   }
   return (
-    <Dialog
+    <ActDialog
       title="Set a secret"
-      onClose={onClose}
+      verb="Set it"
+      act="putSecret"
+      doing={put}
       onSubmit={() => void submit()}
-      actions={
-        <>
-          <Button onPress={onClose}>Leave it</Button>
-          <Button type="submit" look="main" act="putSecret" busy={put.isRunning}>
-            Set it
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
       <TextField
         label="Variable"
@@ -106,25 +100,18 @@ function SetSecret({ onClose }: { readonly onClose: () => void }) {
         hint="Engines that start from now on get it; it is never shown again"
         wrong={pressed && value === '' ? 'Give it a value.' : null}
       />
-      <Problem of={put.failure} />
-    </Dialog>
+    </ActDialog>
   )
 }
 
 function Forget({ name, onClose }: { readonly name: string; readonly onClose: () => void }) {
-  const forget = useAct('deleteSecret')
-  const confirm = async () => {
-    if (await forget.run({ params: { id: name } })) onClose()
-  }
   return (
     <Confirm
       title={`Forget ${name}?`}
       verb="Forget it"
       act="deleteSecret"
+      call={{ params: { id: name } }}
       danger
-      busy={forget.isRunning}
-      failure={forget.failure}
-      onConfirm={() => void confirm()}
       onClose={onClose}
     >
       <p>Engines that start from then on do not get it. Those that run keep what they were given.</p>

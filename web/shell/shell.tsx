@@ -1,11 +1,11 @@
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
 import type { StatusView } from '../../src/wire/views.ts'
-import { useSession } from '../api/session.ts'
+import { usePerson } from '../api/session.ts'
 import { useStatus } from '../live/status.ts'
 import { Button } from '../parts/button.tsx'
 import { Money } from '../parts/money.tsx'
-import { count } from '../words/money.ts'
+import { count } from '../words/counts.ts'
 import { Banners } from './banners.tsx'
 import { Brand } from './brand.tsx'
 import { LinkMark } from './link-mark.tsx'
@@ -76,8 +76,7 @@ const livingIn = ({ nodes }: StatusView): number =>
   Object.entries(nodes).reduce((sum, [state, those]) => sum + (state === 'gone' ? 0 : those), 0)
 
 function Foot({ status }: { readonly status: StatusView | null }) {
-  const session = useSession()
-  const person = session.kind === 'asking' ? null : session.person
+  const person = usePerson()
   return (
     <div className="foot">
       <LinkMark />

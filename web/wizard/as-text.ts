@@ -1,3 +1,4 @@
+import { writtenArguments } from '../../src/core/engine-presets.ts'
 import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { shellWord } from '../words/shell.ts'
 
@@ -41,10 +42,7 @@ export function commandOf({ path, body }: Call): string {
     ...option('--gpus', wish.gpuCount),
     ...option('--spot', wish.spot === 'allow' ? undefined : wish.spot),
     ...option('--max-price', wish.maxPricePerHourMicroUsd === null ? null : wish.maxPricePerHourMicroUsd / 1_000_000),
-    ...each(
-      '--arg',
-      Object.entries(body.engineArgs).map(([name, value]) => `${name}=${value}`),
-    ),
+    ...each('--arg', writtenArguments(body.engineArgs)),
   ]
   return words.map(shellWord).join(' ')
 }

@@ -1,4 +1,4 @@
-import { type ArgumentKind, type EnginePreset, enginePresets } from '../../src/core/engine-presets.ts'
+import { type ArgumentKind, type EnginePreset, enginePresets, writtenArguments } from '../../src/core/engine-presets.ts'
 import type { ModelView, OfferNowView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { Choice, Field, TextField } from '../parts/field.tsx'
@@ -91,7 +91,7 @@ function Engine({ drafting, model, wrong }: StepProps) {
   const { draft, change } = drafting
   const engine = engineNamed(model.engine)
   const preset: EnginePreset | null = engine && enginePresets[engine]
-  const given = Object.entries(model.args).map(([name, value]) => `${name}=${value}`)
+  const given = writtenArguments(model.args)
   const text = textFields(drafting, wrong)
   return (
     <div className={look['form']}>

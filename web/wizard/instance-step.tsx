@@ -1,4 +1,5 @@
 import type { UseQueryResult } from '@tanstack/react-query'
+import { mayHold } from '../../src/core/fit.ts'
 import { hoursPerMonth } from '../../src/core/money.ts'
 import type { PlanView } from '../../src/wire/plan.ts'
 import { Money } from '../parts/money.tsx'
@@ -6,11 +7,10 @@ import { Loaded } from '../parts/page.tsx'
 import { Empty, Facts, Panel } from '../parts/panel.tsx'
 import { Failed } from '../parts/problem.tsx'
 import { Age } from '../parts/time.tsx'
-import { count } from '../words/money.ts'
+import { count } from '../words/counts.ts'
 import { OfferTable } from './offer-table.tsx'
 import type { Drafting } from './use-draft.ts'
 import look from './wizard.module.css'
-import { isTried } from './words.ts'
 
 interface InstanceStepProps {
   readonly drafting: Drafting
@@ -24,10 +24,7 @@ export function InstanceStep({ drafting: { draft, change }, plan, replicas }: In
     <Loaded of={plan}>
       {(of) => (
         <div className={`stack ${look['tight']}`}>
-          {of.refusals.map((refusal) => (
-            <Failed key={refusal.code} failure={refusal} />
-          ))}
-          <CloudTroubles clouds={of.clouds} />
+          <PlanTroubles of={of} />
           <Costs plan={of} replicas={replicas} picked={draft.offer} />
           <Panel title="Offers" sub="In the order in which they are tried" flush>
             {of.offers.length === 0 ? (
@@ -62,8 +59,20 @@ export function InstanceStep({ drafting: { draft, change }, plan, replicas }: In
   )
 }
 
+/** Why it would be refused, and what may be missing among the offers. */
+export function PlanTroubles({ of: { refusals, clouds } }: { readonly of: PlanView }) {
+  return (
+    <>
+      {refusals.map((refusal) => (
+        <Failed key={refusal.code} failure={refusal} />
+      ))}
+      <CloudTroubles clouds={clouds} />
+    </>
+  )
+}
+
 /** Clouds that do not say now what they offer: since when, why, and what to do. */
-export function CloudTroubles({ clouds }: Pick<PlanView, 'clouds'>) {
+function CloudTroubles({ clouds }: Pick<PlanView, 'clouds'>) {
   return clouds.map(({ cloud, failure, readAt }) =>
     failure ? (
       <div className="note" key={cloud} role="status">
@@ -86,7 +95,7 @@ export function CloudTroubles({ clouds }: Pick<PlanView, 'clouds'>) {
 
 /** What the chosen offer costs, for all replicas together. */
 function Costs({ plan, replicas, picked }: { plan: PlanView; replicas: number; picked: string }) {
-  const one = plan.offers.find(picked === '' ? isTried : ({ id }) => id === picked)
+  const one = plan.offers.find(picked === '' ? mayHold : ({ id }) => id === picked)
   if (!one) return null
   const perHour = picked === '' ? plan.totalPerHourMicroUsd : one.pricePerHourMicroUsd * replicas
   const perMonth = picked === '' ? plan.totalPerMonthMicroUsd : one.pricePerMonthMicroUsd * replicas
@@ -96,7 +105,7 @@ function Costs({ plan, replicas, picked }: { plan: PlanView; replicas: number; p
         ['Per hour', <Money key="h" microUsd={perHour} />],
         [`Per month of ${hoursPerMonth} hours`, <Money key="m" microUsd={perMonth} />],
         ['Machines', count(replicas)],
-        ['Offers that would be tried', picked === '' ? count(plan.offers.filter(isTried).length) : 'this one'],
+        ['Offers that would be tried', picked === '' ? count(plan.offers.filter(mayHold).length) : 'this one'],
       ]}
     />
   )

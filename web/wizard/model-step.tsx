@@ -1,4 +1,4 @@
-import type { CatalogModel } from '../../src/core/catalog.ts'
+import { type CatalogModel, licenceWords, parameterWords } from '../../src/core/catalog.ts'
 import type { CatalogModelView } from '../../src/wire/catalog.ts'
 import type { ModelView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
@@ -6,12 +6,12 @@ import { CopyText } from '../parts/copy.tsx'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
-import { Table } from '../parts/table.tsx'
-import { count } from '../words/money.ts'
+import { type Column, Table } from '../parts/table.tsx'
+import { count } from '../words/counts.ts'
 import { configurationOf, findModels, type Known } from './find-model.ts'
 import type { Drafting } from './use-draft.ts'
 import look from './wizard.module.css'
-import { licenceOf, parametersOf, weightsOf } from './words.ts'
+import { weightsOf } from './words.ts'
 
 /** What can be launched, what is known beside it, and what it takes to launch something else. */
 export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
@@ -43,6 +43,21 @@ export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
   )
 }
 
+interface Figured {
+  readonly card: CatalogModel | null
+}
+
+const figure =
+  (of: (model: CatalogModel) => string) =>
+  ({ card }: Figured) =>
+    card ? of(card) : <span className="faint">unknown</span>
+
+const sizes: readonly Column<Figured>[] = [
+  { key: 'size', title: 'Parameters', cell: figure(parameterWords), width: '150px', end: true },
+  { key: 'weights', title: 'Weights', cell: figure(weightsOf), width: '130px', end: true },
+  { key: 'context', title: 'Context', cell: figure((model) => count(model.contextTokens)), width: '90px', end: true },
+]
+
 interface ConfiguredProps {
   readonly items: readonly ModelView[]
   readonly catalog: readonly CatalogModelView[]
@@ -53,8 +68,6 @@ interface ConfiguredProps {
 function Configured({ items, catalog, draft, pick }: ConfiguredProps) {
   const known = items.map((model) => ({ ...model, card: catalog.find(({ id }) => id === model.catalog) ?? null }))
   const found = findModels(known, draft.search)
-  const figure = (of: (model: CatalogModel) => string) => (row: Known<ModelView>) =>
-    row.card ? of(row.card) : <span className="faint">unknown</span>
   return (
     <Panel title="Models of this install" sub={`${found.length} of ${items.length}`} flush>
       {found.length === 0 ? (
@@ -68,10 +81,8 @@ function Configured({ items, catalog, draft, pick }: ConfiguredProps) {
           columns={[
             { key: 'name', title: 'Model', width: '2fr', cell: (row) => <Pick row={row} draft={draft} pick={pick} /> },
             { key: 'engine', title: 'Engine', cell: ({ engine }) => engine, width: '100px' },
-            { key: 'size', title: 'Parameters', cell: figure(parametersOf), width: '150px', end: true },
-            { key: 'weights', title: 'Weights', cell: figure(weightsOf), width: '130px', end: true },
-            { key: 'context', title: 'Context', cell: figure((m) => count(m.contextTokens)), width: '90px', end: true },
-            { key: 'licence', title: 'Licence', cell: figure(licenceOf), width: '130px', low: true },
+            ...sizes,
+            { key: 'licence', title: 'Licence', cell: figure(licenceWords), width: '130px', low: true },
             { key: 'ready', title: 'Ready nodes', cell: ({ readyNodes }) => readyNodes, width: '120px', end: true },
           ]}
         />
@@ -134,10 +145,8 @@ function Unconfigured({ models, catalog, drafting: { draft, change } }: Unconfig
             ),
           },
           { key: 'kind', title: 'Kind', cell: ({ card }) => card.kind, width: '100px', low: true },
-          { key: 'size', title: 'Parameters', cell: ({ card }) => parametersOf(card), width: '150px', end: true },
-          { key: 'weights', title: 'Weights', cell: ({ card }) => weightsOf(card), width: '130px', end: true },
-          { key: 'context', title: 'Context', cell: ({ card }) => count(card.contextTokens), width: '90px', end: true },
-          { key: 'licence', title: 'Licence', cell: ({ card }) => licenceOf(card), width: '130px' },
+          ...sizes,
+          { key: 'licence', title: 'Licence', cell: ({ card }) => licenceWords(card), width: '130px' },
         ]}
       />
     </Panel>

@@ -1,4 +1,6 @@
 import { Link } from '@tanstack/react-router'
+import { writtenArguments } from '../../src/core/engine-presets.ts'
+import { mayHold } from '../../src/core/fit.ts'
 import type { PlannedOffer } from '../../src/wire/plan.ts'
 import { Bar } from '../parts/bar.tsx'
 import { Tag } from '../parts/mark.tsx'
@@ -7,7 +9,7 @@ import { Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import look from './wizard.module.css'
-import { fitShares, fitWords, isTried, setupWords } from './words.ts'
+import { fitShares, fitWords, setupWords } from './words.ts'
 
 export interface OfferTableProps {
   readonly offers: readonly PlannedOffer[]
@@ -18,7 +20,7 @@ export interface OfferTableProps {
 
 /** The offers in the order of trying, and those that cannot hold the model, with why. */
 export function OfferTable({ offers, picked, onPick }: OfferTableProps) {
-  const place = new Map(offers.filter(isTried).map(({ id }, i) => [id, i + 1]))
+  const place = new Map(offers.filter(mayHold).map(({ id }, i) => [id, i + 1]))
   return (
     <Table
       label="Offers, in the order in which they would be tried"
@@ -83,7 +85,7 @@ function Machine({ offer, place, picked, onPick }: MachineProps) {
 function Fit({ offer: { fit, unchecked } }: { readonly offer: PlannedOffer }) {
   if (!fit) return <span className="soft">Not checked{unchecked && `: ${unchecked}`}</span>
   const words = fitWords(fit)
-  const adds = Object.entries(fit.arguments).map(([name, value]) => `${name}=${value}`)
+  const adds = writtenArguments(fit.arguments)
   return (
     <span className={look['lines']}>
       <Bar shares={fitShares(fit)} label={words || (fit.cause ?? fit.verdict)} />

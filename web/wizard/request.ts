@@ -9,8 +9,9 @@ import { Failure } from '../../src/core/failure.ts'
 import { secondsOf } from '../../src/core/human-time.ts'
 import { microUsdOf } from '../../src/core/money.ts'
 import { anyWish, spotRules } from '../../src/core/offer.ts'
-import type { LaunchRequest } from '../../src/wire/routes.ts'
+import { type LaunchRequest, launchLimitS, mostConcurrency, mostReplicas } from '../../src/wire/routes.ts'
 import type { OfferNowView } from '../../src/wire/views.ts'
+import { whyNotName } from '../words/given-name.ts'
 import { type Draft, type DraftField, listOf } from './draft.ts'
 
 /** What cannot be asked for as it was typed, with what to do about it. */
@@ -27,14 +28,12 @@ interface Whole {
   readonly max: number
 }
 
-// As the API bounds them.
 const bounds = {
   gpuCount: { min: 0, max: 1_024 },
   context: { min: 1, max: 10_000_000 },
-  concurrency: { min: 1, max: 10_000 },
-  replicas: { min: 1, max: 1_000 },
+  concurrency: { min: 1, max: mostConcurrency },
+  replicas: { min: 1, max: mostReplicas },
 } as const satisfies Partial<Record<DraftField, Whole>>
-const timeLimitS = { min: 5, max: 86_400 }
 
 /** The request that the draft makes, and what is wrong with it. What is wrong is left out of the request. */
 export function askedOf(draft: Draft, engine: EngineName | null): Asked {
@@ -60,9 +59,9 @@ export function askedOf(draft: Draft, engine: EngineName | null): Asked {
     dryRun: false,
   }
   if (draft.deployment !== '') {
-    if (/^[a-z0-9][a-z0-9._-]{0,62}$/.test(draft.deployment)) request.deployment = draft.deployment
-    else
-      wrong.deployment = 'Begin with a small letter or digit; go on with those, dot, dash and underscore, 63 at most.'
+    const why = whyNotName(draft.deployment)
+    if (why === null) request.deployment = draft.deployment
+    else wrong.deployment = why
   }
   const concurrency = whole('concurrency')
   if (concurrency !== undefined) request.concurrency = concurrency
@@ -106,7 +105,7 @@ function priceOf(text: string, wrong: Partial<Record<DraftField, string>>): numb
 function timeOf(text: string, wrong: Partial<Record<DraftField, string>>): number | undefined {
   if (text.trim() === '') return undefined
   const seconds = secondsOf(text.trim())
-  if (seconds !== null && seconds >= timeLimitS.min && seconds <= timeLimitS.max) return seconds
+  if (seconds !== null && seconds >= launchLimitS.min && seconds <= launchLimitS.max) return seconds
   wrong.timeLimit = 'Write it like 90s, 20m or 1h30m, from 5 seconds to a day, or leave it empty.'
   return undefined
 }

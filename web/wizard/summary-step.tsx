@@ -1,23 +1,24 @@
 import { useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { mayHold } from '../../src/core/fit.ts'
 import { hoursPerMonth } from '../../src/core/money.ts'
 import type { PlanView } from '../../src/wire/plan.ts'
 import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { useAct } from '../api/acting.ts'
+import { useLaunching } from '../launches/use-launching.ts'
 import { Button } from '../parts/button.tsx'
 import { CopyText } from '../parts/copy.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Pairs, Panel } from '../parts/panel.tsx'
-import { Failed, Problem } from '../parts/problem.tsx'
+import { Problem } from '../parts/problem.tsx'
 import { Age } from '../parts/time.tsx'
-import { count } from '../words/money.ts'
+import { count, machines } from '../words/counts.ts'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { type Call, callOf, commandOf, curlOf } from './as-text.ts'
-import { CloudTroubles } from './instance-step.tsx'
+import { PlanTroubles } from './instance-step.tsx'
 import { usePlan } from './plan.ts'
 import look from './wizard.module.css'
-import { isTried, limitWords, setupWords } from './words.ts'
+import { limitWords, setupWords } from './words.ts'
 
 interface SummaryStepProps {
   /** Exactly what is asked. */
@@ -35,10 +36,7 @@ export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
         const call = callOf(request, replicas, of.deployment)
         return (
           <div className={`stack ${look['tight']}`}>
-            {of.refusals.map((refusal) => (
-              <Failed key={refusal.code} failure={refusal} />
-            ))}
-            <CloudTroubles clouds={of.clouds} />
+            <PlanTroubles of={of} />
             {of.warnings.map((warning) => (
               <div className="note" key={warning}>
                 {warning}
@@ -73,14 +71,13 @@ const credentials = {
 } as const
 
 function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly replicas: number }) {
-  const tried = plan.offers.filter(isTried)
+  const tried = plan.offers.filter(mayHold)
   const [first] = tried
-  const machines = replicas === 1 ? 'One machine' : `${count(replicas)} machines`
   return (
     <div className="stack">
       {first && (
         <p>
-          {machines}, {machineOf(first)} at {placeOf(first)}, {boughtAs(first)}:{' '}
+          {machines(replicas)}, {machineOf(first)} at {placeOf(first)}, {boughtAs(first)}:{' '}
           <strong>
             <Money microUsd={plan.totalPerHourMicroUsd} perHour />
           </strong>{' '}
@@ -122,7 +119,7 @@ function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly rep
 }
 
 const dearest = ({ offers }: PlanView): number =>
-  Math.max(...offers.filter(isTried).map(({ pricePerHourMicroUsd }) => pricePerHourMicroUsd))
+  Math.max(...offers.filter(mayHold).map(({ pricePerHourMicroUsd }) => pricePerHourMicroUsd))
 
 interface LaunchProps {
   readonly call: Call
@@ -133,31 +130,23 @@ interface LaunchProps {
 
 function Launch({ call, plan, replicas, onBack }: LaunchProps) {
   const navigate = useNavigate()
-  const launch = useAct('createLaunch')
+  const launching = useLaunching()
   const deploy = useAct('createDeployment')
-  // Pressed again after an answer that was lost, the same request must find its launch and not make a second one.
-  const [keys] = useState(() => new Map<string, string>())
   const press = async () => {
-    if (call.path === '/api/deployments') {
-      const made = await deploy.run({ body: call.body })
-      return made && navigate({ to: '/deployments/$id', params: { id: made.id } })
-    }
-    const asked = JSON.stringify(call.body)
-    const idempotencyKey = keys.get(asked) ?? crypto.randomUUID()
-    keys.set(asked, idempotencyKey)
-    const made = await launch.run({ body: call.body, idempotencyKey })
-    return made && 'id' in made && navigate({ to: '/launches/$id', params: { id: made.id } })
+    if (call.path === '/api/launches') return launching.launch(call.body)
+    const made = await deploy.run({ body: call.body })
+    return made && navigate({ to: '/deployments/$id', params: { id: made.id } })
   }
   const act = call.path === '/api/launches' ? 'createLaunch' : 'createDeployment'
   return (
     <>
-      <Problem of={launch.failure ?? deploy.failure} />
+      <Problem of={launching.failure ?? deploy.failure} />
       <div className={look['foot']}>
         <Button onPress={onBack}>Back</Button>
         <Button
           look="main"
           act={act}
-          busy={launch.isRunning || deploy.isRunning}
+          busy={launching.isRunning || deploy.isRunning}
           blocked={plan.refusals.length > 0 ? 'would be refused, for the reason above' : null}
           costPerHourMicroUsd={plan.totalPerHourMicroUsd}
           onPress={() => void press()}

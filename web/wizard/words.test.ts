@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../../src/wire/catalog.ts'
 import { configurationOf, findModels } from './find-model.ts'
-import { fitShares, fitWords, isTried } from './words.ts'
+import { fitShares, fitWords } from './words.ts'
 
 const fit: FitView = {
   verdict: 'fits',
@@ -44,11 +44,6 @@ test('the words beside the bar say the same, and by how much the context is cut'
   const less = { ...fit, verdict: 'fits_with_less' as const, tensorParallel: 2, maxContext: 16_384 }
   expect(fitWords(less)).toBe('weights 60 GiB, of 80 GiB on each of 2; 16,384 of 32,768 tokens of context fit')
   expect(fitWords({ ...fit, context: 0, verdict: 'does_not_fit' })).toBe('')
-})
-
-test('what nobody could check is tried, what does not fit is not', () => {
-  expect(isTried({ fit: null })).toBe(true)
-  expect(isTried({ fit: { ...fit, fits: false } })).toBe(false)
 })
 
 test('every word of a search has to occur, in whatever is told of the model', () => {

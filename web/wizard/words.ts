@@ -1,25 +1,12 @@
-import type { CatalogModel } from '../../src/core/catalog.ts'
+import { type CatalogModel, weightsGib } from '../../src/core/catalog.ts'
 import { humanRough } from '../../src/core/human-time.ts'
 import type { FitView } from '../../src/wire/catalog.ts'
-import type { PlannedOffer, PlanView, SetupView } from '../../src/wire/plan.ts'
+import type { PlanView, SetupView } from '../../src/wire/plan.ts'
 import type { Share } from '../parts/bar.tsx'
-import { count, usd } from '../words/money.ts'
+import { count } from '../words/counts.ts'
+import { usd } from '../words/money.ts'
 
-/** Those that would be tried; what nobody could check is tried too. */
-export const isTried = ({ fit }: Pick<PlannedOffer, 'fit'>): boolean => fit?.fits ?? true
-
-const billions = (parameters: number): string => `${(parameters / 1e9).toFixed(parameters < 1e10 ? 1 : 0)}B`
-
-/** `8.2B`, `235B (22B active)` */
-export function parametersOf({ parameters, activeParameters }: CatalogModel): string {
-  return billions(parameters) + (activeParameters < parameters ? ` (${billions(activeParameters)} active)` : '')
-}
-
-/** What the weights take, of a GPU's memory and of a disk, before anything lies beside them. */
-export const weightsOf = ({ parameters, weights }: CatalogModel): string =>
-  `${count(Math.ceil((parameters * weights.bytesPerParameter) / 2 ** 30))} GiB ${weights.dtype}`
-
-export const licenceOf = ({ licence, gated }: CatalogModel): string => (gated ? `${licence}, gated` : licence)
+export const weightsOf = (model: CatalogModel): string => `${count(weightsGib(model))} GiB ${model.weights.dtype}`
 
 /** Weights and cache as shares of one GPU's memory. What does not fit fills it. */
 export function fitShares({ vramGib, weightsGib, kvGib, overheadGib, verdict }: FitView): Share[] {

@@ -1,3 +1,5 @@
+import type { Billed } from '../../src/core/machine-table.ts'
+
 const cents = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
 const fine = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD', maximumFractionDigits: 4 })
 
@@ -8,7 +10,14 @@ export function usd(microUsd: number): string {
 
 export const usdPerHour = (microUsd: number): string => `${usd(microUsd)} / h`
 
-const whole = new Intl.NumberFormat('en-US')
+/** `$1.89 / h to $2.49 / h`; one price where all are the same. */
+export function rangePerHour(prices: readonly number[]): string {
+  const [least, most] = [Math.min(...prices), Math.max(...prices)]
+  return least === most ? usdPerHour(least) : `${usdPerHour(least)} to ${usdPerHour(most)}`
+}
 
-/** `18,240` */
-export const count = (value: number): string => whole.format(value)
+export const billedWords: Readonly<Record<Billed, string>> = {
+  yes: 'billed',
+  unknown: 'maybe billed',
+  no: 'not billed',
+}

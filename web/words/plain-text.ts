@@ -1,3 +1,5 @@
+import { count } from './counts.ts'
+
 // What acts on a terminal, turns the direction of writing around, or cannot be seen at all.
 const unseen =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is looked for.
@@ -12,7 +14,7 @@ export const longestEvidence = 8_000
 export function plainText(text: string, longest = longestLine): string {
   const more = text.length - longest
   const shown = (more > 0 ? text.slice(0, longest) : text).replace(unseen, written)
-  return more > 0 ? `${shown} … and ${more.toLocaleString('en-US')} more characters` : shown
+  return more > 0 ? `${shown} … and ${count(more)} more characters` : shown
 }
 
 /** `\x1b` for an escape, `<U+202E>` for a mark: signs of their own are not in every font. */

@@ -1,8 +1,9 @@
+import { humanRough } from '../../src/core/human-time.ts'
 import type { LaunchState } from '../../src/core/launch-table.ts'
 import type { NodeState } from '../../src/core/node-table.ts'
 import { isAccused, type Verdict } from '../../src/core/verdict-table.ts'
-import type { DeploymentView, NodeView } from '../../src/wire/views.ts'
-import type { MarkShape } from '../parts/mark.tsx'
+import type { DeploymentView, LaunchView, NodeView } from '../../src/wire/views.ts'
+import type { Marked, MarkShape } from '../parts/mark.tsx'
 
 const ofNode: Readonly<Record<NodeState, MarkShape>> = {
   intended: 'busy',
@@ -36,13 +37,13 @@ const ofLaunch: Readonly<Record<LaunchState, MarkShape>> = {
   timed_out: 'bad',
 }
 
-export interface Marked {
-  readonly shape: MarkShape
-  readonly word: string
-}
-
 /** `backing_off` reads as `backing off`. */
 export const plain = (name: string): string => name.replaceAll('_', ' ')
+
+/** `weights load, 40 %, about 3m00s left` */
+export function progressWords({ phase, percent, etaMs }: Pick<LaunchView, 'phase' | 'percent' | 'etaMs'>): string {
+  return `${plain(phase)}, ${percent} %${etaMs === null ? '' : `, about ${humanRough(etaMs)} left`}`
+}
 
 /** An accusation is told before the state: `suspect` weighs more than `ready`. */
 export function markOfNode({ state, verdict, failure }: Pick<NodeView, 'state' | 'verdict' | 'failure'>): Marked {
