@@ -6,7 +6,8 @@ import { feed } from '../live/feeding.ts'
 import { client } from './client.ts'
 import { keyOf } from './queries.ts'
 
-type ReadName = { [N in RouteName]: (typeof routes)[N]['method'] extends 'GET' ? N : never }[RouteName]
+/** A plan is asked for with POST, and changes nothing. */
+type ReadName = 'plan' | { [N in RouteName]: (typeof routes)[N]['method'] extends 'GET' ? N : never }[RouteName]
 type CallOf<N extends RouteName> = Parameters<Client[N]>[0]
 export type ReplyOf<N extends RouteName> = Awaited<ReturnType<Client[N]>>
 

@@ -23,7 +23,7 @@ const readsOf: Readonly<Record<string, readonly RouteName[]>> = {
   key: ['listKeys'],
   operator: ['listOperators', 'me'],
   secret: ['listSecrets'],
-  offer: ['listOffers'],
+  offer: ['listOffers', 'plan'],
   model: ['listModels'],
   node: ['listModels', 'listNodes'],
   launch: ['unknownFailures'],
