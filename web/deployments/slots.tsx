@@ -36,21 +36,18 @@ export function Slots({ of }: { readonly of: DeploymentView }) {
       flush
     >
       <Loaded of={launches}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="Nothing fills a slot, so nothing of it is billed." />
-          ) : (
-            <Table
-              label="Slots"
-              rows={[...items]
-                .sort((a, b) => a.slot - b.slot || (a.createdAt < b.createdAt ? 1 : -1))
-                .map((launch): Row => ({ launch, node: launch.nodeId ? nodes.get(launch.nodeId) : undefined }))}
-              rowKey={({ launch }) => launch.id}
-              rowLink={({ launch }) => `/launches/${launch.id}`}
-              columns={columns}
-            />
-          )
-        }
+        {({ items }) => (
+          <Table
+            label="Slots"
+            rows={[...items]
+              .sort((a, b) => a.slot - b.slot || (a.createdAt < b.createdAt ? 1 : -1))
+              .map((launch): Row => ({ launch, node: launch.nodeId ? nodes.get(launch.nodeId) : undefined }))}
+            rowKey={({ launch }) => launch.id}
+            rowLink={({ launch }) => `/launches/${launch.id}`}
+            columns={columns}
+            empty={<Empty title="Nothing fills a slot, so nothing of it is billed." />}
+          />
+        )}
       </Loaded>
     </Panel>
   )

@@ -45,13 +45,15 @@ export function AuditPage() {
         flush
       >
         <Loaded of={audit}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title={isNarrowed ? 'Nothing like that was done.' : 'Nothing was changed yet.'} />
-            ) : (
-              <Table label="Audit" rows={items} rowKey={({ id }) => String(id)} columns={columns} />
-            )
-          }
+          {({ items }) => (
+            <Table
+              label="Audit"
+              rows={items}
+              rowKey={({ id }) => String(id)}
+              columns={columns}
+              empty={<Empty title={isNarrowed ? 'Nothing like that was done.' : 'Nothing was changed yet.'} />}
+            />
+          )}
         </Loaded>
       </Panel>
     </Page>

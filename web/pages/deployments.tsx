@@ -24,23 +24,22 @@ export function DeploymentsPage() {
     >
       <Panel title="All" flush>
         <Loaded of={deployments}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title="There are no deployments yet: the first launch makes one.">
-                <Link to="/launch" className="link">
-                  Launch a model
-                </Link>
-              </Empty>
-            ) : (
-              <Table
-                label="Deployments"
-                rows={items}
-                rowKey={({ id }) => id}
-                rowLink={({ id }) => `/deployments/${id}`}
-                columns={columns}
-              />
-            )
-          }
+          {({ items }) => (
+            <Table
+              label="Deployments"
+              rows={items}
+              rowKey={({ id }) => id}
+              rowLink={({ id }) => `/deployments/${id}`}
+              columns={columns}
+              empty={
+                <Empty title="There are no deployments yet: the first launch makes one.">
+                  <Link to="/launch" className="link">
+                    Launch a model
+                  </Link>
+                </Empty>
+              }
+            />
+          )}
         </Loaded>
       </Panel>
     </Page>

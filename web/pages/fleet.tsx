@@ -76,17 +76,14 @@ function Nodes({ fleet: { nodes, status }, living }: { readonly fleet: Fleet; re
           flush
         >
           <FleetFilterBar nodes={nodes} filters={filters} onChange={setFilters} />
-          {shown.length === 0 ? (
-            <Empty title="No node is like that." />
-          ) : (
-            <Table
-              label="Nodes"
-              rows={shown}
-              rowKey={({ id }) => id}
-              rowLink={({ id }) => `/nodes/${id}`}
-              columns={columns}
-            />
-          )}
+          <Table
+            label="Nodes"
+            rows={shown}
+            rowKey={({ id }) => id}
+            rowLink={({ id }) => `/nodes/${id}`}
+            columns={columns}
+            empty={<Empty title="No node is like that." />}
+          />
         </Panel>
       </div>
       {node && <NodeDialog node={node} onClose={() => setChosen(null)} />}

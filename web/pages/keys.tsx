@@ -26,13 +26,15 @@ export function KeysPage() {
     >
       <Panel title="API keys" sub="the key itself is kept nowhere" flush>
         <Loaded of={keys}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title="There are no API keys yet: clients of the gateway need one." />
-            ) : (
-              <Table label="API keys" rows={items} rowKey={({ id }) => id} columns={columnsOf(setRevoking)} />
-            )
-          }
+          {({ items }) => (
+            <Table
+              label="API keys"
+              rows={items}
+              rowKey={({ id }) => id}
+              columns={columnsOf(setRevoking)}
+              empty={<Empty title="There are no API keys yet: clients of the gateway need one." />}
+            />
+          )}
         </Loaded>
       </Panel>
       {making && <MakeKey onClose={() => setMaking(false)} />}

@@ -31,19 +31,16 @@ export function LaunchesPage() {
         flush
       >
         <Loaded of={launches}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title={isNarrowed ? 'No launch is like that.' : 'Nothing was launched yet.'} />
-            ) : (
-              <Table
-                label="Launches"
-                rows={items}
-                rowKey={({ id }) => id}
-                rowLink={({ id }) => `/launches/${id}`}
-                columns={launchColumns}
-              />
-            )
-          }
+          {({ items }) => (
+            <Table
+              label="Launches"
+              rows={items}
+              rowKey={({ id }) => id}
+              rowLink={({ id }) => `/launches/${id}`}
+              columns={launchColumns}
+              empty={<Empty title={isNarrowed ? 'No launch is like that.' : 'Nothing was launched yet.'} />}
+            />
+          )}
         </Loaded>
       </Panel>
     </Page>

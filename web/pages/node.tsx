@@ -169,20 +169,17 @@ function Timeline({ of: { timeline } }: { readonly of: NodeDetail }) {
         )
       }
     >
-      {timeline.length === 0 ? (
-        <Empty title="Nothing was noted yet." />
-      ) : (
-        <Table
-          label="What happened"
-          rows={all ? newestFirst : newestFirst.slice(0, shownAtFirst)}
-          rowKey={({ id }) => String(id)}
-          columns={[
-            { key: 'at', title: 'At', cell: ({ at }) => <Clock at={at} />, width: '86px' },
-            { key: 'text', title: 'What', cell: ({ text }) => text, wide: true },
-            { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '80px', end: true, low: true },
-          ]}
-        />
-      )}
+      <Table
+        label="What happened"
+        rows={all ? newestFirst : newestFirst.slice(0, shownAtFirst)}
+        rowKey={({ id }) => String(id)}
+        columns={[
+          { key: 'at', title: 'At', cell: ({ at }) => <Clock at={at} />, width: '86px' },
+          { key: 'text', title: 'What', cell: ({ text }) => text, wide: true },
+          { key: 'ago', title: 'Ago', cell: ({ at }) => <Age at={at} />, width: '80px', end: true, low: true },
+        ]}
+        empty={<Empty title="Nothing was noted yet." />}
+      />
     </Panel>
   )
 }

@@ -29,6 +29,8 @@ export interface TableProps<T> {
   /** Where the first cell leads. */
   readonly rowLink?: (row: T) => string
   readonly isHere?: (row: T) => boolean
+  /** Stands in its place where there are no rows. */
+  readonly empty?: ReactNode
 }
 
 const usualRowPx = 35
@@ -42,8 +44,9 @@ const phone = '(width <= 760px)'
  * rows there are, only those in sight are drawn.
  */
 export function Table<T>(props: TableProps<T>) {
-  const { label, columns, rows } = props
+  const { label, columns, rows, empty } = props
   const go = useGo()
+  if (rows.length === 0 && empty) return empty
   const tracks = columns.map(({ width = '1fr' }) => `minmax(0, ${width})`).join(' ')
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: a link that is chosen with a key is clicked all the same.

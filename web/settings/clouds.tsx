@@ -13,13 +13,15 @@ export function Clouds({ silent }: { readonly silent: StatusView['silentClouds']
   return (
     <Panel title="Clouds" flush>
       <Loaded of={offers}>
-        {({ clouds }) =>
-          clouds.length === 0 ? (
-            <Empty title="No cloud is configured." />
-          ) : (
-            <Table label="Clouds" rows={clouds} rowKey={({ cloud }) => cloud} columns={columns} />
-          )
-        }
+        {({ clouds }) => (
+          <Table
+            label="Clouds"
+            rows={clouds}
+            rowKey={({ cloud }) => cloud}
+            columns={columns}
+            empty={<Empty title="No cloud is configured." />}
+          />
+        )}
       </Loaded>
       {silent.map(({ name, lookedAt, problem }) => (
         <div className="body" key={name}>

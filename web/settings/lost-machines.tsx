@@ -26,11 +26,13 @@ export function LostMachines({ status: { orphans, sweepArmed } }: { readonly sta
       }
       flush
     >
-      {orphans.length === 0 ? (
-        <Empty title="There are none." />
-      ) : (
-        <Table label="Machines that no row knows" rows={orphans} rowKey={({ name }) => name} columns={columns} />
-      )}
+      <Table
+        label="Machines that no row knows"
+        rows={orphans}
+        rowKey={({ name }) => name}
+        columns={columns}
+        empty={<Empty title="There are none." />}
+      />
       {asking && <Arm orphans={orphans} onClose={() => setAsking(false)} />}
     </Panel>
   )

@@ -28,31 +28,28 @@ export function Secrets() {
     >
       {missing === null && (
         <Loaded of={secrets}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty title="None is set. Gated models need HF_TOKEN." />
-            ) : (
-              <Table
-                label="Secrets"
-                rows={items}
-                rowKey={({ name }) => name}
-                columns={[
-                  { key: 'name', title: 'Variable', cell: ({ name }) => <code>{name}</code>, width: '2fr' },
-                  { key: 'age', title: 'Set', cell: ({ createdAt }) => <Age at={createdAt} />, end: true },
-                  {
-                    key: 'acts',
-                    title: '',
-                    cell: ({ name }) => (
-                      <Button look="quiet" danger onPress={() => setForgetting(name)} label={`Forget ${name}`}>
-                        Forget …
-                      </Button>
-                    ),
-                    end: true,
-                  },
-                ]}
-              />
-            )
-          }
+          {({ items }) => (
+            <Table
+              label="Secrets"
+              rows={items}
+              rowKey={({ name }) => name}
+              columns={[
+                { key: 'name', title: 'Variable', cell: ({ name }) => <code>{name}</code>, width: '2fr' },
+                { key: 'age', title: 'Set', cell: ({ createdAt }) => <Age at={createdAt} />, end: true },
+                {
+                  key: 'acts',
+                  title: '',
+                  cell: ({ name }) => (
+                    <Button look="quiet" danger onPress={() => setForgetting(name)} label={`Forget ${name}`}>
+                      Forget …
+                    </Button>
+                  ),
+                  end: true,
+                },
+              ]}
+              empty={<Empty title="None is set. Gated models need HF_TOKEN." />}
+            />
+          )}
         </Loaded>
       )}
       {setting && <SetSecret onClose={() => setSetting(false)} />}

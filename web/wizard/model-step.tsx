@@ -70,23 +70,22 @@ function Configured({ items, catalog, draft, pick }: ConfiguredProps) {
   const found = findModels(known, draft.search)
   return (
     <Panel title="Models of this install" sub={`${found.length} of ${items.length}`} flush>
-      {found.length === 0 ? (
-        <Empty title={items.length === 0 ? 'No models are configured.' : `No model matches “${draft.search}”.`} />
-      ) : (
-        <Table
-          label="Models of this install"
-          rows={found}
-          rowKey={({ name }) => name}
-          isHere={({ name }) => name === draft.model}
-          columns={[
-            { key: 'name', title: 'Model', width: '2fr', cell: (row) => <Pick row={row} draft={draft} pick={pick} /> },
-            { key: 'engine', title: 'Engine', cell: ({ engine }) => engine, width: '100px' },
-            ...sizes,
-            { key: 'licence', title: 'Licence', cell: figure(licenceWords), width: '130px', low: true },
-            { key: 'ready', title: 'Ready nodes', cell: ({ readyNodes }) => readyNodes, width: '120px', end: true },
-          ]}
-        />
-      )}
+      <Table
+        label="Models of this install"
+        rows={found}
+        rowKey={({ name }) => name}
+        isHere={({ name }) => name === draft.model}
+        columns={[
+          { key: 'name', title: 'Model', width: '2fr', cell: (row) => <Pick row={row} draft={draft} pick={pick} /> },
+          { key: 'engine', title: 'Engine', cell: ({ engine }) => engine, width: '100px' },
+          ...sizes,
+          { key: 'licence', title: 'Licence', cell: figure(licenceWords), width: '130px', low: true },
+          { key: 'ready', title: 'Ready nodes', cell: ({ readyNodes }) => readyNodes, width: '120px', end: true },
+        ]}
+        empty={
+          <Empty title={items.length === 0 ? 'No models are configured.' : `No model matches “${draft.search}”.`} />
+        }
+      />
     </Panel>
   )
 }
