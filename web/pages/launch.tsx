@@ -33,6 +33,11 @@ export function LaunchPage() {
       sub={<Tag>{id}</Tag>}
       actions={
         <>
+          {launch.data?.state === 'live' && (
+            <Link to="/playground" search={{ model: launch.data.model } as never} className="button main">
+              Chat with it
+            </Link>
+          )}
           <Link to="/launches/$id/transcript" params={{ id }} className="button">
             Transcript
           </Link>

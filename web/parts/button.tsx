@@ -39,7 +39,7 @@ export function Button(props: ButtonProps) {
         else onPress?.()
       }}
     >
-      {children}
+      {children}{' '}
       {costPerHourMicroUsd !== undefined && <span className="cost">for {usdPerHour(costPerHourMicroUsd)}</span>}
     </button>
   )

@@ -148,7 +148,7 @@ function Launch({ call, plan, replicas, onBack }: LaunchProps) {
           act={act}
           busy={launching.isRunning || deploy.isRunning}
           blocked={plan.refusals.length > 0 ? 'would be refused, for the reason above' : null}
-          costPerHourMicroUsd={plan.totalPerHourMicroUsd}
+          {...(plan.offers.some(mayHold) ? { costPerHourMicroUsd: plan.totalPerHourMicroUsd } : {})}
           onPress={() => void press()}
         >
           {replicas === 1 ? 'Launch' : `Launch ${count(replicas)}`}

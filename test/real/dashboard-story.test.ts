@@ -1,0 +1,137 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { type Plane, startPlane } from '../e2e/plane.ts'
+import { seeOff, startBrowser, Visitor } from './browser.ts'
+
+let plane: Plane
+let browser: Browser
+const visitors: Visitor[] = []
+
+beforeAll(async () => {
+  plane = await startPlane({ scripts: { 'tiny-chat': { startupMs: 1_000, tokensPerS: 40, replyTokens: 12 } } })
+  browser = await startBrowser()
+})
+afterEach(() => seeOff(visitors))
+afterAll(async () => {
+  await browser?.close()
+  await plane?.end()
+})
+
+async function arrive(token?: string): Promise<Page> {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, ...(token === undefined ? {} : { token }) })
+  visitors.push(visitor)
+  return visitor.page
+}
+
+const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
+
+test('from a token to the first token: signed in, launched step by step, asked, and given back', async () => {
+  const page = await arrive()
+  await page.goto('/')
+  await page.getByLabel('Your token').fill(plane.token)
+  await press(page, 'Sign in')
+  await page.getByRole('link', { name: 'Launch', exact: true }).first().click()
+
+  await press(page, 'tiny-chat')
+  await page.getByLabel('Deployment').fill('story')
+  await press(page, 'See what it costs')
+  await page
+    .getByRole('table', { name: /^Offers/ })
+    .getByRole('radio')
+    .check()
+  await press(page, 'Go on')
+  await page.getByText('flightdeck launch tiny-chat --deployment story').waitFor()
+  await page.getByRole('button', { name: 'Launch for $3.60 / h' }).click()
+
+  await page.waitForURL((url) => url.pathname.startsWith('/launches/'))
+  await page.getByText('Ready after').waitFor()
+  await page.getByRole('link', { name: 'Chat with it' }).click()
+  await page.getByLabel('Message').fill('hello')
+  await page.keyboard.press('Enter')
+  const answer = page.getByRole('article').getByRole('status')
+  await answer.getByText('complete', { exact: true }).waitFor()
+  await answer.getByText(/^first token after [\d,]+ ms$/).waitFor()
+  await answer.getByText(/^[\d.]+ tokens\/s$/).waitFor()
+  await answer.getByText('12 tokens', { exact: true }).waitFor()
+
+  const served = answer.getByText(/^served by/).getByRole('link')
+  const name = await served.innerText()
+  await served.click()
+  await page.getByRole('button', { name: 'Drain, release or hold …' }).click()
+  await page.getByRole('radio', { name: /^Release/ }).check()
+  await press(page, 'Release it now')
+  await page.getByText('gone', { exact: true }).first().waitFor()
+  const id = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+  expect(await plane.client.showNode({ params: { id } })).toMatchObject({ name, state: 'gone', billed: 'no' })
+  expect(await plane.running('scripted-engine')).toEqual(new Map())
+})
+
+test('what the wizard cannot ask for is refused in place, with what to do, and what would be refused is not asked', async () => {
+  const page = await arrive(plane.token)
+  const acts: string[] = []
+  page.on('request', (request) => /\/api\/(launches|deployments)$/.test(request.url()) && acts.push(request.method()))
+  await page.goto('/launch')
+  await press(page, 'tiny-chat')
+  const wrong = {
+    'Dollars an hour at most': ['$1', 'like 2.50'],
+    'GPUs a machine': ['two', 'a whole number'],
+    'Arguments of the engine': ['trust-remote-code', 'Leave it out; allowed are: max-model-len'],
+    Replicas: ['0', 'a whole number from 1'],
+    'Time limit': ['soon', '90s, 20m or 1h30m'],
+  }
+  for (const [label, [typed = '', remedy = '']] of Object.entries(wrong)) {
+    await page.getByLabel(label).fill(typed)
+    await page.getByRole('alert').getByText(remedy).waitFor()
+    await page.getByLabel(label).fill('')
+  }
+  expect(await page.getByRole('alert').count()).toBe(0)
+  await page.getByLabel('Dollars an hour at most').fill('1')
+  await press(page, 'See what it costs')
+  await page.getByRole('alert').getByText('No offer has the wished price.').waitFor()
+  await page.getByText('leave out a cloud, a region, a GPU or the limit of the price').waitFor()
+  await press(page, 'Go on')
+  await page.getByText('would be refused, for the reason above').waitFor()
+  await page.getByRole('button', { name: 'Launch', exact: true }).click({ force: true })
+  expect(acts.filter((method) => method !== 'GET')).toEqual([])
+})
+
+test('neither a step back, nor the back button, nor a fresh page loses what was typed into the wizard', async () => {
+  const page = await arrive(plane.token)
+  await page.goto('/launch')
+  await page.getByLabel('Search').fill('tiny')
+  await press(page, 'tiny-chat')
+  const typed = {
+    'Context length, in tokens': '4000',
+    'Dollars an hour at most': '9.5',
+    'Arguments of the engine': 'seed=7\nmax-num-seqs=8',
+    Deployment: 'kept',
+    'Time limit': '20m',
+  }
+  for (const [label, text] of Object.entries(typed)) await page.getByLabel(label).fill(text)
+  await page.getByLabel('Spot machines').selectOption('first')
+  const isAllThere = async () => {
+    for (const [label, text] of Object.entries(typed))
+      await expect.poll(() => page.getByLabel(label).inputValue(), { message: label }).toBe(text)
+    expect(await page.getByLabel('Spot machines').inputValue()).toBe('first')
+  }
+  await press(page, 'See what it costs')
+  await page
+    .getByRole('table', { name: /^Offers/ })
+    .getByRole('radio')
+    .check()
+  await press(page, 'Go on')
+  await page.getByText(/^flightdeck launch tiny-chat --deployment kept/).waitFor()
+  const summary = page.url()
+  await press(page, 'Back')
+  await press(page, 'Back')
+  await isAllThere()
+  await press(page, 'Back')
+  expect(await page.getByLabel('Search').inputValue()).toBe('tiny')
+  // To the first time that the configuration was opened, before anything was typed there.
+  for (let steps = 0; steps < 5; steps++) await page.goBack()
+  await isAllThere()
+  await page.reload()
+  await isAllThere()
+  await page.goto(summary)
+  await page.getByText(/^flightdeck launch tiny-chat --deployment kept/).waitFor()
+})
