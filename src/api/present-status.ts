@@ -25,6 +25,7 @@ export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
     paused: row.paused,
     pausedReason: row.pausedReason,
     guard: row.guard,
+    guardHolds: row.guardHolds.map((hold) => ({ ...hold, since: iso(hold.since), until: maybeIso(hold.until) })),
     loops: shownLoops(row.loops, now).map((loop) => presentLoop(loop, now)),
     gateways: row.gateways.map((gateway) => ({
       id: gateway.id,

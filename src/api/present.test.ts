@@ -278,6 +278,7 @@ test('a loop is late when due rows are left alone, not when there is nothing to 
     paused: false,
     pausedReason: null,
     guard: null,
+    guardHolds: [],
     sweepArmed: true,
     orphans: [],
     silentClouds: [],

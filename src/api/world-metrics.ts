@@ -1,4 +1,5 @@
 import { failures, isFailureCode } from '../core/failure.ts'
+import { guardKinds } from '../core/guard.ts'
 import { isOver, launchOutcomes, launchStates } from '../core/launch-table.ts'
 import { nodeStates } from '../core/node-table.ts'
 import { noticeKinds } from '../core/notice.ts'
@@ -86,6 +87,7 @@ function healthMetrics(metrics: Metrics): Fill {
   const orphans = metrics.gauge('orphans', 'Machines with the tag of this install that no row knows.')
   const paused = metrics.gauge('automation_paused', 'Whether automation is paused.')
   const guarded = metrics.gauge('guard_active', 'Whether the guard holds releases back.')
+  const holds = metrics.counter('guard_holds_total', 'Times that the guard held, by what held it.', ['guard'])
   const late = metrics.gauge('loop_late', 'Whether a loop leaves alone what is due.', ['loop'])
   const looks = metrics.gauge('cloud_look_timestamp_seconds', 'When a cloud last said what runs there.', ['cloud'])
   return (status, figures, now) => {
@@ -93,6 +95,9 @@ function healthMetrics(metrics: Metrics): Fill {
     orphans.set(status.orphans.length)
     paused.set(status.paused ? 1 : 0)
     guarded.set(status.guard === null ? 0 : 1)
+    holds.reset()
+    for (const guard of guardKinds) holds.inc({ guard }, 0)
+    for (const { guard, count } of figures.guardHolds) holds.inc({ guard }, count)
     late.reset()
     for (const row of status.loops) late.set({ loop: row.loop }, isLate(row, now) ? 1 : 0)
     looks.reset()

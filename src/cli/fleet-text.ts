@@ -1,3 +1,4 @@
+import { humanRough } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
 import type { SpendView } from '../wire/spend-view.ts'
 import type {
@@ -25,7 +26,7 @@ export function statusText(status: StatusView, now: number, look: Look): string 
     [
       ['install', `${status.install}, version ${status.version}`],
       ['automation', status.paused ? paint.warn(plainLine(`paused: ${status.pausedReason || 'by hand'}`)) : 'running'],
-      ['guard', status.guard === null ? null : paint.bad(plainLine(status.guard))],
+      ['guard', guardWords(status, now, look)],
       ['nodes', nodes.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
       ['money', `${formatUsd(status.burnPerHourMicroUsd)} an hour now`],
       [
@@ -46,6 +47,15 @@ export function statusText(status: StatusView, now: number, look: Look): string 
     loopsText(status, now, look),
   ]
   return parts.filter(Boolean).join('\n')
+}
+
+/** Since when the guard holds, or when it did last; null where it never has. */
+function guardWords({ guard, guardHolds: [last] }: StatusView, now: number, { paint }: Look): string | null {
+  const since = last?.until === null ? ` For ${ageOf(last.since, now)}.` : ''
+  if (guard !== null) return paint.bad(plainLine(guard + since))
+  if (!last || last.until === null) return null
+  const lastedMs = Date.parse(last.until) - Date.parse(last.since)
+  return plainLine(`held ${ageOf(last.until, now)} ago for ${humanRough(lastedMs)}: ${last.reason}`)
 }
 
 /** Clouds that say nothing of their machines; nothing where all answer. */

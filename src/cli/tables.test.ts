@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
-import type { NodeView } from '../wire/views.ts'
+import { guardKinds } from '../core/guard.ts'
+import { nodeStates } from '../core/node-table.ts'
+import type { NodeView, StatusView } from '../wire/views.ts'
 import { failureText } from './exit.ts'
-import { unknownText } from './fleet-text.ts'
+import { statusText, unknownText } from './fleet-text.ts'
 import { launchesText, launchText } from './launch-text.ts'
 import { nodesText, nodeText } from './node-text.ts'
 import { widthOf } from './plain-text.ts'
@@ -17,6 +19,21 @@ fd-abcde-0000000001  ready 1m30s  healthy  good 3s    good 20s  unknown         
 fd-abcde-2           ready 1m30s  suspect  good 3s    good 20s  unknown           2   $2.4900  unknown  $0.0664  sim-small   serving
 `,
   )
+})
+
+test('the status says for how long the guard holds and why, and once it does no more, when it did last', () => {
+  const status: StatusView = {
+    ...{ install: 'abcde', version: '1', paused: false, pausedReason: null, guard: null, guardHolds: [] },
+    ...{ loops: [], gateways: [], silentClouds: [], orphans: [], sweepArmed: true, burnPerHourMicroUsd: 0 },
+    nodes: Object.fromEntries(nodeStates.map((state) => [state, 0])) as StatusView['nodes'],
+    database: { kind: 'embedded', poolSize: 1, waitingNow: 0, longestWaitMs: 0 },
+  }
+  const guardOf = (over: Partial<StatusView>) =>
+    /^guard +(.*)$/m.exec(statusText({ ...status, ...over }, now(100), wide))?.[1]
+  const hold = { guard: guardKinds[0], reason: 'It has just started.', since: at(10), until: null }
+  expect(guardOf({})).toBeUndefined()
+  expect(guardOf({ guard: hold.reason, guardHolds: [hold] })).toBe('It has just started. For 1m30s.')
+  expect(guardOf({ guardHolds: [{ ...hold, until: at(70) }] })).toBe('held 30s ago for 1m00s: It has just started.')
 })
 
 test('no line of a table is wider than the screen', () => {

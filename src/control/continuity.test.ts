@@ -5,11 +5,11 @@ import { Continuity, tickMs } from './continuity.ts'
 test('a server that works on has worked since its start; after a gap, or a jump of the clock, since then', () => {
   const work = new Continuity(1_000)
   for (let now = 1_000; now <= 60_000; now += 10_000) work.beat(now, now)
-  assert.equal(work.since, 1_000)
+  assert.deepEqual([work.since, work.began], [1_000, 'start'])
   work.beat(90_000, 90_000)
-  assert.equal(work.since, 90_000)
+  assert.deepEqual([work.since, work.began], [90_000, 'gap'])
   work.beat(30_000, 90_100)
-  assert.equal(work.since, 30_000)
+  assert.deepEqual([work.since, work.began], [30_000, 'clock'])
 })
 
 test('a clock that jumps by more than five seconds is a gap, too, although every loop came in time', () => {

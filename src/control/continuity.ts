@@ -1,3 +1,4 @@
+import type { WatchBegin } from '../core/guard.ts'
 import type { Clock } from '../lib/clock.ts'
 
 // A loop that comes this late means that the database, the clock or this process was away.
@@ -15,6 +16,7 @@ export const tickMs = 250
  */
 export class Continuity {
   #since: number
+  #began: WatchBegin = 'start'
   #beatAt: number
   #steadyAt: number | null = null
   /** How far the clock is from the machine's own count of time, as the rows know it or are being told. */
@@ -31,6 +33,11 @@ export class Continuity {
   /** Epoch ms. */
   get since(): number {
     return this.#since
+  }
+
+  /** What came before that. */
+  get began(): WatchBegin {
+    return this.#began
   }
 
   /** When this process was last held up: what it had to hear meanwhile may be lost. Null: never. */
@@ -79,14 +86,19 @@ export class Continuity {
 
   /** True when the next beat ends a gap: it comes late, or the clock has moved by itself. `steady`: monotonic ms. */
   hasBroken(now: number, steady: number): boolean {
-    const passedMs = now - this.#beatAt
-    const jumpedMs = this.#steadyAt === null ? 0 : passedMs - (steady - this.#steadyAt)
-    return Math.abs(passedMs) > gapMs || Math.abs(jumpedMs) > jumpMs
+    return Math.abs(now - this.#beatAt) > gapMs || this.#hasJumped(now, steady)
+  }
+
+  #hasJumped(now: number, steady: number): boolean {
+    return this.#steadyAt !== null && Math.abs(now - this.#beatAt - (steady - this.#steadyAt)) > jumpMs
   }
 
   /** Told by every loop whenever the database has answered it. */
   beat(now: number, steady: number): void {
-    if (this.hasBroken(now, steady)) this.#since = now
+    if (this.hasBroken(now, steady)) {
+      this.#since = now
+      this.#began = this.#hasJumped(now, steady) ? 'clock' : 'gap'
+    }
     this.#beatAt = now
     this.#steadyAt = steady
   }

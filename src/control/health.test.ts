@@ -4,6 +4,7 @@ import { makeLog } from '../lib/log.ts'
 import { SimCloud } from '../sim/cloud.ts'
 import { claimDue, enrol, finishClaim } from '../store/claims.ts'
 import { at } from '../store/database.ts'
+import { readStatus } from '../store/read-status.ts'
 import { saveLook } from '../store/sightings.ts'
 import { addNode, type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import { Continuity } from './continuity.ts'
@@ -139,10 +140,14 @@ test('a control plane that was too busy to hear anybody releases none that count
   const held = await row()
   assert.deepEqual([held.verdict, held.state], ['dead', 'ready'])
   assert.notEqual(held.replace_asked_at, null)
-  const install = await db.selectFrom('install').select('guard').executeTakeFirstOrThrow()
-  assert.match(install.guard ?? '', /held up/)
+  const guards = async () => (await readStatus(db, 0)).guardHolds.map(({ guard, until }) => [guard, until])
+  assert.deepEqual(await guards(), [['held_up', null]])
+  await pass(healthLoop({ ...deps, continuity: new Continuity(0) }))
+  await pass(healthLoop(deps))
+  assert.deepEqual(await guards(), [['held_up', null]], 'another server, which heard everybody, does not lift it')
   clock.pass(settings.graceMs)
   await pass(healthLoop(deps))
   await pass(nodeLoop(deps))
   assert.deepEqual([(await row()).state], ['releasing'])
+  assert.deepEqual(await guards(), [['held_up', clock.now()]])
 })

@@ -1,8 +1,10 @@
 import { isHeldBack, nextHeldBack } from '../core/fault-guard.ts'
-import { guardReason, inGrace, judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
+import { guardOf, guardWith, inGrace } from '../core/guard.ts'
+import { judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
+import { loadGuard } from '../store/guard.ts'
 import { type Judged, loadWatched, saveHealthDecision, type WatchedNode, wantedNow } from '../store/verdicts.ts'
 import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
@@ -13,20 +15,21 @@ const everyMs = 5_000
 export function healthLoop(deps: ControlDeps): Loop {
   async function pass(claim: Claim): Promise<PassResult> {
     const now = deps.clock.now()
-    const [watched, { signalAges }] = await Promise.all([loadWatched(deps.db), paceNow(deps)])
+    const [watched, { signalAges, graceMs }, standing] = await Promise.all([
+      loadWatched(deps.db),
+      paceNow(deps),
+      loadGuard(deps.db),
+    ])
     const judged = watched.map((node) => {
       const signals = signalsOf(node.witnesses, signalAges, now)
       return { node, signals, judgement: judge(signals, node.standing, now) }
     })
     const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
     const heldBack = watched.filter(({ gpuFaults }) => isHeldBack(gpuFaults)).length
-    const { since: watchingSince, heldUpAt } = deps.continuity
-    const guard = guardReason(
-      { pool: watched.length, suspect, watchingSince, heldUpAt, heldBack },
-      now,
-      deps.settings.graceMs,
-    )
-    const hold = inGrace(watchingSince, now, deps.settings.graceMs)
+    const { since: watchingSince, began: watchBegan, heldUpAt } = deps.continuity
+    const view = { pool: watched.length, suspect, watchingSince, watchBegan, heldUpAt, heldBack }
+    const guard = guardWith(guardOf(view, now, graceMs), standing, now, graceMs)
+    const hold = inGrace(watchingSince, now, graceMs)
     const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
     const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
     const due = heldBack === 0 || hold ? null : await whoseTurn(deps, judged)

@@ -10,7 +10,7 @@ import { type LaunchForLoop, loadLaunch, saveLaunchDecision } from '../store/lau
 import { loadOffers, standingsNow } from '../store/offers.ts'
 import { lookAtQueue, type Queue } from '../store/queue.ts'
 import { timeOfLaunch } from '../store/time-spent.ts'
-import type { ControlDeps } from './context.ts'
+import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 const restMs: Readonly<Partial<Record<LaunchState, number>>> = {
@@ -40,7 +40,7 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
   const found = await loadLaunch(db, claim.rowId)
   if (!found) return { moved: false, nextDueAt: null }
   const now = clock.now()
-  const launch = await placed(deps, withGrace(deps, found), now)
+  const launch = await placed(deps, await withGrace(deps, found), now)
   const next = await decide(deps, launch, now)
   const terms = {
     install: deps.install,
@@ -60,9 +60,10 @@ export async function reconcileLaunch(deps: ControlDeps, claim: Claim): Promise<
 }
 
 /** A limit that ran out while nobody watched ends nothing yet: what came up meanwhile has yet to say so. */
-function withGrace({ continuity, settings }: ControlDeps, launch: LaunchForLoop): LaunchForLoop {
+async function withGrace(deps: ControlDeps, launch: LaunchForLoop): Promise<LaunchForLoop> {
+  const { continuity } = deps
   if (launch.createdAt >= continuity.since || launch.deadlineAt === null) return launch
-  const deadlineAt = Math.max(launch.deadlineAt, continuity.since + settings.graceMs)
+  const deadlineAt = Math.max(launch.deadlineAt, continuity.since + (await paceNow(deps)).graceMs)
   return { ...launch, deadlineAt, view: { ...launch.view, deadlineAt } }
 }
 

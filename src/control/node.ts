@@ -1,7 +1,8 @@
 import { type Cloud, CloudRefuses, type ListedMachine } from '../clouds/cloud.ts'
 import { type CloudTraits, decideNode, type NodeDecision, stateLimit, stateLimitAt } from '../core/decide-node.ts'
-import { inGrace } from '../core/health.ts'
+import { inGrace } from '../core/guard.ts'
 import type { NodeState } from '../core/node-table.ts'
+import type { Pace } from '../core/pace.ts'
 import type { Claim } from '../store/claims.ts'
 import { nudge } from '../store/claims.ts'
 import { joinTokenFor } from '../store/join-token.ts'
@@ -48,16 +49,17 @@ export function nodeLoop(deps: ControlDeps): Loop {
 
 /** Moves one claimed node one step towards what is wanted. It takes no event: rows and sightings say it all. */
 export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<PassResult> {
+  const pace = await paceNow(deps)
   const node = await loadNode(deps.db, claim.rowId, {
     watchedSince: deps.continuity.since,
-    silentAfterMs: lostHeartbeats * (await paceNow(deps)).heartbeatMs,
+    silentAfterMs: lostHeartbeats * pace.heartbeatMs,
   })
   if (!node) return { moved: false, nextDueAt: null }
   const cloud = deps.clouds.get(node.cloud)
   if (!cloud) throw new Error(`node ${node.name} is in the cloud "${node.cloud}", which is not configured`)
   const now = deps.clock.now()
   const traits = cloud.traitsFor?.(node.offer) ?? cloud.traits
-  const next = await decide(deps, node, traits, now)
+  const next = await decide(deps, node, pace, traits, now)
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
   const moved = next.fact !== null
@@ -66,10 +68,16 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
 }
 
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */
-async function decide(deps: ControlDeps, node: NodeForLoop, traits: CloudTraits, now: number): Promise<NodeDecision> {
-  const { db, continuity, settings } = deps
+async function decide(
+  deps: ControlDeps,
+  node: NodeForLoop,
+  { graceMs }: Pace,
+  traits: CloudTraits,
+  now: number,
+): Promise<NodeDecision> {
+  const { db, continuity } = deps
   const deafAt = Math.max(continuity.since, continuity.heldUpAt ?? continuity.since)
-  const mayRelease = node.view.mayRelease && !inGrace(deafAt, now, settings.graceMs)
+  const mayRelease = node.view.mayRelease && !inGrace(deafAt, now, graceMs)
   const view = { ...node.view, mayRelease }
   const next = decideNode(view, traits, now)
   const limit = next.fact === 'expired' ? stateLimit(view, traits) : null

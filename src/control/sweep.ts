@@ -1,11 +1,11 @@
 import { maybeThere } from '../clouds/cloud.ts'
-import { inGrace } from '../core/health.ts'
+import { holdsSweep, inGrace } from '../core/guard.ts'
 import type { Claim } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
 import { loadInstall } from '../store/install.ts'
 import { armSweep } from '../store/pause.ts'
 import { markReleased, saveOrphans } from '../store/sightings.ts'
-import type { ControlDeps } from './context.ts'
+import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop, PassResult } from './driver.ts'
 
 const everyMs = 30_000
@@ -25,16 +25,16 @@ export function sweepLoop(deps: ControlDeps): Loop {
 }
 
 async function sweep(deps: ControlDeps, claim: Claim): Promise<PassResult> {
-  const { db, clouds, clock, continuity, settings } = deps
+  const { db, clouds, clock, continuity } = deps
   const cloud = clouds.get(claim.rowId)
   if (!cloud) throw new Error(`the cloud "${claim.rowId}" is not configured here`)
   const startedAt = clock.now()
   const listed = (await cloud.listMachines()).filter(maybeThere)
   const orphans = await saveOrphans(db, { cloud: cloud.name, startedAt, listed }, clock.now())
-  const { sweepArmed, guard } = await loadInstall(db)
+  const [{ sweepArmed, guardKind }, { graceMs }] = await Promise.all([loadInstall(db), paceNow(deps)])
   // A data set that was just made or restored may have forgotten living machines: until a clean look it only reports.
   if (!sweepArmed && orphans.length === 0) await armSweep(db)
-  const maySweep = sweepArmed && guard === null && !inGrace(continuity.since, startedAt, settings.graceMs)
+  const maySweep = sweepArmed && !holdsSweep(guardKind) && !inGrace(continuity.since, startedAt, graceMs)
   const due = maySweep ? orphans.filter(({ firstSeenAt }) => startedAt - firstSeenAt >= quarantineMs) : []
   for (const { name } of due) {
     await tellEvent(db, clock.now(), {

@@ -1,5 +1,5 @@
 import { actionOf, type GpuFault, isBroken } from './gpu-fault.ts'
-import { mostAtOnce } from './health.ts'
+import { mostAtOnce } from './guard.ts'
 import type { NodeState } from './node-table.ts'
 import { isAccused, type Verdict } from './verdict-table.ts'
 

@@ -3,7 +3,6 @@ import { describe, test } from 'vitest'
 import { failureRecord } from './failure.ts'
 import {
   defaultSignalAges,
-  guardReason,
   healthScore,
   judge,
   type Standing,
@@ -130,29 +129,5 @@ describe('judging', () => {
       0,
       null,
     ])
-  })
-})
-
-describe('the guard', () => {
-  const calm = { pool: 100, suspect: 0, watchingSince: 0, heldUpAt: null, heldBack: 0 }
-
-  test('holds for the grace after a start or a gap', () => {
-    assert.equal(guardReason(calm, now), null)
-    assert.match(guardReason({ ...calm, watchingSince: now - 59_999 }, now) ?? '', /just started, or was away/)
-    assert.equal(guardReason({ ...calm, watchingSince: now - 60_000 }, now), null)
-  })
-
-  test('holds while nodes with faulty GPUs wait for their turn', () => {
-    assert.match(guardReason({ ...calm, heldBack: 7 }, now) ?? '', /7 of 100 nodes with faulty GPUs wait/)
-  })
-
-  test('holds for the grace after the control plane was too busy to hear anybody', () => {
-    assert.match(guardReason({ ...calm, heldUpAt: now - 59_999 }, now) ?? '', /held up/)
-    assert.equal(guardReason({ ...calm, heldUpAt: now - 60_000 }, now), null)
-  })
-
-  test('holds while more than three and more than a fifth of the pool are suspect', () => {
-    const holds = (pool: number, suspect: number) => guardReason({ ...calm, pool, suspect }, now) !== null
-    assert.deepEqual([holds(4, 3), holds(4, 4), holds(100, 20), holds(100, 21)], [false, true, false, true])
   })
 })

@@ -114,37 +114,3 @@ const trialMs = (accusations: number): number =>
 export function healthScore(verdict: Verdict): number | null {
   return verdict === 'unknown' ? null : Math.round(100 - (100 * severity[verdict]) / severity.dead)
 }
-
-/** As many of a pool may fail at once before that says more of us, or of what we did to all of them, than of them. */
-export const mostAtOnce = (pool: number): number => Math.max(3, pool / 5)
-
-export interface GuardView {
-  readonly pool: number
-  /** Nodes that are suspect or dead now. */
-  readonly suspect: number
-  /** Since when the server has been watching without a gap. */
-  readonly watchingSince: number
-  /** When it was last too busy to hear anybody; null: never. */
-  readonly heldUpAt: number | null
-  /** Nodes with a faulty GPU that wait for their turn to be replaced. */
-  readonly heldBack: number
-}
-
-// A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
-export const graceMs = 60_000
-
-/** Watching since too short a time to release anything: whoever is alive has yet to be heard. */
-export const inGrace = (watchingSince: number, now: number, grace = graceMs): boolean => now < watchingSince + grace
-
-/** Why nothing may be released now, or null. Past the grace one release at a time is allowed whatever the guard says. */
-export function guardReason(view: GuardView, now: number, grace = graceMs): string | null {
-  if (inGrace(view.watchingSince, now, grace))
-    return 'The control plane has just started, or was away: heartbeats of that time are unknown.'
-  if (view.heldUpAt !== null && inGrace(view.heldUpAt, now, grace))
-    return 'The control plane was held up for more than a second: what nodes said meanwhile may be lost.'
-  if (view.suspect > mostAtOnce(view.pool))
-    return `${view.suspect} of ${view.pool} nodes are suspect: it may be us who are cut off.`
-  if (view.heldBack > 0)
-    return `${view.heldBack} of ${view.pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing.`
-  return null
-}

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
+import { graceMs } from './guard.ts'
 import { defaultSignalAges } from './health.ts'
 import { fleetSizeAfter, paceOf } from './pace.ts'
 
-const usual = { heartbeatMs: 10_000, signalAges: defaultSignalAges }
+const usual = { heartbeatMs: 10_000, signalAges: defaultSignalAges, graceMs }
 
 test('up to 10,000 nodes speak each ten seconds; of more, all of them together no more often', () => {
   for (const nodes of [0, 1, 9_999, 10_000]) assert.deepEqual(paceOf(usual, nodes), usual)
@@ -12,6 +13,15 @@ test('up to 10,000 nodes speak each ten seconds; of more, all of them together n
     assert.ok(nodes / (heartbeatMs / 1_000) <= 1_000, `${nodes} nodes, each ${heartbeatMs} ms`)
   }
   assert.equal(paceOf({ ...usual, heartbeatMs: 2_000 }, 5_000).heartbeatMs, 5_000)
+})
+
+test('the grace is never shorter than two heartbeats of a fleet that speaks less often, and otherwise as it was set', () => {
+  for (let nodes = 1_000; nodes < 1_000_000; nodes *= 1.7) {
+    const pace = paceOf(usual, nodes)
+    assert.ok(pace.graceMs >= Math.max(graceMs, 2 * pace.heartbeatMs), `${nodes} nodes`)
+  }
+  assert.equal(paceOf({ ...usual, graceMs: 5_000 }, 10_000).graceMs, 5_000)
+  assert.equal(paceOf(usual, 100_000).graceMs, 200_000)
 })
 
 test('a last word counts for five heartbeats at any size of the fleet, also while that shrinks, and the other two witnesses as ever', () => {

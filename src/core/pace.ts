@@ -4,19 +4,27 @@ import type { SignalAges } from './health.ts'
 export interface Pace {
   readonly heartbeatMs: number
   readonly signalAges: SignalAges
+  /** How long nothing is released after a time in which nobody was heard. */
+  readonly graceMs: number
 }
 
 // Measured by bench/fleet.ts: as many take a control plane less than a core, PostgreSQL counted in.
 const beatsPerSecond = 1_000
 // As many may be lost before a heartbeat is stale.
 const beatsUntilStale = 5
+// One of them may be lost.
+const beatsInGrace = 2
 
-/** A fleet that would speak more often than is heard well speaks less often, and its last words count for longer. */
-export function paceOf({ heartbeatMs, signalAges }: Pace, nodes: number): Pace {
+/** A fleet that would speak more often than is heard well speaks less often, its last words count for longer, and so does the grace. */
+export function paceOf({ heartbeatMs, signalAges, graceMs }: Pace, nodes: number): Pace {
   const everyMs = Math.max(heartbeatMs, Math.ceil((nodes * 1_000) / beatsPerSecond))
-  if (everyMs === heartbeatMs) return { heartbeatMs, signalAges }
+  if (everyMs === heartbeatMs) return { heartbeatMs, signalAges, graceMs }
   const staleMs = Math.max(signalAges.heartbeatMs, beatsUntilStale * everyMs)
-  return { heartbeatMs: everyMs, signalAges: { ...signalAges, heartbeatMs: staleMs } }
+  return {
+    heartbeatMs: everyMs,
+    signalAges: { ...signalAges, heartbeatMs: staleMs },
+    graceMs: Math.max(graceMs, beatsInGrace * everyMs),
+  }
 }
 
 /** A fleet that shrinks is believed by halves: who was told to speak seldom must speak once before that is too seldom. */

@@ -1,6 +1,7 @@
 import type { CatalogModel } from './catalog.ts'
 import type { EngineArguments, EngineName } from './engine-presets.ts'
-import { defaultSignalAges, graceMs, type SignalAges } from './health.ts'
+import { graceMs } from './guard.ts'
+import { defaultSignalAges, type SignalAges } from './health.ts'
 import { type CapacityPolicy, defaultCapacityPolicy } from './offer-memory.ts'
 import type { LaunchServer } from './queue.ts'
 import type { Recipes } from './recipe.ts'

@@ -20,6 +20,7 @@ import { hold } from './migrations/0018_hold.ts'
 import { sessions } from './migrations/0019_sessions.ts'
 import { samples } from './migrations/0020_samples.ts'
 import { ownModels } from './migrations/0021_own_models.ts'
+import { guard } from './migrations/0022_guard.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -117,6 +118,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0019_sessions': sessions,
       '0020_samples': samples,
       '0021_own_models': ownModels,
+      '0022_guard': guard,
     }),
   }
   try {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { Failure } from '../core/failure.ts'
+import type { GuardKind } from '../core/guard.ts'
 import { randomName } from '../lib/chance.ts'
 import { at, type Db } from './database.ts'
 
@@ -26,7 +27,7 @@ export async function ensureInstall(db: Db, keyCheck: string, now: number): Prom
   return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed }
 }
 
-export async function loadInstall(db: Db): Promise<Install & { readonly guard: string | null }> {
+export async function loadInstall(db: Db): Promise<Install & { readonly guardKind: GuardKind | null }> {
   const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
-  return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed, guard: row.guard }
+  return { id: row.id, paused: row.paused, sweepArmed: row.sweep_armed, guardKind: row.guard_kind }
 }

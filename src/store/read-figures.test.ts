@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { GuardKind } from '../core/guard.ts'
 import { at, type Db } from './database.ts'
+import { saveGuard } from './guard.ts'
 import { type Figures, readFigures } from './read-figures.ts'
+import { readStatus } from './read-status.ts'
 import { saveFailedLook } from './sightings.ts'
+import { transact } from './transact.ts'
 import { addNode, gpuOffer, type TestWorld, testWorld } from './world-for-tests.ts'
 
 let world: TestWorld
@@ -19,7 +23,7 @@ const setLaunch = (id: string, row: object) => db.updateTable('launches').set(ro
 
 test('an install without nodes has no figures of any', async () => {
   const none = { launchesOver: [], states: [], notices: [], failed: [], deployments: [], clouds: [] }
-  expect(await read()).toEqual({ ...none, noticesUnheard: 0, gpuFaults: 0 })
+  expect(await read()).toEqual({ ...none, noticesUnheard: 0, gpuFaults: 0, guardHolds: [] })
 })
 
 test('a replica serves while its node is ready and not accused, and is stood for while a launch holds its slot', async () => {
@@ -33,6 +37,32 @@ test('a replica serves while its node is ready and not accused, and is stood for
   await setLaunch(first.launchId, { holds_slot: false })
   expect(await ofD()).toEqual({ name: 'd', wanted: 2, held: 1, serving: 1 })
   expect((await read()).deployments[1]).toEqual({ name: 'other', wanted: 1, held: 1, serving: 0 })
+})
+
+test('each time that the guard holds for something else counts, and the last of them are shown with their ends', async () => {
+  const { clock } = world.deps
+  const says = (kind: GuardKind | null, reason = 'so') =>
+    transact(db, (tx) => saveGuard(tx, kind && { kind, reason, until: null }, clock.now()))
+  for (const kind of ['start', null, 'suspects', 'held_up', null, 'suspects'] as const) {
+    await says(kind)
+    clock.pass(1_000)
+  }
+  await says('suspects', 'one more')
+  const byName = (await read()).guardHolds.toSorted((a, b) => a.guard.localeCompare(b.guard))
+  expect(byName).toEqual([
+    { guard: 'held_up', count: 1 },
+    { guard: 'start', count: 1 },
+    { guard: 'suspects', count: 2 },
+  ])
+  const { guard, guardHolds } = await readStatus(db, 0)
+  expect(guard).toBe('one more')
+  const from = clock.now() - 6_000
+  expect(guardHolds.map((hold) => [hold.guard, hold.since - from, hold.until && hold.until - from])).toEqual([
+    ['suspects', 5_000, null],
+    ['held_up', 3_000, 4_000],
+    ['suspects', 2_000, 3_000],
+    ['start', 0, 1_000],
+  ])
 })
 
 test('of a state the longest stay counts, of what is over nothing but how it ended', async () => {

@@ -1,9 +1,11 @@
 import { sql } from 'kysely'
+import type { GuardKind } from '../core/guard.ts'
 import { type LaunchOutcome, launchOutcomes } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { NoticeKind } from '../core/notice.ts'
 import { routableVerdicts } from '../core/verdict-table.ts'
 import { at, type Db } from './database.ts'
+import { countedHolds } from './guard.ts'
 
 /** What is counted for `/metrics` alone. Times are epoch ms. */
 export interface Figures {
@@ -16,6 +18,8 @@ export interface Figures {
   readonly failed: readonly { readonly code: string; readonly count: number }[]
   /** Faults of GPUs that were told, also by nodes that are gone. */
   readonly gpuFaults: number
+  /** How often the guard has held, by what held it. */
+  readonly guardHolds: readonly { readonly guard: GuardKind; readonly count: number }[]
   /** Nodes that cannot ask their cloud for notices. */
   readonly noticesUnheard: number
   readonly deployments: readonly {
@@ -35,7 +39,7 @@ const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000
 /** All of it in one statement, so that its numbers belong together. A cloud that was not asked since `asked` was taken away. */
 export async function readFigures(db: Db, asked: number): Promise<Figures> {
   const { rows } = await sql<Figures>`
-    select
+    select ${countedHolds} as "guardHolds",
       coalesce((select json_agg(json_build_object('outcome', state, 'count', count)) from (
         select state, count(*) from launches where state = any(${[...launchOutcomes]}) group by state) o), '[]') as "launchesOver",
       coalesce((select json_agg(json_build_object('state', state, 'since', ${ms('since')})) from (

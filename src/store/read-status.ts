@@ -3,6 +3,7 @@ import type { LaunchState } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Verdict } from '../core/verdict-table.ts'
 import { at, type Db } from './database.ts'
+import { type GuardHold, lastHolds } from './guard.ts'
 
 export interface LoopRow {
   readonly loop: string
@@ -21,6 +22,7 @@ export interface StatusRow {
   readonly paused: boolean
   readonly pausedReason: string | null
   readonly guard: string | null
+  readonly guardHolds: readonly GuardHold[]
   readonly burnPerHourMicroUsd: number
   readonly nodes: readonly { readonly state: NodeState; readonly verdict: Verdict; readonly count: number }[]
   readonly sweepArmed: boolean
@@ -51,7 +53,7 @@ const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000
 /** The whole picture in one statement, so that its numbers belong together. Ended launches are not counted. */
 export async function readStatus(db: Db, since: number): Promise<StatusRow> {
   const { rows } = await sql<StatusRow>`
-    select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard, i.sweep_armed as "sweepArmed",
+    select i.id as install, i.paused, i.paused_reason as "pausedReason", i.guard, ${lastHolds} as "guardHolds", i.sweep_armed as "sweepArmed",
       coalesce((select json_agg(json_build_object('name', name, 'cloud', cloud, 'firstSeenAt', ${ms('first_seen_at')},
         'pricePerHourMicroUsd', price_per_hour_micro_usd, 'releasing', released_at is not null) order by first_seen_at)
         from orphans where gone_at is null), '[]') as orphans,

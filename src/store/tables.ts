@@ -2,6 +2,7 @@ import type { ColumnType, Generated } from 'kysely'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { GpuFault } from '../core/gpu-fault.ts'
+import type { GuardKind } from '../core/guard.ts'
 import type { LaunchOutcome, LaunchState } from '../core/launch-table.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
@@ -27,7 +28,10 @@ export interface Database {
     paused_reason: Maybe<string>
     paused_by: Maybe<string>
     sweep_armed: Generated<boolean>
+    /** Why releases are held back, what it is, and how long it is not lifted whatever another server saw. */
     guard: Maybe<string>
+    guard_kind: Maybe<GuardKind>
+    guard_until: MaybeTime
     /** Certificate and key of the install's own authority, sealed. */
     authority: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>
   }

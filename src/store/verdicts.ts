@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
 import type { GpuFault } from '../core/gpu-fault.ts'
+import type { Guard } from '../core/guard.ts'
 import type { Judgement, Standing, Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Signals } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, json, type Tx } from './database.ts'
 import { type Told, tellEvent, tellEvents } from './events.ts'
+import { saveGuard } from './guard.ts'
 import { transact } from './transact.ts'
 
 export interface WatchedNode {
@@ -109,7 +111,7 @@ export interface HealthDecision {
   readonly judged: readonly Judged[]
   /** Nodes that give up their slot, and those that take it back. */
   readonly replace: { readonly ask: readonly string[]; readonly withdraw: readonly string[] }
-  readonly guard: string | null
+  readonly guard: Guard | null
   /** The node whose turn it is to be replaced for a faulty GPU. */
   readonly due: WatchedNode | null
 }
@@ -214,13 +216,4 @@ export async function wantedNow(db: Db): Promise<Map<string, number>> {
   const { rows } = await sql<{ id: string; wanted: number }>`
     select d.id, d.wanted from deployments d where not d.paused and not (select paused from install)`.execute(db)
   return new Map(rows.map(({ id, wanted }) => [id, wanted]))
-}
-
-async function saveGuard(tx: Tx, guard: string | null, now: number): Promise<void> {
-  const { guard: before } = await tx.selectFrom('install').select('guard').executeTakeFirstOrThrow()
-  if (before === guard) return
-  await tx.updateTable('install').set({ guard }).execute()
-  // Its figures may change with every pass; what is told is that it holds, and that it does no more.
-  if (before === null) await tellEvent(tx, now, { kind: 'guard.held', text: `Nothing is released: ${guard}` })
-  if (guard === null) await tellEvent(tx, now, { kind: 'guard.lifted', text: 'Dead nodes may be released again.' })
 }

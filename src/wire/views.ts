@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { agentStandings } from '../core/agent-protocol.ts'
 import { credentialAnswers } from '../core/credentials.ts'
 import { xidActions } from '../core/gpu-fault.ts'
+import { guardKinds } from '../core/guard.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { duties } from '../core/ledger.ts'
 import { nodeStates } from '../core/node-table.ts'
@@ -339,6 +340,8 @@ export const statusView = z.object({
   paused: z.boolean(),
   pausedReason: text(500).nullable(),
   guard: text(500).nullable(),
+  /** The last times that it held, the newest first; `until` is null while it does. */
+  guardHolds: z.array(z.object({ guard: z.enum(guardKinds), reason: text(500), since: time, until: time.nullable() })),
   loops: z.array(loopView),
   gateways: z.array(z.object({ id: text(64), url: text(512), seenAt: time, tableCurrent: z.boolean() })),
   /** Clouds that did not answer when they were last asked which machines run, and when they last said so. */

@@ -85,6 +85,12 @@ test('a control plane that stood still for two seconds says so, and releases no 
   )
   expect(toldAt(await shown(), dies) - wokeAt).toBeLessThan(graceS * 1_000)
   expect(toldAt(await shown(), isReleased) - wokeAt).toBeGreaterThanOrEqual(graceS * 1_000)
+
+  const { guardHolds } = await plane.client.status()
+  const [last] = guardHolds
+  expect(guardHolds.map(({ guard }) => guard)).toEqual(expect.arrayContaining(['start', 'held_up']))
+  expect(Date.parse(last?.until ?? '') - Date.parse(last?.since ?? '')).toBeGreaterThan((graceS - 6) * 1_000)
+  expect(await plane.client.metrics()).toMatch(/^flightdeck_guard_holds_total\{guard="held_up"\} [1-9]/m)
 }, 240_000)
 
 test('the database stopped for 30 s in the middle of a launch: it goes on where it was, also past its limit, and nothing is released', async () => {

@@ -7,12 +7,14 @@ import { TextField } from '../parts/field.tsx'
 import { StateMark } from '../parts/mark.tsx'
 import { Pairs, Panel } from '../parts/panel.tsx'
 import { Problem } from '../parts/problem.tsx'
+import { Age } from '../parts/time.tsx'
 
 /** The switch that stops all automation, what the guard holds back, and whether lost machines are released. */
 export function Automation({ status }: { readonly status: StatusView }) {
   const [asking, setAsking] = useState(false)
   const resume = useAct('pause')
-  const { paused, pausedReason, guard } = status
+  const { paused, pausedReason, guard, guardHolds } = status
+  const [last] = guardHolds
   return (
     <Panel
       title="Automation"
@@ -43,11 +45,21 @@ export function Automation({ status }: { readonly status: StatusView }) {
           ],
           ['Why', paused ? pausedReason || 'no reason was given' : null],
           ['Guard', guard ?? 'holds nothing back'],
+          ['Holds for', guard && last?.until === null ? <Age key="h" at={last.since} /> : null],
+          ['Held last', last?.until ? <HeldLast key="l" reason={last.reason} until={last.until} /> : null],
         ]}
       />
       <Problem of={resume.failure} />
       {asking && <PauseDialog onClose={() => setAsking(false)} />}
     </Panel>
+  )
+}
+
+function HeldLast({ reason, until }: { readonly reason: string; readonly until: string }) {
+  return (
+    <>
+      until <Age at={until} /> ago. {reason}
+    </>
   )
 }
 

@@ -1,0 +1,71 @@
+/** What holds releases back, the first that applies: who has just come up knows nothing of anybody yet. */
+export const guardKinds = ['start', 'gap', 'clock', 'held_up', 'suspects', 'gpu_faults'] as const
+export type GuardKind = (typeof guardKinds)[number]
+
+/** Why this server's watching began when it did: it started, it was away from its database, or its clock jumped. */
+export type WatchBegin = Extract<GuardKind, 'start' | 'gap' | 'clock'>
+
+export interface Guard {
+  readonly kind: GuardKind
+  /** For people. */
+  readonly reason: string
+  /** It holds until then, whatever another server of this database knows; null: as long as it is so. Epoch ms. */
+  readonly until: number | null
+}
+
+/** As many of a pool may fail at once before that says more of us, or of what we did to all of them, than of them. */
+export const mostAtOnce = (pool: number): number => Math.max(3, pool / 5)
+
+export interface GuardView {
+  readonly pool: number
+  /** Nodes that are suspect or dead now. */
+  readonly suspect: number
+  /** Since when the server has been watching without a gap, and what came before. */
+  readonly watchingSince: number
+  readonly watchBegan: WatchBegin
+  /** When it was last too busy to hear anybody; null: never. */
+  readonly heldUpAt: number | null
+  /** Nodes with a faulty GPU that wait for their turn to be replaced. */
+  readonly heldBack: number
+}
+
+// A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
+export const graceMs = 60_000
+
+/** Watching since too short a time to release anything: whoever is alive has yet to be heard. */
+export const inGrace = (watchingSince: number, now: number, grace = graceMs): boolean => now < watchingSince + grace
+
+const beginReasons: Readonly<Record<WatchBegin, string>> = {
+  start: 'The control plane has just started: who is alive has yet to be heard.',
+  gap: 'The control plane was away from its database: heartbeats of that time are unknown.',
+  clock: 'The clock of the control plane jumped: who is alive has yet to be heard.',
+}
+
+/** Why nothing may be released now, or null. Past the grace one release at a time is allowed whatever the guard says. */
+export function guardOf(view: GuardView, now: number, grace = graceMs): Guard | null {
+  const { pool, suspect, watchingSince, watchBegan, heldUpAt, heldBack } = view
+  if (inGrace(watchingSince, now, grace))
+    return { kind: watchBegan, reason: beginReasons[watchBegan], until: watchingSince + grace }
+  if (heldUpAt !== null && inGrace(heldUpAt, now, grace)) {
+    const reason = 'The control plane was held up for more than a second: what nodes said meanwhile may be lost.'
+    return { kind: 'held_up', reason, until: heldUpAt + grace }
+  }
+  if (suspect > mostAtOnce(pool)) {
+    const reason = `${suspect} of ${pool} nodes are suspect: it may be us who are cut off.`
+    return { kind: 'suspects', reason, until: null }
+  }
+  if (heldBack === 0) return null
+  const reason = `${heldBack} of ${pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing.`
+  return { kind: 'gpu_faults', reason, until: null }
+}
+
+/** With what another server of this database was told to wait for: it is not lifted by one that saw nothing of it. */
+export function guardWith(own: Guard | null, standing: Guard | null, now: number, grace = graceMs): Guard | null {
+  const until = standing?.until ?? null
+  // A clock that was set back leaves a time that no grace reaches.
+  const stands = until !== null && until > now && until <= now + grace
+  return stands && (own?.until ?? 0) < until ? standing : own
+}
+
+/** Machines that no row knows wait for no fault of a GPU: what nodes have said plays no part in them. */
+export const holdsSweep = (kind: GuardKind | null): boolean => kind !== null && kind !== 'gpu_faults'
