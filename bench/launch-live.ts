@@ -55,7 +55,8 @@ class Told {
       for (const { phase, startedAt } of phases) news('launch', `${id} ${phase}`, startedAt)
     }
     if (message.topic === 'fleet')
-      for (const { id, state, stateSince } of message.nodes) news('fleet', `${id} ${state}`, stateSince)
+      for (const { id, state, stateSince } of [...message.nodes, ...message.changes])
+        if (state && stateSince) news('fleet', `${id} ${state}`, stateSince)
     if (message.topic === 'log')
       for (const { n, text } of message.lines) if (/^\d{13}$/.test(text)) news('log', `line ${n}`, Number(text))
   }

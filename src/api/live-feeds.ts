@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '../core/failure.ts'
 import { isOver } from '../core/launch-table.ts'
 import { nodeIsThere, readLastLines, readLinesAfter } from '../store/read-told.ts'
-import type { LiveMessage } from '../wire/live.ts'
+import type { FleetMessage, LiveMessage } from '../wire/live.ts'
 import type { LaunchDetail, LogLine, NodeView, StatusView } from '../wire/views.ts'
 import type { LiveDeps } from './live-limits.ts'
 import { presentLine } from './present-small.ts'
@@ -81,28 +82,33 @@ const goneShownMs = 60_000
 // Load and ages come with heartbeats, of which nobody tells; between these looks only told nodes are read.
 const wholeLookMs = 3_000
 
-/** Money runs all the time; it alone is no news. */
-export const newsOfNode = (node: NodeView): string => JSON.stringify({ ...node, costMicroUsd: 0 })
+/** What of a node is not as it was told. Money runs all the time; it alone is no news. */
+function changeOf(before: NodeView, now: NodeView): FleetMessage['changes'][number] | null {
+  const was = new Map<string, unknown>(Object.entries(before))
+  const { id, costMicroUsd, ...rest } = now
+  const changed = Object.entries(rest).filter(([field, value]) => !isDeepStrictEqual(value, was.get(field)))
+  return changed.length > 0 ? { id, costMicroUsd, ...Object.fromEntries(changed) } : null
+}
+
 const statusNewsOf = ({ loops: _, database: __, ...status }: StatusView): string =>
   JSON.stringify({ ...status, gateways: status.gateways.map(({ seenAt: ___, ...gateway }) => gateway) })
 
 export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): Feed {
-  const nodes = new Map<string, { view: NodeView; news: string }>()
+  const nodes = new Map<string, NodeView>()
   let status: StatusView | null = null
   let told = new Set<string>()
   let lookedAt = Number.NEGATIVE_INFINITY
 
-  /** The nodes that differ from what was shown last; those that are not there any more are forgotten. */
-  function changedAmong(read: readonly NodeView[], all: boolean): NodeView[] {
-    const changed = read.filter((view) => {
-      const news = newsOfNode(view)
-      const before = nodes.get(view.id)?.news
-      nodes.set(view.id, { view, news })
-      return news !== before
+  /** What differs from what was shown last; nodes that are not there any more are forgotten. */
+  function newsAmong(read: readonly NodeView[], all: boolean): Pick<FleetMessage, 'nodes' | 'changes'> {
+    const fresh = read.filter(({ id }) => !nodes.has(id))
+    const changes = read.flatMap((view) => {
+      const before = nodes.get(view.id)
+      return (before && changeOf(before, view)) ?? []
     })
-    const kept = new Set(read.map(({ id }) => id))
-    if (all) for (const id of nodes.keys()) if (!kept.has(id)) nodes.delete(id)
-    return changed
+    if (all) nodes.clear()
+    for (const view of read) nodes.set(view.id, view)
+    return { nodes: fresh, changes }
   }
 
   return {
@@ -119,13 +125,13 @@ export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): Feed {
         throw error
       })
       if (all) lookedAt = clock.monotonicMs()
-      const changed = changedAmong(read, all)
+      const news = newsAmong(read, all)
       const isNews = status === null || statusNewsOf(status) !== statusNewsOf(fresh)
       status = fresh
-      if (changed.length === 0 && !isNews) return null
-      return { topic: 'fleet', snapshot: false, nodes: changed, status: isNews ? fresh : null }
+      if (news.nodes.length + news.changes.length === 0 && !isNews) return null
+      return { topic: 'fleet', snapshot: false, ...news, status: isNews ? fresh : null }
     },
-    whole: () => ({ topic: 'fleet', snapshot: true, nodes: [...nodes.values()].map(({ view }) => view), status }),
+    whole: () => ({ topic: 'fleet', snapshot: true, nodes: [...nodes.values()], changes: [], status }),
     movesByItself: () => clock.monotonicMs() - lookedAt >= wholeLookMs,
     hears(storeTopic) {
       if (storeTopic.startsWith('node:')) told.add(storeTopic.slice('node:'.length))

@@ -1,6 +1,6 @@
 import type { LiveMessage } from '../wire/live.ts'
 import type { DeploymentView, LaunchView, NodeDetail, StatusView } from '../wire/views.ts'
-import { type Feed, type FeedDeps, newsOfNode } from './live-feeds.ts'
+import type { Feed, FeedDeps } from './live-feeds.ts'
 
 // What changes without anybody telling of it: ages, figures of heartbeats, gateways that fell silent.
 const quietLookMs = 3_000
@@ -91,7 +91,7 @@ export function nodeFeed(deps: FeedDeps, tenantId: string, id: string): Feed {
   const withoutCosts = (node: NodeDetail) => node.ledger.map((interval) => ({ ...interval, costMicroUsd: 0 }))
   return oneFeed<NodeDetail>(deps, {
     read: () => deps.views.node(tenantId, id),
-    newsOf: (node) => newsOfNode({ ...node, ledger: withoutCosts(node) } as NodeDetail),
+    newsOf: (node) => JSON.stringify({ ...node, costMicroUsd: 0, ledger: withoutCosts(node) }),
     messageOf: (node) => ({ topic: 'node', id, node }),
     concerns: (storeTopic) => storeTopic === `node:${id}`,
   })

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { at as atTime } from '../store/database.ts'
 import { enterPhase } from '../store/phases.ts'
-import { liveClose, livePath } from '../wire/live.ts'
+import { liveClose, livePath, takeIn } from '../wire/live.ts'
+import type { NodeView } from '../wire/views.ts'
 import { startTestApi, type TestApi } from './api-for-tests.ts'
 import { Follower, greetedBy } from './live-for-tests.ts'
 
@@ -103,11 +104,16 @@ test('the fleet comes whole, and then only what changed', async () => {
   expect(whole.status).not.toBeNull()
   expect(whole.nodes.map(({ id }) => id)).toEqual(expect.arrayContaining([nodeId, other.nodeId]))
   await at.client.drainNode({ params: { id: nodeId } })
-  const changed = await follower.hears(
-    'fleet',
-    ({ snapshot, nodes }) => !snapshot && nodes.some(({ id, actions }) => id === nodeId && !actions.includes('drain')),
+  const changed = await follower.hears('fleet', ({ changes }) =>
+    changes.some(({ id, actions }) => id === nodeId && actions?.includes('drain') === false),
   )
-  expect(changed.nodes.map(({ id }) => id)).toEqual([nodeId])
+  expect(changed.nodes).toEqual([])
+  expect(changed.changes.map(({ id }) => id)).toEqual([nodeId])
+  expect(changed.changes[0]).not.toHaveProperty('offer')
+  const told = new Map<string, NodeView>()
+  for (const message of follower.heard) if (message.topic === 'fleet') takeIn(told, message)
+  const { items } = await at.client.listNodes({ query: {} })
+  expect(items.map((node) => ({ ...told.get(node.id), costMicroUsd: node.costMicroUsd }))).toEqual(items)
 })
 
 test('what is not there is an error on that topic, and the connection goes on', async () => {

@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { deploymentView, launchDetail, launchView, logLine, nodeDetail, nodeView, statusView } from './views.ts'
+import {
+  deploymentView,
+  launchDetail,
+  launchView,
+  logLine,
+  type NodeView,
+  nodeDetail,
+  nodeView,
+  statusView,
+} from './views.ts'
 
 export const livePath = '/api/live'
 
@@ -16,7 +25,7 @@ export const liveRequest = z.union([
 ])
 export type LiveRequest = z.infer<typeof liveRequest>
 
-/** First a snapshot, then changes: each carries the whole new view of what changed, so that none can be missed. */
+/** First a snapshot, then changes: each carries the new view of what changed, so that none can be missed. */
 export const liveMessage = z.discriminatedUnion('topic', [
   /** `now`: by the clock of the control plane, so that ages are right on a machine whose clock is not. */
   z.object({ topic: z.literal('hello'), name: z.string(), role: z.string(), now: z.iso.datetime() }),
@@ -26,6 +35,8 @@ export const liveMessage = z.discriminatedUnion('topic', [
     topic: z.literal('fleet'),
     snapshot: z.boolean(),
     nodes: z.array(nodeView),
+    /** Of nodes that were told before: what is not as it was. Every node speaks every few seconds, and most of it stays. */
+    changes: z.array(nodeView.partial().required({ id: true })),
     status: statusView.nullable(),
   }),
   z.object({ topic: z.literal('node'), id: z.string(), node: nodeDetail }),
@@ -41,6 +52,17 @@ export const liveMessage = z.discriminatedUnion('topic', [
   z.object({ topic: z.literal('error'), code: z.string(), message: z.string() }),
 ])
 export type LiveMessage = z.infer<typeof liveMessage>
+export type FleetMessage = Extract<LiveMessage, { topic: 'fleet' }>
+
+/** Takes what a message says of nodes into what was told before. Nodes that are gone stay. */
+export function takeIn(told: Map<string, NodeView>, { snapshot, nodes, changes }: FleetMessage): void {
+  if (snapshot) told.clear()
+  for (const node of nodes) told.set(node.id, node)
+  for (const change of changes) {
+    const before = told.get(change.id)
+    if (before) told.set(change.id, { ...before, ...change } as NodeView)
+  }
+}
 
 /** Close codes: the reason says it in words. */
 export const liveClose = { slowReader: 4008, unauthenticated: 4001, goingAway: 4009 } as const

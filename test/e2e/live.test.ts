@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LaunchState } from '../../src/core/launch-table.ts'
 import type { NodeState } from '../../src/core/node-table.ts'
+import { takeIn } from '../../src/wire/live.ts'
+import type { NodeView } from '../../src/wire/views.ts'
 import { follow } from './follow.ts'
 import { type Plane, startPlane, until } from './plane.ts'
 
@@ -21,7 +23,11 @@ test('what becomes of a launch and of its node, and each line of its engine, is 
   const ofLaunch = follow(plane, { topic: 'launch', id })
   const ofFleet = follow(plane, { topic: 'fleet' })
   const launches = () => ofLaunch.heard.flatMap((message) => (message.topic === 'launch' ? [message.launch] : []))
-  const nodes = () => ofFleet.heard.flatMap((message) => (message.topic === 'fleet' ? message.nodes : []))
+  const nodes = () => {
+    const told = new Map<string, NodeView>()
+    for (const message of ofFleet.heard) if (message.topic === 'fleet') takeIn(told, message)
+    return [...told.values()]
+  }
   const isTold = (launch: LaunchState, node: NodeState) =>
     until(
       () =>

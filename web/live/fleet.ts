@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react'
-import type { LiveMessage } from '../../src/wire/live.ts'
+import { type FleetMessage, takeIn } from '../../src/wire/live.ts'
 import type { NodeView, StatusView } from '../../src/wire/views.ts'
 import { hold, keyOf } from '../api/queries.ts'
 import { serverClock } from '../clock/server-clock.ts'
@@ -9,8 +9,6 @@ export interface Fleet {
   readonly nodes: readonly NodeView[]
   readonly status: StatusView | null
 }
-
-type FleetMessage = Extract<LiveMessage, { topic: 'fleet' }>
 
 let fleet: Fleet | null = null
 const byId = new Map<string, NodeView>()
@@ -22,9 +20,9 @@ const goneShownMs = 60_000
 // Drawn within the quarter of a second that an event may take to the screen, with time for others between.
 const betweenDrawingsMs = 150
 
-function hear({ snapshot, nodes, status }: FleetMessage): void {
-  if (snapshot) byId.clear()
-  for (const node of nodes) byId.set(node.id, node)
+function hear(message: FleetMessage): void {
+  const { status } = message
+  takeIn(byId, message)
   // Nobody tells when a node that is gone is not worth showing any more.
   for (const [id, { goneAt }] of byId)
     if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)
