@@ -1,6 +1,8 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { catalogModelOf } from '../core/catalog.ts'
+import { modelNamed } from '../core/engine-command.ts'
 import { anyWish, rankOffers } from '../core/offer.ts'
+import { loadOwnModels } from '../store/model-source.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { readReadyByModel } from '../store/read-deployments.ts'
 import { readUnknownFailures } from '../store/read-unknown.ts'
@@ -15,7 +17,10 @@ export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): 
   return {
     async listModels({ actor }) {
       const ready = await readReadyByModel(db, actor.tenantId)
-      const items = settings.models.map((model) => ({
+      const configured = new Set(settings.models.map(({ name }) => name))
+      const own = (await loadOwnModels(db, actor.tenantId)).filter(({ name }) => !configured.has(name))
+      const kept = own.map(({ name, ...model }) => modelNamed(settings, name, model))
+      const items = [...settings.models, ...kept].map((model) => ({
         name: model.name,
         engine: model.engine,
         source: model.source,

@@ -49,6 +49,18 @@ test('its deployment keeps where the weights lie: more of it needs no second wor
   })
 })
 
+test('it is listed with what can be launched by its name, once, beside the models of the configuration', async () => {
+  const listed = async () => (await at.client.listModels()).items
+  const before = await listed()
+  const body = { model: 'listed', own: { source: 's3://weights/listed', engine: 'sglang' as const }, wanted: 0 }
+  await at.client.createDeployment({ body: { ...body, name: 'first' } })
+  await at.client.createDeployment({ body: { ...body, name: 'second' } })
+  const { source, engine } = body.own
+  const own = { name: 'listed', source, engine, args: {}, description: '', catalog: null, readyNodes: 0 }
+  expect(await listed()).toEqual(expect.arrayContaining([own]))
+  expect(await listed()).toHaveLength(before.length + 1)
+})
+
 test('one name is one model: the configuration and deployments have theirs, and nobody gets answers of both', async () => {
   const taken = await refused(at.client.createLaunch({ body: { model: 'tiny', own: { source: 'org/other' } } }))
   expect([taken.code, taken.details.fields]).toEqual(['name_taken', [{ field: 'body.model', must: 'be another name' }]])

@@ -45,8 +45,11 @@ const modelSource = z
     'a hub path (owner/name), or a bucket: s3://, gs:// or az:// with a name and a path',
   )
 
+/** What can load them from there. */
+export const ownEngines = ['vllm', 'sglang'] as const
+
 /** Of a model that the configuration does not name: `model` is then how clients call it. */
-const ownModel = z.object({ source: modelSource, engine: z.enum(['vllm', 'sglang']).default('vllm') }).strict()
+export const ownModel = z.object({ source: modelSource, engine: z.enum(ownEngines).default('vllm') }).strict()
 
 export const mostReplicas = 1_000
 export const mostConcurrency = 10_000
@@ -266,7 +269,9 @@ export const routes = {
     },
   ),
 
-  listModels: route('GET', '/api/models', 'viewer', 'What can be launched', { reply: allOf(view.modelView) }),
+  listModels: route('GET', '/api/models', 'viewer', 'What can be launched by its name', {
+    reply: allOf(view.modelView),
+  }),
   listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
     reply: allOf(catalogModelView),
   }),

@@ -6,7 +6,10 @@ import { parseArguments } from '../../src/sim/engine-options.ts'
 // The "model" that this engine is told to load is the script of what it does: options of the simulated engine, as JSON.
 // It comes first, after a flag in the words for the simulated engine and without one in those for vLLM.
 const [script = '{}', ...rest] = process.argv.slice(process.argv[2] === '--model' ? 3 : 2)
-const { prints, says, exitCode, brokenUntil, lingersMs, ...sim } = JSON.parse(script) as {
+// Any other is a model by its name, and nothing goes wrong with it.
+const { prints, says, exitCode, brokenUntil, lingersMs, ...sim } = JSON.parse(
+  script.startsWith('{') ? script : '{}',
+) as {
   prints?: string
   /** Lines of its own. */
   says?: string[]

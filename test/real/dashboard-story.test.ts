@@ -66,6 +66,31 @@ test('from a token to the first token: signed in, launched step by step, asked, 
   expect(await plane.running('scripted-engine')).toEqual(new Map())
 })
 
+test('a model that no configuration names is launched by where its weights lie, and each text to copy says so', async () => {
+  const page = await arrive(plane.token)
+  await page.goto('/launch')
+  await page.getByLabel('Where its weights lie').fill('/etc/shadow')
+  await page.getByRole('alert').getByText('the configuration names it').waitFor()
+  await page.getByLabel('Where its weights lie').fill('org/Own-7B')
+  await page.getByLabel('Name', { exact: true }).fill('tiny-chat')
+  await page.getByRole('alert').getByText('Give this one another name.').waitFor()
+  await page.getByLabel('Name', { exact: true }).fill('')
+  await press(page, 'Take this one')
+  await page.getByText('vllm, org/Own-7B').waitFor()
+  await press(page, 'See what it costs')
+  await press(page, 'Go on')
+  await page.getByText('flightdeck launch own-7b --source org/Own-7B --engine vllm').waitFor()
+  await page.getByText('"own":{"source":"org/Own-7B","engine":"vllm"}').waitFor()
+  const address = page.url()
+  await page.goto('/')
+  await page.goto(address)
+  await page.getByRole('button', { name: 'Launch for $3.60 / h' }).click()
+  await page.getByRole('link', { name: 'Chat with it' }).click()
+  await page.getByLabel('Model', { exact: true }).filter({ hasText: 'own-7b (1 ready)' }).waitFor()
+  const [deployment] = (await plane.client.listDeployments()).items.filter(({ model }) => model === 'own-7b')
+  expect(deployment).toMatchObject({ source: 'org/Own-7B', engine: 'vllm', wanted: 1 })
+})
+
 test('what the wizard cannot ask for is refused in place, with what to do, and what would be refused is not asked', async () => {
   const page = await arrive(plane.token)
   const acts: string[] = []

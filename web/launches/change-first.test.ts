@@ -25,6 +25,11 @@ test('the wizard that is opened to change a launch asks for the same while nothi
   expect(asked).toEqual(request)
 })
 
+test('also of a model that no configuration names', () => {
+  const own: LaunchRequest = { ...request, model: 'mine', own: { source: 's3://weights/mine', engine: 'vllm' } }
+  expect(askedOf(draftOf(own), 'vllm').request).toEqual(own)
+})
+
 test('its address says only what was asked for', () => {
   const wish = {
     clouds: [],

@@ -3,12 +3,12 @@ import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { type Draft, emptyDraft, textOf } from '../wizard/draft.ts'
 
 /** What the wizard's address says when it shall ask for the same, with everything open to change. */
-export function draftOf({ model, deployment, engineArgs, wish, timeLimitS }: LaunchRequest): Draft {
+export function draftOf({ model, own, deployment, engineArgs, wish, timeLimitS }: LaunchRequest): Draft {
   const { clouds, regions, gpus, gpuCount, spot, maxPricePerHourMicroUsd } = wish
   return {
     ...emptyDraft,
     step: 'configuration',
-    model,
+    ...(own ? { from: 'own', own: own.source, engine: own.engine, name: model } : { model }),
     deployment: deployment ?? '',
     args: writtenArguments(engineArgs).join('\n'),
     clouds: textOf(clouds),

@@ -1,14 +1,14 @@
 import type { ReactNode } from 'react'
-import type { ModelView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { Button } from '../parts/button.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
 import { Empty } from '../parts/panel.tsx'
-import { ConfigurationStep } from '../wizard/configuration-step.tsx'
+import { ConfigurationStep, type ModelAsked } from '../wizard/configuration-step.tsx'
 import { type Draft, type Step, steps } from '../wizard/draft.ts'
 import { engineNamed } from '../wizard/find-model.ts'
 import { InstanceStep } from '../wizard/instance-step.tsx'
 import { ModelStep } from '../wizard/model-step.tsx'
+import { modelOf, ownOf, wrongOwn } from '../wizard/own.ts'
 import { usePlan } from '../wizard/plan.ts'
 import { type Asked, askedOf, onlyOffer } from '../wizard/request.ts'
 import { SummaryStep } from '../wizard/summary-step.tsx'
@@ -25,6 +25,7 @@ const titles: Readonly<Record<Step, string>> = {
 export function LaunchWizardPage() {
   const drafting = useDraft()
   const { draft, step, go } = drafting
+  const isChosen = modelOf(draft) !== '' && (draft.from !== 'own' || Object.keys(wrongOwn(draft)).length === 0)
   return (
     <Page title="Launch" sub={subOf(draft)}>
       <nav aria-label="Steps" className={look['steps']}>
@@ -33,14 +34,14 @@ export function LaunchWizardPage() {
             key={one}
             type="button"
             aria-current={one === step ? 'step' : undefined}
-            aria-disabled={(one !== 'model' && draft.model === '') || undefined}
-            onClick={() => (one === 'model' || draft.model !== '') && go(one)}
+            aria-disabled={(one !== 'model' && !isChosen) || undefined}
+            onClick={() => (one === 'model' || isChosen) && go(one)}
           >
             {i + 1} {titles[one]}
           </button>
         ))}
       </nav>
-      {step === 'model' || draft.model === '' ? (
+      {step === 'model' || !isChosen ? (
         <ModelStep drafting={drafting} />
       ) : (
         <LaterStep drafting={drafting} step={step} />
@@ -49,10 +50,14 @@ export function LaunchWizardPage() {
   )
 }
 
-function subOf({ model, context, replicas, deployment }: Draft): string | null {
+function subOf(draft: Draft): string | null {
+  const { context, replicas, deployment } = draft
+  const model = modelOf(draft)
   if (model === '') return 'Nothing is started before the last step'
+  const own = ownOf(draft)
   return [
     model,
+    own && `from ${own.source}`,
     context && `${context} tokens of context`,
     replicas === '1' ? '1 replica' : `${replicas} replicas`,
     deployment && `for ${deployment}`,
@@ -68,7 +73,9 @@ interface LaterStepProps {
 
 /** The steps after the model was chosen; by an address it may be one that is not configured any more. */
 function LaterStep({ drafting, step }: LaterStepProps) {
-  const models = useRead('listModels')
+  const own = ownOf(drafting.draft)
+  const models = useRead('listModels', undefined, { enabled: own === undefined })
+  if (own) return <Steps drafting={drafting} step={step} model={{ name: modelOf(drafting.draft), args: {}, ...own }} />
   return (
     <Loaded of={models}>
       {({ items }) => {
@@ -87,7 +94,7 @@ function LaterStep({ drafting, step }: LaterStepProps) {
   )
 }
 
-function Steps({ drafting, step, model }: LaterStepProps & { readonly model: ModelView }) {
+function Steps({ drafting, step, model }: LaterStepProps & { readonly model: ModelAsked }) {
   const { draft, go } = drafting
   const asked = askedOf(draft, engineNamed(model.engine))
   if (step === 'configuration' || Object.keys(asked.wrong).length > 0)

@@ -7,7 +7,7 @@ export type Call =
   | { readonly path: '/api/launches'; readonly body: LaunchRequest }
   | { readonly path: '/api/deployments'; readonly body: DeploymentBody }
 
-export type DeploymentBody = Pick<LaunchRequest, 'model' | 'engineArgs' | 'wish'> & {
+export type DeploymentBody = Pick<LaunchRequest, 'model' | 'own' | 'engineArgs' | 'wish'> & {
   readonly name: string
   readonly wanted: number
 }
@@ -15,15 +15,16 @@ export type DeploymentBody = Pick<LaunchRequest, 'model' | 'engineArgs' | 'wish'
 /** One replica is a launch; several are a deployment, which keeps their number. `name`: of the deployment where none was given. */
 export function callOf(request: LaunchRequest, replicas: number, name: string): Call {
   if (replicas === 1) return { path: '/api/launches', body: request }
-  const { model, engineArgs, wish, deployment } = request
-  return { path: '/api/deployments', body: { name: deployment ?? name, model, engineArgs, wish, wanted: replicas } }
+  const { model, own, engineArgs, wish, deployment } = request
+  const asked = { model, ...(own ? { own } : {}), engineArgs, wish }
+  return { path: '/api/deployments', body: { name: deployment ?? name, ...asked, wanted: replicas } }
 }
 
 /** The call as a command of `flightdeck`. */
 export function commandOf({ path, body }: Call): string {
   const { wish } = body
   const each = (flag: string, values: readonly string[]) => values.flatMap((value) => [flag, value])
-  const own =
+  const only =
     path === '/api/launches'
       ? [
           ...option('--deployment', body.deployment),
@@ -35,7 +36,9 @@ export function commandOf({ path, body }: Call): string {
     'flightdeck',
     path === '/api/launches' ? 'launch' : 'deploy',
     body.model,
-    ...own,
+    ...option('--source', body.own?.source),
+    ...option('--engine', body.own?.engine),
+    ...only,
     ...each('--gpu', wish.gpus),
     ...each('--cloud', wish.clouds),
     ...each('--region', wish.regions),

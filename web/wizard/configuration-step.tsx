@@ -18,9 +18,12 @@ const spotTexts = [
   { value: 'never', text: 'On demand only' },
 ] as const
 
+/** What is known of the model while it is configured. */
+export type ModelAsked = Pick<ModelView, 'name' | 'engine' | 'source' | 'args'>
+
 interface StepProps {
   readonly drafting: Drafting
-  readonly model: ModelView
+  readonly model: ModelAsked
   readonly wrong: Wrong
 }
 
@@ -143,7 +146,7 @@ function Engine({ drafting, model, wrong }: StepProps) {
   )
 }
 
-function contextMeant({ args }: ModelView, preset: EnginePreset | null): string {
+function contextMeant({ args }: ModelAsked, preset: EnginePreset | null): string {
   const configured = preset && args[preset.contextArgument]
   return configured ? `${configured}, as the model is configured` : "the model's own, or what fits"
 }

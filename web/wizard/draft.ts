@@ -7,9 +7,13 @@ export type Step = (typeof steps)[number]
 /** What was chosen so far, as it stands in the address: names and texts. Lists have commas between. */
 export const emptyDraft = {
   step: 'model' as string,
+  /** `list`: it is the one of the name that was chosen; `own`: what lies at `own`, as `name`. */
+  from: 'list' as string,
   model: '',
   search: '',
   own: '',
+  engine: 'vllm' as string,
+  name: '',
   clouds: '',
   regions: '',
   gpus: '',

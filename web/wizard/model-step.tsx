@@ -2,23 +2,24 @@ import { type CatalogModel, licenceWords, parameterWords } from '../../src/core/
 import type { CatalogModelView } from '../../src/wire/catalog.ts'
 import type { ModelView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
-import { CopyText } from '../parts/copy.tsx'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { type Column, Table } from '../parts/table.tsx'
 import { count } from '../words/counts.ts'
-import { configurationOf, findModels, type Known } from './find-model.ts'
+import { findModels, type Known } from './find-model.ts'
+import { modelOf, wrongOwn } from './own.ts'
+import { OwnModel } from './own-model.tsx'
 import type { Drafting } from './use-draft.ts'
 import look from './wizard.module.css'
 import { weightsOf } from './words.ts'
 
-/** What can be launched, what is known beside it, and what it takes to launch something else. */
+/** What can be launched by its name, what is known beside it, and anything else by where it lies. */
 export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
   const { draft, change, go } = drafting
   const models = useRead('listModels')
   const catalog = useRead('listCatalog')
-  const pick = (model: string) => go('configuration', { model, offer: '' })
+  const pick = (model: string) => go('configuration', { from: 'list', model, offer: '' })
   return (
     <div className="stack">
       <TextField
@@ -32,10 +33,10 @@ export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
         {({ items }) => (
           <>
             <Configured items={items} catalog={catalog.data?.items ?? []} draft={draft} pick={pick} />
+            <OwnModel models={items} drafting={drafting} pick={pick} />
             <Loaded of={catalog}>
               {({ items: known }) => <Unconfigured models={items} catalog={known} drafting={drafting} />}
             </Loaded>
-            <Own models={items} drafting={drafting} pick={pick} />
           </>
         )}
       </Loaded>
@@ -74,7 +75,7 @@ function Configured({ items, catalog, draft, pick }: ConfiguredProps) {
         label="Models of this install"
         rows={found}
         rowKey={({ name }) => name}
-        isHere={({ name }) => name === draft.model}
+        isHere={({ name }) => name === modelOf(draft)}
         columns={[
           { key: 'name', title: 'Model', width: '2fr', cell: (row) => <Pick row={row} draft={draft} pick={pick} /> },
           { key: 'engine', title: 'Engine', cell: ({ engine }) => engine, width: '100px' },
@@ -96,7 +97,7 @@ function Pick({ row, draft, pick }: Pick<ConfiguredProps, 'draft' | 'pick'> & { 
       <button
         type="button"
         className={look['pick']}
-        aria-pressed={row.name === draft.model}
+        aria-pressed={row.name === modelOf(draft)}
         onClick={() => pick(row.name)}
       >
         {row.name}
@@ -112,16 +113,21 @@ interface UnconfiguredProps {
   readonly drafting: Drafting
 }
 
-/** What the catalogue knows and this install does not serve: choosing it says how to make it so. */
-function Unconfigured({ models, catalog, drafting: { draft, change } }: UnconfiguredProps) {
+/** What the catalogue knows and this install does not serve yet: its weights are fetched from the hub. */
+function Unconfigured({ models, catalog, drafting: { draft, go } }: UnconfiguredProps) {
   const used = new Set(models.map(({ catalog: id }) => id))
   const others = catalog
     .filter(({ id }) => !used.has(id))
     .map((card) => ({ name: card.id, source: card.id, description: card.kind, card }))
   const found = findModels(others, draft.search)
   if (found.length === 0) return null
+  const take = (own: string) => {
+    const isTaken = wrongOwn({ own, name: '' }, models).name !== undefined
+    // Another name is asked for then, where it is said why.
+    go(isTaken ? 'model' : 'configuration', { from: isTaken ? 'list' : 'own', own, name: '', offer: '' })
+  }
   return (
-    <Panel title="Known, but not configured here" sub={`${found.length} of ${others.length} in the catalogue`} flush>
+    <Panel title="Others of the catalogue" sub={`${found.length} of ${others.length}, fetched from the hub`} flush>
       <Table
         label="Models of the catalogue"
         rows={found}
@@ -137,7 +143,7 @@ function Unconfigured({ models, catalog, drafting: { draft, change } }: Unconfig
                 type="button"
                 className={look['pick']}
                 aria-pressed={name === draft.own}
-                onClick={() => change({ own: name })}
+                onClick={() => take(name)}
               >
                 {name}
               </button>
@@ -148,45 +154,6 @@ function Unconfigured({ models, catalog, drafting: { draft, change } }: Unconfig
           { key: 'licence', title: 'Licence', cell: ({ card }) => licenceWords(card), width: '130px' },
         ]}
       />
-    </Panel>
-  )
-}
-
-/** A hub's path or a bucket: launched where the configuration names it, and told how where it does not. */
-function Own({ models, drafting, pick }: Omit<UnconfiguredProps, 'catalog'> & Pick<ConfiguredProps, 'pick'>) {
-  const { draft, change } = drafting
-  const own = draft.own.trim()
-  const found = models.find(({ name, source }) => name === own || source === own)
-  const wanted = own === '' ? null : configurationOf(own)
-  return (
-    <Panel title="Another model">
-      <div className="stack">
-        <TextField
-          label="Its path on the hub, or its bucket"
-          value={draft.own}
-          onChange={(value) => change({ own: value })}
-          placeholder="owner/name, s3://bucket/folder"
-          wrong={own !== '' && !found && typeof wanted === 'string' ? wanted : null}
-        />
-        {found && (
-          <p>
-            It is configured as{' '}
-            <button type="button" className={look['pick']} onClick={() => pick(found.name)}>
-              {found.name}
-            </button>
-            .
-          </p>
-        )}
-        {!found && wanted !== null && typeof wanted !== 'string' && (
-          <div role="status" className="stack">
-            <p>
-              This install does not serve it yet. Put this into <code>models</code> of its configuration, with the
-              engine that you want, and start it again; then it stands in the list above.
-            </p>
-            <CopyText text={JSON.stringify(wanted)} label="Copy" />
-          </div>
-        )}
-      </div>
     </Panel>
   )
 }

@@ -13,6 +13,7 @@ import { type LaunchRequest, launchLimitS, mostConcurrency, mostReplicas } from 
 import type { OfferNowView } from '../../src/wire/views.ts'
 import { whyNotName } from '../words/given-name.ts'
 import { type Draft, type DraftField, listOf } from './draft.ts'
+import { modelOf, ownOf, wrongOwn } from './own.ts'
 
 /** What cannot be asked for as it was typed, with what to do about it. */
 export type Wrong = Readonly<Partial<Record<DraftField, string>>>
@@ -44,8 +45,11 @@ export function askedOf(draft: Draft, engine: EngineName | null): Asked {
     return value
   }
   const replicas = whole('replicas') ?? 1
+  const own = ownOf(draft)
+  if (own) Object.assign(wrong, wrongOwn(draft))
   const request: LaunchRequest = {
-    model: draft.model,
+    model: modelOf(draft),
+    ...(own ? { own } : {}),
     engineArgs: argumentsOf(draft, engine, whole('context'), wrong),
     wish: {
       ...anyWish,

@@ -43,7 +43,7 @@ export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
               </div>
             ))}
             <Panel title="What will happen">
-              <WhatHappens plan={of} replicas={replicas} />
+              <WhatHappens plan={of} replicas={replicas} source={request.own?.source ?? null} />
             </Panel>
             <Launch call={call} plan={of} replicas={replicas} onBack={onBack} />
             <Panel title="The same elsewhere">
@@ -70,7 +70,13 @@ const credentials = {
   unknown: 'not known now',
 } as const
 
-function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly replicas: number }) {
+interface WhatHappensProps extends Pick<SummaryStepProps, 'replicas'> {
+  readonly plan: PlanView
+  /** Of a model that no configuration names. */
+  readonly source: string | null
+}
+
+function WhatHappens({ plan, replicas, source }: WhatHappensProps) {
   const tried = plan.offers.filter(mayHold)
   const [first] = tried
   return (
@@ -89,6 +95,7 @@ function WhatHappens({ plan, replicas }: { readonly plan: PlanView; readonly rep
       <Pairs
         of={[
           ['Model', `${plan.model} (${plan.engine})`],
+          ['Its weights', source],
           ['Deployment', `${plan.deployment}, which gets ${count(replicas)} more`],
           ['Tried in turn', tried.length > 0 ? tried.map(placeOf).join(', then ') : null],
           ['Dearest of them', tried.length > 1 ? <Money key="dearest" microUsd={dearest(plan)} perHour /> : null],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../../src/wire/catalog.ts'
-import { configurationOf, findModels } from './find-model.ts'
+import { findModels } from './find-model.ts'
 import { fitShares, fitWords } from './words.ts'
 
 const fit: FitView = {
@@ -54,10 +54,4 @@ test('every word of a search has to occur, in whatever is told of the model', ()
   expect(findModels(models, 'qwen COLLEAGUES').map(({ name }) => name)).toEqual(['chat'])
   expect(findModels(models, '')).toHaveLength(2)
   expect(findModels(models, '<script>')).toEqual([])
-})
-
-test('an own model is told as an entry of the configuration, or what is wrong with its address', () => {
-  expect(configurationOf('Org/My Model')).toMatch(/owner\/name/)
-  expect(configurationOf('Org/My_Model-7B')).toEqual({ name: 'my_model-7b', engine: 'vllm', source: 'Org/My_Model-7B' })
-  expect(configurationOf('s3://bucket/weights/')).toMatchObject({ name: 'weights', source: 's3://bucket/weights/' })
 })
