@@ -2,9 +2,8 @@ import type { CommandDeps } from '../commands/context.ts'
 import { catalogModelOf } from '../core/catalog.ts'
 import { modelNamed } from '../core/engine-command.ts'
 import { anyWish, rankOffers } from '../core/offer.ts'
-import { loadOwnModels } from '../store/model-source.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
-import { readReadyByModel } from '../store/read-deployments.ts'
+import { readOwnModels, readReadyByModel } from '../store/read-deployments.ts'
 import { readUnknownFailures } from '../store/read-unknown.ts'
 import type { Handlers } from './asked.ts'
 import { presentCatalogModel, presentOfferNow, presentRead } from './present-plan.ts'
@@ -18,7 +17,7 @@ export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): 
     async listModels({ actor }) {
       const ready = await readReadyByModel(db, actor.tenantId)
       const configured = new Set(settings.models.map(({ name }) => name))
-      const own = (await loadOwnModels(db, actor.tenantId)).filter(({ name }) => !configured.has(name))
+      const own = (await readOwnModels(db, actor.tenantId)).filter(({ name }) => !configured.has(name))
       const kept = own.map(({ name, ...model }) => modelNamed(settings, name, model))
       const items = [...settings.models, ...kept].map((model) => ({
         name: model.name,

@@ -17,21 +17,6 @@ export async function ownModelNamed(db: Db, tenantId: string, model: string): Pr
   return row ? ownModelIn(row) : null
 }
 
-/** Those that only deployments name, each as the newest one runs it. */
-export async function loadOwnModels(db: Db, tenantId: string): Promise<(OwnModel & { readonly name: string })[]> {
-  const rows = await db
-    .selectFrom('deployments')
-    .distinctOn('model')
-    .select(['model as name', 'source', 'engine'])
-    .where('tenant_id', '=', tenantId)
-    .where('source', 'is not', null)
-    .$narrowType<{ source: string }>()
-    .orderBy('model')
-    .orderBy('created_at', 'desc')
-    .execute()
-  return rows.map(({ name, source, engine }) => ({ name, source, engine: engine as EngineName }))
-}
-
 /** A deployment that runs something else under the name. Others that are made with it at once wait for this transaction. */
 export async function otherSourceOf(
   tx: Tx,

@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import type { OwnModel } from '../core/engine-command.ts'
+import type { EngineName } from '../core/engine-presets.ts'
 import type { Db } from './database.ts'
 import { type CostSoFar, costOver } from './read-cost.ts'
 
@@ -50,4 +52,19 @@ export async function readReadyByModel(db: Db, tenantId: string): Promise<Map<st
     select d.model, count(*) as ready from nodes n join deployments d on d.id = n.deployment_id
     where n.tenant_id = ${tenantId} and n.state = 'ready' group by d.model`.execute(db)
   return new Map(rows.map(({ model, ready }) => [model, ready]))
+}
+
+/** The models that only deployments name, each as the newest one runs it. */
+export async function readOwnModels(db: Db, tenantId: string): Promise<(OwnModel & { readonly name: string })[]> {
+  const rows = await db
+    .selectFrom('deployments')
+    .distinctOn('model')
+    .select(['model as name', 'source', 'engine'])
+    .where('tenant_id', '=', tenantId)
+    .where('source', 'is not', null)
+    .$narrowType<{ source: string }>()
+    .orderBy('model')
+    .orderBy('created_at', 'desc')
+    .execute()
+  return rows.map(({ name, source, engine }) => ({ name, source, engine: engine as EngineName }))
 }
