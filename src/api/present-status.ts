@@ -1,3 +1,4 @@
+import { isHeldByPause } from '../core/loop-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
 import { version } from '../core/version.ts'
 import type { PoolFigures } from '../store/database.ts'
@@ -26,7 +27,7 @@ export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
     pausedReason: row.pausedReason,
     guard: row.guard,
     guardHolds: row.guardHolds.map((hold) => ({ ...hold, since: iso(hold.since), until: maybeIso(hold.until) })),
-    loops: shownLoops(row.loops, now).map((loop) => presentLoop(loop, now)),
+    loops: shownLoops(row.loops, now).map((loop) => presentLoop(loop, row.paused, now)),
     gateways: row.gateways.map((gateway) => ({
       id: gateway.id,
       url: gateway.url,
@@ -57,13 +58,18 @@ function shownLoops(loops: readonly LoopRow[], now: number): LoopRow[] {
   return loops.filter(({ loop, at }) => now - at <= shownMs || at === newest.get(loop))
 }
 
-/** A loop without due rows rests, however long; late is one that leaves due rows alone, or rows in a claim that ran out. */
-export const isLate = ({ dueSince, everyMs }: LoopRow, now: number): boolean =>
-  dueSince !== null && now - dueSince > latePasses * everyMs
+/**
+ * A loop without due rows rests, however long; late is one that leaves due rows alone, or rows in a claim that ran out,
+ * though no pause tells it to.
+ */
+export const isLate = ({ loop, dueSince, everyMs }: LoopRow, paused: boolean, now: number): boolean =>
+  dueSince !== null && now - dueSince > latePasses * everyMs && !(paused && isHeldByPause(loop))
 
-function presentLoop(row: LoopRow, now: number): StatusView['loops'][number] {
+function presentLoop(row: LoopRow, isPaused: boolean, now: number): StatusView['loops'][number] {
   const { loop, server, tookMs, moved, everyMs, error } = row
-  return { loop, server, lastPassAt: iso(row.at), tookMs, moved, everyMs, late: isLate(row, now), error }
+  const late = isLate(row, isPaused, now)
+  const paused = isPaused && isHeldByPause(loop)
+  return { loop, server, lastPassAt: iso(row.at), tookMs, moved, everyMs, late, paused, error }
 }
 
 export function countStates(counts: StatusRow['nodes']): Record<NodeState, number> {

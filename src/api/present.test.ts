@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
 import { defaultSignalAges } from '../core/health.ts'
 import { launchStates } from '../core/launch-table.ts'
+import { type LoopName, loopActs } from '../core/loop-table.ts'
 import { nodeStates } from '../core/node-table.ts'
 import type { PhasePast } from '../core/phases.ts'
 import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
@@ -255,27 +256,22 @@ test('what was spent is the closed intervals and the open one until now', () => 
   expect(presentNode(nodeRow({ closedMicroUsd: 5, open }), nodeScene).costMicroUsd).toBe(10_005)
 })
 
-test('a loop is late when due rows are left alone, not when there is nothing to do; a server that left is not shown', () => {
-  const loop = (over: Partial<LoopRow>): LoopRow => ({
-    loop: 'node',
-    server: 'a',
-    at: now,
-    tookMs: 1,
-    moved: 0,
-    everyMs: 1_000,
-    error: null,
-    dueSince: null,
-    ...over,
-  })
-  const day = 86_400_000
-  const loops = [
-    loop({ at: now - day, server: 'left' }),
-    loop({ dueSince: now - 4_000 }),
-    loop({ loop: 'sight', at: now - day }),
-  ]
+const loop = (over: Partial<LoopRow>): LoopRow => ({
+  loop: 'node',
+  server: 'a',
+  at: now,
+  tookMs: 1,
+  moved: 0,
+  everyMs: 1_000,
+  error: null,
+  dueSince: null,
+  ...over,
+})
+
+function statusOf(loops: LoopRow[], paused: boolean) {
   const row = {
     install: 'i',
-    paused: false,
+    paused,
     pausedReason: null,
     guard: null,
     guardHolds: [],
@@ -286,10 +282,27 @@ test('a loop is late when due rows are left alone, not when there is nothing to 
   }
   const waits = () => ({ count: 0, totalMs: 0 })
   const pool = { size: 1, waitingNow: () => 0, longestWaitMs: () => 0, waits, statements: () => 0 }
-  const view = presentStatus(
+  return presentStatus(
     { ...row, nodes: [], launches: [], loops, gateways: [] },
     { now, databaseKind: 'given', pool, tableVersion: null },
   )
+}
+
+test('while automation is paused, loops that act are paused and not late; those that watch are late as ever', () => {
+  const loops = Object.keys(loopActs).map((name) => loop({ loop: name, dueSince: now - 60_000 }))
+  for (const { loop, late, paused } of statusOf(loops, true).loops)
+    expect([loop, late, paused]).toEqual([loop, !loopActs[loop as LoopName], loopActs[loop as LoopName]])
+  for (const { late, paused } of statusOf(loops, false).loops) expect([late, paused]).toEqual([true, false])
+})
+
+test('a loop is late when due rows are left alone, not when there is nothing to do; a server that left is not shown', () => {
+  const day = 86_400_000
+  const loops = [
+    loop({ at: now - day, server: 'left' }),
+    loop({ dueSince: now - 4_000 }),
+    loop({ loop: 'sight', at: now - day }),
+  ]
+  const view = statusOf(loops, false)
   expect(view.loops.map((shown) => [shown.loop, shown.server, shown.late])).toEqual([
     ['node', 'a', true],
     ['sight', 'a', false],

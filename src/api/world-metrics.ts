@@ -99,7 +99,7 @@ function healthMetrics(metrics: Metrics): Fill {
     for (const guard of guardKinds) holds.inc({ guard }, 0)
     for (const { guard, count } of figures.guardHolds) holds.inc({ guard }, count)
     late.reset()
-    for (const row of status.loops) late.set({ loop: row.loop }, isLate(row, now) ? 1 : 0)
+    for (const row of status.loops) late.set({ loop: row.loop }, isLate(row, status.paused, now) ? 1 : 0)
     looks.reset()
     for (const { name: cloud, lookedAt } of figures.clouds) looks.set({ cloud }, (lookedAt ?? 0) / 1_000)
   }

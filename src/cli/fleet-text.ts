@@ -94,8 +94,10 @@ function loopsText({ loops }: StatusView, now: number, look: Look): string {
       { title: 'MOVED', cell: ({ moved }) => (moved === null ? '-' : String(moved)), right: true },
       {
         title: 'STATE',
-        cell: ({ late, error, lastPassAt }) => error ?? (late ? 'late' : lastPassAt === null ? 'waiting' : 'ok'),
-        paint: ({ late, error }) => (error ? look.paint.bad : late ? look.paint.warn : look.paint.good),
+        cell: ({ late, paused, error, lastPassAt }) =>
+          error ?? (paused ? 'paused' : late ? 'late' : lastPassAt === null ? 'waiting' : 'ok'),
+        paint: ({ late, paused, error }) =>
+          error ? look.paint.bad : late || paused ? look.paint.warn : look.paint.good,
         gives: true,
       },
     ],

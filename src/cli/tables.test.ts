@@ -21,13 +21,26 @@ fd-abcde-2           ready 1m30s  suspect  good 3s    good 20s  unknown         
   )
 })
 
-test('the status says for how long the guard holds and why, and once it does no more, when it did last', () => {
-  const status: StatusView = {
-    ...{ install: 'abcde', version: '1', paused: false, pausedReason: null, guard: null, guardHolds: [] },
-    ...{ loops: [], gateways: [], silentClouds: [], orphans: [], sweepArmed: true, burnPerHourMicroUsd: 0 },
-    nodes: Object.fromEntries(nodeStates.map((state) => [state, 0])) as StatusView['nodes'],
-    database: { kind: 'embedded', poolSize: 1, waitingNow: 0, longestWaitMs: 0 },
+const status: StatusView = {
+  ...{ install: 'abcde', version: '1', paused: false, pausedReason: null, guard: null, guardHolds: [] },
+  ...{ loops: [], gateways: [], silentClouds: [], orphans: [], sweepArmed: true, burnPerHourMicroUsd: 0 },
+  nodes: Object.fromEntries(nodeStates.map((state) => [state, 0])) as StatusView['nodes'],
+  database: { kind: 'embedded', poolSize: 1, waitingNow: 0, longestWaitMs: 0 },
+}
+
+test('the status says of each loop whether it fails, is paused, is late or is well', () => {
+  const loop = { loop: 'node', server: 'a', lastPassAt: at(90), tookMs: 1, moved: 0, everyMs: 1_000, error: null }
+  const stateOf = (over: object) => {
+    const loops = [{ ...loop, late: false, paused: false, ...over }]
+    return /^node .*?(\S+)$/m.exec(statusText({ ...status, loops }, now(100), wide))?.[1]
   }
+  expect(stateOf({})).toBe('ok')
+  expect(stateOf({ late: true })).toBe('late')
+  expect(stateOf({ paused: true })).toBe('paused')
+  expect(stateOf({ paused: true, error: 'broken' })).toBe('broken')
+})
+
+test('the status says for how long the guard holds and why, and once it does no more, when it did last', () => {
   const guardOf = (over: Partial<StatusView>) =>
     /^guard +(.*)$/m.exec(statusText({ ...status, ...over }, now(100), wide))?.[1]
   const hold = { guard: guardKinds[0], reason: 'It has just started.', since: at(10), until: null }

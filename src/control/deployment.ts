@@ -1,5 +1,6 @@
 import { decideDeployment } from '../core/decide-deployment.ts'
 import { launchTime } from '../core/launch-time.ts'
+import { loopActs } from '../core/loop-table.ts'
 import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
 import type { Claim } from '../store/claims.ts'
@@ -15,7 +16,7 @@ export function deploymentLoop(deps: ControlDeps): Loop {
     everyMs: 10_000,
     parallel: 4,
     holdMs: deps.settings.claimHoldMs,
-    acts: true,
+    acts: loopActs.deployment,
     pass: (claim) => reconcileDeployment(deps, claim),
   }
 }

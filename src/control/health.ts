@@ -1,6 +1,7 @@
 import { isHeldBack, nextHeldBack } from '../core/fault-guard.ts'
 import { guardOf, guardWith, inGrace } from '../core/guard.ts'
 import { judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
+import { loopActs } from '../core/loop-table.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import { type Claim, nudge } from '../store/claims.ts'
@@ -39,7 +40,7 @@ export function healthLoop(deps: ControlDeps): Loop {
     return { moved, nextDueAt: Math.min(now + everyMs, replacementDueAt(serving, now) ?? Number.POSITIVE_INFINITY) }
   }
 
-  return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+  return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: loopActs.health, pass }
 }
 
 /** The node with a faulty GPU that is replaced next, because the others that were are. */

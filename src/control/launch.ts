@@ -1,6 +1,7 @@
 import { decideLaunch, type LaunchDecision } from '../core/decide-launch.ts'
 import { isOver, type LaunchState } from '../core/launch-table.ts'
 import { timeByOffers } from '../core/launch-time.ts'
+import { loopActs } from '../core/loop-table.ts'
 import { rankOffers } from '../core/offer.ts'
 import { offersToTry } from '../core/preflight.ts'
 import { fullServerOf, holdsOf } from '../core/queue.ts'
@@ -29,7 +30,7 @@ export function launchLoop(deps: ControlDeps): Loop {
     everyMs: 30_000,
     parallel: 8,
     holdMs: deps.settings.claimHoldMs,
-    acts: true,
+    acts: loopActs.launch,
     pass: (claim) => reconcileLaunch(deps, claim),
   }
 }

@@ -1,6 +1,7 @@
 import { type Cloud, CloudRefuses, type ListedMachine } from '../clouds/cloud.ts'
 import { type CloudTraits, decideNode, type NodeDecision, stateLimit, stateLimitAt } from '../core/decide-node.ts'
 import { inGrace } from '../core/guard.ts'
+import { loopActs } from '../core/loop-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Pace } from '../core/pace.ts'
 import type { Claim } from '../store/claims.ts'
@@ -42,7 +43,7 @@ export function nodeLoop(deps: ControlDeps): Loop {
     everyMs: 15_000,
     parallel: 16,
     holdMs: deps.settings.claimHoldMs,
-    acts: true,
+    acts: loopActs.node,
     pass: (claim) => reconcileNode(deps, claim),
   }
 }

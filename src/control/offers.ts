@@ -1,6 +1,7 @@
 import { type Cloud, CloudRefuses } from '../clouds/cloud.ts'
 import { failureRecord } from '../core/failure.ts'
 import { attemptLimitMs } from '../core/launch-time.ts'
+import { loopActs } from '../core/loop-table.ts'
 import type { Offer } from '../core/offer.ts'
 import { pause } from '../lib/clock.ts'
 import type { Claim } from '../store/claims.ts'
@@ -21,7 +22,7 @@ export function offersLoop(deps: ControlDeps): Loop {
     await readOffers(deps, cloud)
     return { moved: false, nextDueAt: clock.now() + everyMs }
   }
-  return { name: 'offers', everyMs, parallel: 4, holdMs: deps.settings.claimHoldMs, acts: false, pass }
+  return { name: 'offers', everyMs, parallel: 4, holdMs: deps.settings.claimHoldMs, acts: loopActs.offers, pass }
 }
 
 async function readOffers({ db, clock }: ControlDeps, cloud: Cloud): Promise<void> {

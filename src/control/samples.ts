@@ -1,3 +1,4 @@
+import { loopActs } from '../core/loop-table.ts'
 import { rollSamplesUp, takeSamples } from '../store/samples.ts'
 import { type ControlDeps, paceNow } from './context.ts'
 import type { Loop } from './driver.ts'
@@ -15,7 +16,7 @@ export function samplesLoop(deps: ControlDeps): Loop {
     everyMs,
     parallel: 1,
     holdMs: deps.settings.claimHoldMs,
-    acts: false,
+    acts: loopActs.samples,
     async pass() {
       const now = clock.now()
       const { heartbeatMs } = await paceNow(deps)

@@ -1,5 +1,6 @@
 import { maybeThere } from '../clouds/cloud.ts'
 import { silentSince } from '../core/health.ts'
+import { loopActs } from '../core/loop-table.ts'
 import type { Claim } from '../store/claims.ts'
 import { saveFailedLook, saveLook, seenMachines } from '../store/sightings.ts'
 import { loadWatched } from '../store/verdicts.ts'
@@ -13,7 +14,7 @@ export function sightLoop(deps: ControlDeps): Loop {
     everyMs: 60_000,
     parallel: 4,
     holdMs: deps.settings.claimHoldMs,
-    acts: false,
+    acts: loopActs.sight,
     pass: (claim) => look(deps, claim),
   }
 }

@@ -1,3 +1,4 @@
+import { loopActs } from '../core/loop-table.ts'
 import { ledgerFaults } from '../store/ledger.ts'
 import type { ControlDeps } from './context.ts'
 import type { Loop } from './driver.ts'
@@ -12,7 +13,7 @@ export function spendLoop(deps: ControlDeps): Loop {
     everyMs,
     parallel: 1,
     holdMs: deps.settings.claimHoldMs,
-    acts: false,
+    acts: loopActs.spend,
     async pass() {
       const faults = await ledgerFaults(db)
       if (faults.length > 0)

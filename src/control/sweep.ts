@@ -1,5 +1,6 @@
 import { maybeThere } from '../clouds/cloud.ts'
 import { holdsSweep, inGrace } from '../core/guard.ts'
+import { loopActs } from '../core/loop-table.ts'
 import type { Claim } from '../store/claims.ts'
 import { tellEvent } from '../store/events.ts'
 import { loadInstall } from '../store/install.ts'
@@ -19,7 +20,7 @@ export function sweepLoop(deps: ControlDeps): Loop {
     everyMs,
     parallel: 4,
     holdMs: deps.settings.claimHoldMs,
-    acts: true,
+    acts: loopActs.sweep,
     pass: (claim) => sweep(deps, claim),
   }
 }

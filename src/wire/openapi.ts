@@ -5,6 +5,7 @@ import { downloadIndex } from './artefacts.ts'
 import { catalogModelView, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
+import { loopView } from './loop-view.ts'
 import { morePaths } from './openapi-more.ts'
 import { planView } from './plan.ts'
 import {
@@ -58,7 +59,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     Key: view.keyView,
     Me: view.meView,
     Operator: view.operatorView,
-    Loop: view.loopView,
+    Loop: loopView,
     Status: view.statusView,
     Spend: spendView,
     AuditRow: view.auditView,

@@ -13,6 +13,7 @@ import { roles } from '../core/tokens.ts'
 import { signalValues, verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
 import { holdView } from './hold-view.ts'
+import { loopView } from './loop-view.ts'
 
 const text = (max: number) => z.string().max(max)
 const id = text(64)
@@ -322,17 +323,6 @@ export const operatorView = z.object({
   disabledAt: time.nullable(),
 })
 export type OperatorView = z.infer<typeof operatorView>
-
-export const loopView = z.object({
-  loop: text(32),
-  server: text(64),
-  lastPassAt: time.nullable(),
-  tookMs: z.number().nullable(),
-  moved: count.nullable(),
-  everyMs: count,
-  late: z.boolean(),
-  error: text(2_000).nullable(),
-})
 
 export const statusView = z.object({
   install: text(32),

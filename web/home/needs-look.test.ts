@@ -30,6 +30,7 @@ const loop = (over: Partial<StatusView['loops'][number]>): StatusView['loops'][n
   moved: 0,
   everyMs: 5_000,
   late: false,
+  paused: false,
   error: null,
   ...over,
 })

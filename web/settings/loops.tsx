@@ -21,10 +21,10 @@ const columns: readonly Column<Loop>[] = [
   {
     key: 'state',
     title: 'State',
-    cell: ({ error, late }) => (
+    cell: ({ error, late, paused }) => (
       <>
-        <StateMark shape={error ? 'bad' : late ? 'doubtful' : 'good'}>
-          {error ? 'fails' : late ? 'late' : 'well'}
+        <StateMark shape={error ? 'bad' : paused ? 'between' : late ? 'doubtful' : 'good'}>
+          {error ? 'fails' : paused ? 'paused' : late ? 'late' : 'well'}
         </StateMark>{' '}
         {error}
       </>
