@@ -2,6 +2,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
+import { chatFromLaunch, launchInSteps, press, releaseServing } from './story.ts'
 
 let plane: Plane
 let browser: Browser
@@ -23,46 +24,17 @@ async function arrive(token?: string): Promise<Page> {
   return visitor.page
 }
 
-const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
-
 test('from a token to the first token: signed in, launched step by step, asked, and given back', async () => {
   const page = await arrive()
   await page.goto('/')
   await page.getByLabel('Your token').fill(plane.token)
   await press(page, 'Sign in')
-  await page.getByRole('link', { name: 'Launch', exact: true }).first().click()
-
-  await press(page, 'tiny-chat')
-  await page.getByLabel('Deployment').fill('story')
-  await press(page, 'See what it costs')
-  await page
-    .getByRole('table', { name: /^Offers/ })
-    .getByRole('radio')
-    .check()
-  await press(page, 'Go on')
-  await page.getByText('flightdeck launch tiny-chat --deployment story').waitFor()
-  await page.getByRole('button', { name: 'Launch for $3.60 / h' }).click()
-
-  await page.waitForURL((url) => url.pathname.startsWith('/launches/'))
+  await launchInSteps(page, { model: 'tiny-chat', deployment: 'story', offer: /./ })
   await page.getByText('Ready after').waitFor()
-  await page.getByRole('link', { name: 'Chat with it' }).click()
-  await page.getByLabel('Message').fill('hello')
-  await page.keyboard.press('Enter')
-  const answer = page.getByRole('article').getByRole('status')
-  await answer.getByText('complete', { exact: true }).waitFor()
-  await answer.getByText(/^first token after [\d,]+ ms$/).waitFor()
-  await answer.getByText(/^[\d.]+ tokens\/s$/).waitFor()
-  await answer.getByText('12 tokens', { exact: true }).waitFor()
-
-  const served = answer.getByText(/^served by/).getByRole('link')
-  const name = await served.innerText()
-  await served.click()
-  await page.getByRole('button', { name: 'Drain, release or hold …' }).click()
-  await page.getByRole('radio', { name: /^Release/ }).check()
-  await press(page, 'Release it now')
+  await chatFromLaunch(page)
+  const id = await releaseServing(page)
   await page.getByText('gone', { exact: true }).first().waitFor()
-  const id = new URL(page.url()).pathname.split('/').at(-1) ?? ''
-  expect(await plane.client.showNode({ params: { id } })).toMatchObject({ name, state: 'gone', billed: 'no' })
+  expect(await plane.client.showNode({ params: { id } })).toMatchObject({ state: 'gone', billed: 'no' })
   expect(await plane.running('scripted-engine')).toEqual(new Map())
 })
 

@@ -75,13 +75,15 @@ function Talk({ models, model, choose }: TalkProps) {
         <Ask
           asked={asked}
           wrong={isEmpty && asked.trim() === '' ? 'Write something first.' : null}
-          blocked={
-            model.readyNodes === 0 ? `no node serves ${model.name} now` : wrongLimit && 'mend the settings first'
-          }
+          blocked={wrongLimit && 'mend the settings first'}
           onChange={setAsked}
           onSend={send}
           chat={chat}
         />
+        {/* Told, and not in the way: a node that got ready this moment is known to the gateway first. */}
+        {model.readyNodes === 0 && (
+          <p className="warn">No node serves {model.name} now: what is sent before one is ready is refused.</p>
+        )}
         <Elsewhere question={question(asked || 'hello')} />
       </div>
       <Panel title="Settings">
