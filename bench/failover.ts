@@ -3,8 +3,9 @@
 // service and the engines are simulated.
 import { setTimeout as pause } from 'node:timers/promises'
 import { type ControlPlane, makeWorld } from '../src/cli/demo-world.ts'
+import { killMachine } from '../src/cli/rehearse-faults.ts'
 import { Load } from '../src/cli/rehearse-load.ts'
-import { serving as servingOf, strike, unroutable } from '../src/cli/rehearse-storm.ts'
+import { serving as servingOf, unroutable } from '../src/cli/rehearse-storm.ts'
 import { FakeAwsMetadata } from '../src/sim/metadata.ts'
 import { type Client, makeClient } from '../src/wire/client.ts'
 import type { NodeView } from '../src/wire/views.ts'
@@ -101,7 +102,8 @@ async function killed({ plane, client }: Scene, load: Load) {
   const node = (await serving(client)).at(-1)
   if (!node) throw new Error('no machine can be killed')
   const known = new Set((await client.listLaunches({ query: {} })).items.map(({ id }) => id))
-  const { from, at } = strike('kill', node)
+  const [from, at] = [performance.now(), Date.now()]
+  killMachine(node.name)
   const unroutableAt = await unroutable(plane.gatewayUrl, node.name, giveUpMs, never)
   const fresh = async () => (await client.listLaunches({ query: {} })).items.find(({ id }) => !known.has(id))
   await until('a replacement is asked for', async () => (await fresh()) !== undefined)

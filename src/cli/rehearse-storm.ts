@@ -1,27 +1,40 @@
-import { readFileSync } from 'node:fs'
 import type { Client } from '../wire/client.ts'
 import type { LaunchView, NodeView } from '../wire/views.ts'
-import { markedProcesses, signalProcess } from './demo-world.ts'
+import { until } from './demo-world.ts'
 import { quietPause } from './live-feed.ts'
+import { type Fault, type FaultName, faults } from './rehearse-faults.ts'
+import type { Load } from './rehearse-load.ts'
 
-export type BlowKind = 'notice' | 'kill'
-
-/** What befell one machine. `at` is epoch ms, `from` the same moment on the monotonic clock. */
-export interface Blow {
-  readonly kind: BlowKind
-  readonly nodeId: string
-  readonly node: string
-  readonly at: number
-  readonly from: number
+/** What came of one fault. Times are ms after it; null: not seen. */
+export interface Aftermath {
+  readonly fault: FaultName
+  readonly nodes: readonly string[]
+  /** Until the last of them got no requests. */
+  readonly unroutableMs: number | null
+  /** Until another machine was asked for, and how many were. */
+  readonly replacementAskedMs: number | null
+  readonly replacementsAsked: number
+  /** Until as many served as before. */
+  readonly servesAgainMs: number | null
+  /** How many of the machines were given up. */
+  readonly released: number
+  /** Why the guard held, where it did. */
+  readonly guard: string | null
+  readonly requests: number
+  readonly failedRequests: number
+  readonly brokenStreams: number
+  readonly costMicroUsd: number
 }
 
-/** What came of it, in ms after it; null: not within the time of the rehearsal. */
-export interface Aftermath {
-  readonly kind: BlowKind
-  readonly node: string
-  readonly unroutableMs: number | null
-  readonly replacementAskedMs: number | null
-  readonly servesAgainMs: number | null
+export type Tell = (event: string, facts: object, text: string) => void
+
+export interface Scene {
+  readonly client: Client
+  readonly gatewayUrl: string
+  readonly replicas: number
+  readonly load: Load
+  readonly signal: AbortSignal
+  readonly tell: Tell
 }
 
 const lookMs = 20
@@ -29,8 +42,9 @@ const lookMs = 20
 const noneForMs = 2_000
 
 /**
- * When the gateway had no connection left that it could give a request to: the first of the looks that all agree.
- * @throws Error when it has some for as long as is waited.
+ * When the gateway gave a node nothing any more, because it is not to or has no connection left: the first of the looks
+ * that all agree.
+ * @throws Error when it gives it some for as long as is waited.
  */
 export async function unroutable(
   gatewayUrl: string,
@@ -42,8 +56,8 @@ export async function unroutable(
   const until = performance.now() + limitMs
   for (; performance.now() < until && !signal.aborted; await quietPause(lookMs, signal)) {
     const page = await (await fetch(`${gatewayUrl}/metrics`, { signal })).text()
-    const spares = Number(new RegExp(`spare_sockets\\{node="${name}"\\} (\\d+)`).exec(page)?.[1] ?? 0)
-    if (spares > 0) since = null
+    const figure = (of: string) => Number(new RegExp(`${of}\\{node="${name}"\\} (\\d+)`).exec(page)?.[1] ?? 0)
+    if (figure('spare_sockets') > 0 && figure('routable') > 0) since = null
     else since ??= performance.now()
     if (since !== null && performance.now() - since > noneForMs) return since
   }
@@ -55,67 +69,151 @@ export const serving = (nodes: readonly NodeView[]): NodeView[] =>
     return state === 'ready' && verdict === 'healthy' && signals.probe.value === 'good'
   })
 
-/** A notice is the signal by which every system ends its processes; a kill takes the machine as a power cut does. */
-export function strike(kind: BlowKind, { id: nodeId, name: node }: NodeView): Blow {
-  const blow = { kind, nodeId, node, at: Date.now(), from: performance.now() }
-  if (kind === 'notice') for (const pid of processesOf(node).filter(isLoop)) signalProcess(pid, 'SIGTERM')
-  else killAll(node)
-  return blow
-}
+export const nodesOf = async (client: Client): Promise<NodeView[]> =>
+  (await client.listNodes({ query: { all: true } })).items
+const launchesOf = async (client: Client): Promise<LaunchView[]> => (await client.listLaunches({ query: {} })).items
 
-const processesOf = (node: string): number[] => markedProcesses([`FLIGHTDECK_MACHINE=${node}`, node])
+export const backLimitMs = 300_000
+const fleetLookMs = 250
 
-// The loop that starts everything else anew may have done so while we killed.
-const killRounds = 10
+/** One fault, from the blow until the fleet is whole again, and what is seen of it meanwhile. */
+export class Storm {
+  readonly #scene: Scene
+  readonly #name: FaultName
+  readonly #fault: Fault
+  readonly #from = performance.now()
+  readonly #at = Date.now()
+  readonly #seen = new Map<string, string>()
+  readonly #unroutableAt = new Map<string, number>()
+  #struck: readonly NodeView[] = []
+  #known: ReadonlySet<string> = new Set()
+  #asked: LaunchView[] = []
+  #guard: string | null = null
+  #healedAt: number | null = null
+  #servesAgainAt: number | null = null
 
-function killAll(node: string): void {
-  for (let round = 0; round < killRounds; round++) {
-    const pids = processesOf(node)
-    if (pids.length === 0) return
-    for (const pid of pids) signalProcess(pid, 'SIGKILL')
+  constructor(scene: Scene, name: FaultName) {
+    this.#scene = scene
+    this.#name = name
+    this.#fault = faults[name]
+  }
+
+  /** What came of it; `servesAgainMs` is null where the fleet was not whole again within five minutes. */
+  async blow(): Promise<Aftermath> {
+    const { client, load, replicas, signal } = this.#scene
+    const before = (await client.spend({})).totalMicroUsd
+    this.#known = new Set((await launchesOf(client)).map(({ id }) => id))
+    const calm = await nodesOf(client)
+    for (const node of calm) this.#isNew(node.id, wordsOf(node))
+    this.#struck = serving(calm).slice(0, this.#fault.strikes(replicas))
+    const watches = this.#struck.map((node) => this.#strike(node))
+    for (const end = performance.now() + backLimitMs; performance.now() < end; ) {
+      signal.throwIfAborted()
+      if (this.#isOver(await this.#look())) break
+    }
+    // Whoever stays routable is not waited for: that is a gap in the table.
+    if (this.#unroutableAt.size === this.#struck.length) await Promise.all(watches)
+    const costMicroUsd = (await client.spend({})).totalMicroUsd - before
+    const { requests, failed: failedRequests, broken: brokenStreams } = load.since(this.#from)
+    return { ...this.#times(), requests, failedRequests, brokenStreams, costMicroUsd }
+  }
+
+  #times() {
+    const after = (at: number | null) => (at === null ? null : Math.max(0, Math.round(at - this.#from)))
+    const unroutable = [...this.#unroutableAt.values()]
+    const first = Math.min(...this.#asked.map(({ createdAt }) => Date.parse(createdAt)))
+    const isGivenUp = ({ id }: NodeView) => /^(draining|releasing|gone)/.test(this.#seen.get(id) ?? '')
+    return {
+      fault: this.#name,
+      nodes: this.#struck.map(({ name }) => name),
+      unroutableMs: unroutable.length < this.#struck.length ? null : after(Math.max(...unroutable)),
+      replacementAskedMs: this.#asked.length === 0 ? null : Math.max(0, first - this.#at),
+      replacementsAsked: this.#asked.length,
+      servesAgainMs: after(this.#servesAgainAt),
+      released: this.#struck.filter(isGivenUp).length,
+      guard: this.#guard,
+    }
+  }
+
+  async #strike(node: NodeView): Promise<void> {
+    const { gatewayUrl, signal } = this.#scene
+    await this.#fault.strike(node)
+    this.#tell('struck', { fault: this.#name, node: node.name }, `${this.#name} befalls ${node.name}`)
+    try {
+      const at = await unroutable(gatewayUrl, node.name, backLimitMs, signal)
+      this.#unroutableAt.set(node.id, at)
+      const ms = Math.max(0, Math.round(at - this.#from))
+      this.#tell('unroutable', { node: node.name, ms }, `${node.name} gets no requests, since ${ms} ms after that`)
+    } catch (error) {
+      // A rehearsal that is over or was interrupted tells so itself.
+      if (!signal.aborted) this.#tell('routable', { node: node.name }, `${node.name}: ${String(error)}`)
+    }
+  }
+
+  /** What is lost was replaced, or what was silent is back; as many serve as before, and nothing else is there. */
+  #isOver(nodes: readonly NodeView[]): boolean {
+    const isStruck = (node: NodeView) => this.#struck.some(({ id }) => id === node.id)
+    const well = serving(nodes)
+    const isWhole = well.length === this.#scene.replicas
+    const isSettled = this.#fault.heal ? this.#healedAt !== null : !well.some(isStruck)
+    if (this.#servesAgainAt === null && isWhole && isSettled && this.#hasBegun) this.#servesAgainAt = performance.now()
+    return this.#servesAgainAt !== null && nodes.filter(({ state }) => state !== 'gone').length === well.length
+  }
+
+  get #hasBegun(): boolean {
+    return this.#unroutableAt.size === this.#struck.length
+  }
+
+  /** Tells what changed since the last look, and waits a moment. */
+  async #look(): Promise<NodeView[]> {
+    const { client, signal } = this.#scene
+    // Launches first: what one of them waited for is then seen of the nodes, and told before it.
+    const launches = await launchesOf(client)
+    const [nodes, { guard, guardHolds }] = await Promise.all([nodesOf(client), client.status()])
+    const fresh = nodes.filter(({ id }) => !this.#seen.has(id))
+    this.#tellOf(nodes.filter((node) => !fresh.includes(node)))
+    this.#asked = launches.filter(({ id }) => !this.#known.has(id))
+    for (const { id } of this.#asked)
+      if (this.#isNew(id, '')) this.#tell('asked', { launch: id }, `${id}: another machine is asked for`)
+    this.#tellOf(fresh)
+    if (guard !== null && this.#isNew('guard', guard)) this.#tell('guard', { guard }, `the guard holds: ${guard}`)
+    this.#guard ??= guard
+    if (guard !== null && guardHolds[0]?.guard === 'suspects') this.#healOnce()
+    await quietPause(fleetLookMs, signal)
+    return nodes
+  }
+
+  #tellOf(nodes: readonly NodeView[]): void {
+    for (const node of nodes)
+      if (this.#isNew(node.id, wordsOf(node)))
+        this.#tell('node', { node: node.name, state: node.state, verdict: node.verdict }, wordsFor(node))
+  }
+
+  #healOnce(): void {
+    const { heal } = this.#fault
+    if (!heal || this.#healedAt !== null || this.#asked.length === 0 || !this.#hasBegun) return
+    this.#healedAt = performance.now()
+    for (const node of this.#struck) heal(node)
+    this.#tell('healed', { nodes: this.#struck.map(({ name }) => name) }, 'the silent ones speak again')
+  }
+
+  #isNew(id: string, words: string): boolean {
+    const before = this.#seen.get(id)
+    this.#seen.set(id, words)
+    return before !== words
+  }
+
+  #tell(event: string, facts: object, text: string): void {
+    const afterMs = Math.round(performance.now() - this.#from)
+    this.#scene.tell(event, { afterMs, ...facts }, `  +${(afterMs / 1_000).toFixed(1).padStart(5)}s  ${text}`)
   }
 }
 
-function isLoop(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('loop.sh')
-  } catch {
-    // It ended while we looked.
-    return false
-  }
-}
+const wordsOf = ({ state, verdict }: NodeView): string => `${state} ${verdict}`
+const wordsFor = ({ name, state, verdict }: NodeView): string => `${name} is ${state} (${verdict})`
 
-/** Kinds of events by which a node gives up its slot, so that another machine is asked for. */
-const givesUp = ['node.draining', 'node.replace_asked', 'node.releasing', 'node.gone']
-
-/** Who replaced whom is not told; slots are filled in the order in which they are given up. */
-export async function aftermath(
-  client: Client,
-  blows: readonly Blow[],
-  unroutableAt: ReadonlyMap<string, number>,
-  launches: readonly LaunchView[],
-): Promise<Aftermath[]> {
-  const nodes = (await client.listNodes({ query: { all: true } })).items
-  const given = await Promise.all(
-    blows.map(async (blow) => {
-      const { timeline } = await client.showNode({ params: { id: blow.nodeId } })
-      const event = timeline.find(({ kind, at }) => givesUp.includes(kind) && Date.parse(at) >= blow.at)
-      return { blow, givenUpAt: event ? Date.parse(event.at) : Number.POSITIVE_INFINITY }
-    }),
+/** Waits until as many serve as are wanted. */
+export const untilServing = (client: Client, replicas: number, limitMs: number, signal: AbortSignal): Promise<true> =>
+  until(`${replicas} replicas serving`, limitMs, signal, async () =>
+    serving(await nodesOf(client)).length === replicas ? true : null,
   )
-  const asked = [...launches].sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))
-  return given
-    .sort((a, b) => a.givenUpAt - b.givenUpAt)
-    .map(({ blow }, i) => {
-      const launch = asked[i]
-      const readyAt = nodes.find(({ launchId }) => launchId === launch?.id)?.readyAt
-      const gone = unroutableAt.get(blow.nodeId)
-      return {
-        kind: blow.kind,
-        node: blow.node,
-        unroutableMs: gone === undefined ? null : Math.max(0, Math.round(gone - blow.from)),
-        replacementAskedMs: launch ? Date.parse(launch.createdAt) - blow.at : null,
-        servesAgainMs: readyAt ? Date.parse(readyAt) - blow.at : null,
-      }
-    })
-}

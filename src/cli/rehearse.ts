@@ -2,7 +2,6 @@ import { failureRecord } from '../core/failure.ts'
 import { humanMs } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
 import type { Client } from '../wire/client.ts'
-import type { LaunchView, NodeView } from '../wire/views.ts'
 import { untilInterrupted } from './context.ts'
 import { interrupted, servesModel, withLogs } from './demo.ts'
 import {
@@ -15,19 +14,17 @@ import {
   type World,
 } from './demo-world.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
-import { quietPause } from './live-feed.ts'
 import { plainLine } from './plain-text.ts'
+import { type FaultName, faults, leastForHalf } from './rehearse-faults.ts'
 import { Load } from './rehearse-load.ts'
-import { type Aftermath, aftermath, type Blow, type BlowKind, serving, strike, unroutable } from './rehearse-storm.ts'
+import { type Aftermath, backLimitMs, nodesOf, Storm, type Tell, untilServing } from './rehearse-storm.ts'
 import { table } from './table.ts'
 import type { Look, Terminal } from './terminal.ts'
 
 export interface StormFlags {
-  readonly replicas: number
-  readonly kills: number
-  readonly notices: number
-  /** The blows fall within so many seconds. */
-  readonly for: number
+  readonly replicas?: number
+  readonly faults: readonly FaultName[]
+  readonly dryRun?: boolean
 }
 
 export interface RehearsalLent {
@@ -37,7 +34,7 @@ export interface RehearsalLent {
 }
 
 interface Rehearsal {
-  readonly flags: StormFlags
+  readonly flags: Required<StormFlags>
   readonly world: World
   readonly plane: ControlPlane
   readonly client: Client
@@ -45,30 +42,29 @@ interface Rehearsal {
   readonly tell: Tell
 }
 
-type Tell = (event: string, facts: object, text: string) => void
-
 export interface StormResult {
   readonly replicas: number
   readonly requests: number
   readonly failedRequests: number
   readonly brokenStreams: number
   readonly why: readonly string[]
-  readonly blows: readonly Aftermath[]
+  readonly faults: readonly Aftermath[]
   readonly costMicroUsd: number
   readonly allBack: boolean
 }
 
 const model = 'rehearsal'
+const usualReplicas = 4
 // Each is an agent and an engine on this host, about 150 MB: a guess at what a laptop bears.
 const mostReplicas = 16
-const mostBlows = 32
+const mostFaults = 32
 const clients = { plain: 4, streams: 4 }
 const servesLimitMs = 180_000
-const backLimitMs = 300_000
-const lookMs = 250
+// A start takes so long on two cores, and the end of everything.
+const aroundS = 40
 
-/** A fleet that has been up for long is past its grace, so a rehearsal does not wait a minute for it. */
-function stormConfig({ replicas, kills, notices }: StormFlags): object {
+/** A fleet that has been up for long is past its grace, and nobody watches for two minutes how a hung request is waited for. */
+function stormConfig({ replicas, faults }: Required<StormFlags>): object {
   const simulation = { startupMs: 3_000, ttftMs: 100, tokensPerS: 40 }
   return {
     listen: { port: 0 },
@@ -76,32 +72,55 @@ function stormConfig({ replicas, kills, notices }: StormFlags): object {
     graceS: 5,
     local: {
       pricePerHourUsd: demoPriceUsd,
-      maxMachines: 2 * replicas + kills + notices,
+      drainLimitS: 15,
+      maxMachines: 2 * replicas + faults.length,
       engines: { sim: { env: { FLIGHTDECK_SIM: JSON.stringify(simulation) } } },
     },
     models: [{ name: model, engine: 'sim', source: model, description: 'The model of the rehearsal, simulated.' }],
   }
 }
 
-function checked(flags: StormFlags): StormFlags {
-  const { replicas, kills, notices } = flags
+function checked({ replicas: asked, faults: chosen, dryRun = false }: StormFlags): Required<StormFlags> {
+  const least = chosen.includes('half') ? leastForHalf : 1
+  const replicas = asked ?? Math.max(usualReplicas, least)
   if (replicas < 1 || replicas > mostReplicas)
     throw usage(`--replicas must be from 1 to ${mostReplicas}, not ${replicas}.`, 'Each is a simulated machine here.')
-  if (kills + notices < 1 || kills + notices > mostBlows)
-    throw usage(`--kills and --notices must be from 1 to ${mostBlows} together.`, 'Say how many machines are struck.')
-  return flags
+  if (replicas < least)
+    throw usage(
+      `The fault "half" takes at least ${least} replicas, not ${replicas}.`,
+      'Leave --replicas out, or raise it.',
+    )
+  if (chosen.length > mostFaults)
+    throw usage(`--faults names ${chosen.length} faults, and ${mostFaults} are the most.`, 'Say fewer of them.')
+  return { replicas, faults: chosen, dryRun }
+}
+
+/** What would be done, for who asks first. */
+function planText({ replicas, faults: chosen }: Required<StormFlags>): string {
+  const minutes = Math.ceil((aroundS + chosen.reduce((sum, name) => sum + faults[name].takesS, 0)) / 60)
+  const lines = chosen.map((name, i) => {
+    const struck = faults[name].strikes(replicas)
+    return `${i + 1}. ${name}, on ${struck} of ${replicas} machines. ${faults[name].does}`
+  })
+  const words = `A control plane of its own would be started in a fresh folder, with ${replicas} simulated machines and ${clients.plain + clients.streams} clients; nothing is rented.`
+  return `${words} About ${minutes} min:\n${lines.join('\n')}`
 }
 
 /** Faults on a simulated fleet of this host, with a control plane of its own, which ends with it. */
 export async function rehearseStorm(given: StormFlags, lent: RehearsalLent): Promise<ExitCode> {
   const flags = checked(given)
   const { terminal, json } = lent
+  const tell: Tell = (event, facts, text) =>
+    terminal.out(json ? `${JSON.stringify({ event, ...facts })}\n` : `${text}\n`)
+  if (flags.dryRun) {
+    const does = flags.faults.map((fault) => ({ fault, does: faults[fault].does, takesS: faults[fault].takesS }))
+    tell('plan', { replicas: flags.replicas, faults: does }, planText(flags))
+    return exitCodes.ok
+  }
   const interrupt = untilInterrupted()
   const world = makeWorld(stormConfig(flags), interrupt.signal, 'rehearsal')
   const over = new AbortController()
   const signal = AbortSignal.any([interrupt.signal, world.died, over.signal])
-  const tell: Tell = (event, facts, text) =>
-    terminal.out(json ? `${JSON.stringify({ event, ...facts })}\n` : `${text}\n`)
   try {
     const result = await story({ flags, world, signal, tell }, lent)
     tell('result', result, resultText(result, terminal.look()))
@@ -157,9 +176,7 @@ async function rehearsed(here: Rehearsal): Promise<StormResult> {
   const { client, flags, signal, plane, tell } = here
   const { replicas } = flags
   const deployment = await client.createDeployment({ body: { name: model, model, wanted: replicas } })
-  await until(`${replicas} replicas serving`, servesLimitMs, signal, async () =>
-    serving(await nodesOf(client)).length === replicas ? true : null,
-  )
+  await untilServing(client, replicas, servesLimitMs, signal)
   const { key } = await client.createKey({ body: { name: model, models: null } })
   await until('The gateway learning of key and model', 30_000, signal, () =>
     servesModel(`${plane.gatewayUrl}/v1`, key, model),
@@ -171,131 +188,25 @@ async function rehearsed(here: Rehearsal): Promise<StormResult> {
     { replicas },
     `${replicas} replicas serve ${clients.plain + clients.streams} clients. Here comes the storm.`,
   )
-  const storm = new Storm(here, await launchesOf(client))
   const from = performance.now()
-  await storm.blow()
-  const allBack = await storm.settled()
-  await load.stop()
-  const { requests, failed: failedRequests, broken: brokenStreams, why } = load.since(from)
-  const blows = await storm.aftermath()
+  const befell: Aftermath[] = []
+  for (const name of flags.faults) {
+    tell('fault', { fault: name, does: faults[name].does }, `${name}: ${faults[name].does}`)
+    const scene = { client, gatewayUrl: plane.gatewayUrl, replicas, load, signal, tell }
+    befell.push(await new Storm(scene, name).blow())
+    if (befell.at(-1)?.servesAgainMs === null) break
+  }
+  // Whatever still waits for a machine that is lost is answered or breaks with its end.
+  const stopped = load.stop()
   await client.scaleDeployment({ params: { id: deployment.id }, body: { wanted: 0 } })
+  await stopped
   await until('The end of all machines', 60_000, signal, async () =>
     (await nodesOf(client)).every(({ state }) => state === 'gone') ? true : null,
   )
   const { totalMicroUsd: costMicroUsd } = await client.spend({})
-  return { replicas, requests, failedRequests, brokenStreams, why, blows, costMicroUsd, allBack }
-}
-
-const nodesOf = async (client: Client): Promise<NodeView[]> => (await client.listNodes({ query: { all: true } })).items
-const launchesOf = async (client: Client): Promise<LaunchView[]> => (await client.listLaunches({ query: {} })).items
-
-/** The blows, and what is seen of the fleet while they fall. */
-class Storm {
-  readonly #here: Rehearsal
-  readonly #before: ReadonlySet<string>
-  readonly #from = performance.now()
-  readonly #blows: Blow[] = []
-  readonly #unroutableAt = new Map<string, number>()
-  readonly #watches: Promise<void>[] = []
-  readonly #seen = new Map<string, string>()
-  #launches: LaunchView[] = []
-
-  constructor(here: Rehearsal, before: readonly LaunchView[]) {
-    this.#here = here
-    this.#before = new Set(before.map(({ id }) => id))
-  }
-
-  /** One after the other, within the time that was given for them. */
-  async blow(): Promise<void> {
-    const { flags, signal } = this.#here
-    const kinds = alternating(flags)
-    const gapMs = (flags.for * 1_000) / kinds.length
-    for (const [i, kind] of kinds.entries()) {
-      const node = await until('A replica that serves and was not struck yet', backLimitMs, signal, () =>
-        this.#target(),
-      )
-      this.#strike(kind, node)
-      const next = this.#from + (i + 1) * gapMs
-      while (performance.now() < next && !signal.aborted) await this.#look()
-    }
-  }
-
-  /** True once as many serve as are wanted and all that was struck is gone. */
-  async settled(): Promise<boolean> {
-    const { flags, signal } = this.#here
-    for (const end = performance.now() + backLimitMs; performance.now() < end; ) {
-      signal.throwIfAborted()
-      const nodes = await this.#look()
-      const struck = nodes.filter(({ id }) => this.#isStruck(id))
-      if (serving(nodes).length === flags.replicas && struck.every(({ state }) => state === 'gone')) {
-        await Promise.all(this.#watches)
-        return true
-      }
-    }
-    return false
-  }
-
-  aftermath(): Promise<Aftermath[]> {
-    return aftermath(this.#here.client, this.#blows, this.#unroutableAt, this.#launches)
-  }
-
-  #isStruck(id: string): boolean {
-    return this.#blows.some(({ nodeId }) => nodeId === id)
-  }
-
-  async #target(): Promise<NodeView | null> {
-    const fit = serving(await this.#look()).filter(({ id }) => !this.#isStruck(id))
-    return fit[0] ?? null
-  }
-
-  #strike(kind: BlowKind, node: NodeView): void {
-    const blow = strike(kind, node)
-    this.#blows.push(blow)
-    const what = kind === 'notice' ? 'is told that it is taken (SIGTERM)' : 'loses its power (SIGKILL)'
-    this.#tell('struck', { kind, node: node.name }, `${node.name} ${what}`)
-    const { plane, signal } = this.#here
-    const watch = unroutable(plane.gatewayUrl, node.name, backLimitMs, signal).then((at) => {
-      this.#unroutableAt.set(node.id, at)
-      const ms = Math.max(0, Math.round(at - blow.from))
-      this.#tell('unroutable', { node: node.name, ms }, `${node.name} gets no requests, since ${ms} ms after that`)
-    })
-    // What it could not see is a gap in the table; a rehearsal that was interrupted tells so itself.
-    this.#watches.push(watch.catch(() => undefined))
-  }
-
-  /** Tells what changed since the last look, and waits a moment. */
-  async #look(): Promise<NodeView[]> {
-    const { client, signal } = this.#here
-    const nodes = await nodesOf(client)
-    this.#launches = (await launchesOf(client)).filter(({ id }) => !this.#before.has(id))
-    for (const { id } of this.#launches)
-      if (this.#isNew(id, '')) this.#tell('asked', { launch: id }, `${id}: another machine is asked for`)
-    for (const { id, name, state, verdict } of nodes)
-      if (this.#isNew(id, `${state} ${verdict}`))
-        this.#tell('node', { node: name, state, verdict }, `${name} is ${state} (${verdict})`)
-    await quietPause(lookMs, signal)
-    return nodes
-  }
-
-  #isNew(id: string, words: string): boolean {
-    const before = this.#seen.get(id)
-    this.#seen.set(id, words)
-    return before !== words
-  }
-
-  #tell(event: string, facts: object, text: string): void {
-    const afterMs = Math.round(performance.now() - this.#from)
-    this.#here.tell(event, { afterMs, ...facts }, `  +${(afterMs / 1_000).toFixed(1).padStart(5)}s  ${text}`)
-  }
-}
-
-/** Notices and kills by turns, so that neither waits for all of the other. */
-function alternating({ notices, kills }: StormFlags): BlowKind[] {
-  const turns = Array.from({ length: Math.max(notices, kills) }, (_, i): BlowKind[] => [
-    ...(i < notices ? (['notice'] as const) : []),
-    ...(i < kills ? (['kill'] as const) : []),
-  ])
-  return turns.flat()
+  const { requests, failed: failedRequests, broken: brokenStreams, why } = load.since(from)
+  const allBack = befell.length === flags.faults.length && befell.every(({ servesAgainMs }) => servesAgainMs !== null)
+  return { replicas, requests, failedRequests, brokenStreams, why, faults: befell, costMicroUsd, allBack }
 }
 
 const ms = (value: number | null): string =>
@@ -306,25 +217,33 @@ const whyLength = 160
 
 /** The table at the end; all times count from the blow. */
 export function resultText(result: StormResult, look: Look): string {
-  const { replicas, requests, failedRequests, brokenStreams, why, blows, costMicroUsd, allBack } = result
+  const { replicas, requests, failedRequests, brokenStreams, why, faults: befell, costMicroUsd, allBack } = result
   const rows = table<Aftermath>(
     [
-      { title: 'STRUCK', cell: ({ node }) => node },
-      { title: 'BY', cell: ({ kind }) => (kind === 'notice' ? 'notice (SIGTERM)' : 'kill (SIGKILL)') },
+      { title: 'FAULT', cell: ({ fault }) => fault },
+      { title: 'NODES', cell: ({ nodes }) => String(nodes.length), right: true },
       { title: 'NO REQUESTS AFTER', cell: ({ unroutableMs }) => ms(unroutableMs), right: true },
-      { title: 'ANOTHER ASKED FOR', cell: ({ replacementAskedMs }) => ms(replacementAskedMs), right: true },
-      { title: 'IT SERVED', cell: ({ servesAgainMs }) => ms(servesAgainMs), right: true },
+      { title: 'ANOTHER ASKED FOR', cell: askedText, right: true },
+      { title: 'ALL SERVE AGAIN', cell: ({ servesAgainMs }) => ms(servesAgainMs), right: true },
+      { title: 'RELEASED', cell: ({ released }) => String(released), right: true },
+      { title: 'LOST', cell: (of) => `${of.failedRequests + of.brokenStreams} of ${of.requests}`, right: true },
+      { title: 'COST', cell: (of) => formatUsd(of.costMicroUsd), right: true },
     ],
-    blows,
+    befell,
     look,
   )
+  const held = befell.flatMap(({ fault, guard }) => (guard === null ? [] : [`  ${fault}: the guard held. ${guard}`]))
   const back = allBack
     ? `All ${replicas} replicas are back`
     : `NOT all ${replicas} replicas came back within ${humanMs(backLimitMs)}`
   return [
     `\n${rows.trimEnd()}`,
+    ...held.map(plainLine),
     `${requests} requests: ${failedRequests} failed, ${brokenStreams} streams broke.`,
     ...why.map((one) => `  lost: ${plainLine(one).slice(0, whyLength)}`),
     `${back}. At $${demoPriceUsd} an hour for each machine it would have cost ${formatUsd(costMicroUsd)}.`,
   ].join('\n')
 }
+
+const askedText = ({ replacementAskedMs, replacementsAsked }: Aftermath): string =>
+  replacementsAsked > 1 ? `${ms(replacementAskedMs)} (${replacementsAsked})` : ms(replacementAskedMs)

@@ -41,10 +41,15 @@ test('a server that saw nothing of it does not lift what another one waits for, 
   assert.equal(guardWith(null, heldUp, now + 59_999), heldUp)
   assert.equal(guardWith(many, heldUp, now + 59_999), heldUp)
   assert.equal(guardWith(null, heldUp, now + 60_000), null)
-  assert.equal(guardWith(null, many, now), null, 'whoever looks sees for itself how many are suspect')
   assert.equal(guardWith(null, heldUp, now - 3_600_000), null, 'the clock was set back')
   const later = guardOf({ ...calm, watchingSince: now + 10_000 }, now + 10_000)
   assert.equal(guardWith(later, heldUp, now + 10_000), later)
+})
+
+test('once no more are suspect than may be, it holds until those that come back have had the time to', () => {
+  const many = guardOf({ ...calm, suspect: 50 }, now)
+  assert.equal(guardWith(null, many, now + 14_999, 5_000), many)
+  assert.equal(guardWith(null, many, now + 15_000, 5_000), null)
 })
 
 test('lost machines are not left running for faults of GPUs, and for whatever else holds they wait', () => {

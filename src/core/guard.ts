@@ -29,6 +29,9 @@ export interface GuardView {
   readonly heldBack: number
 }
 
+// Those that were cut off come back one after the other; a guess. The last of them are not replaced all at once.
+export const returnMs = 15_000
+
 // A guess between Nomad's five minutes and the ten seconds in which every agent speaks once.
 export const graceMs = 60_000
 
@@ -52,18 +55,18 @@ export function guardOf(view: GuardView, now: number, grace = graceMs): Guard | 
   }
   if (suspect > mostAtOnce(pool)) {
     const reason = `${suspect} of ${pool} nodes are suspect: it may be us who are cut off.`
-    return { kind: 'suspects', reason, until: null }
+    return { kind: 'suspects', reason, until: now + returnMs }
   }
   if (heldBack === 0) return null
   const reason = `${heldBack} of ${pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing.`
   return { kind: 'gpu_faults', reason, until: null }
 }
 
-/** With what another server of this database was told to wait for: it is not lifted by one that saw nothing of it. */
+/** With what was told to wait for by the pass before, maybe another server's: who saw nothing of it does not lift it. */
 export function guardWith(own: Guard | null, standing: Guard | null, now: number, grace = graceMs): Guard | null {
   const until = standing?.until ?? null
   // A clock that was set back leaves a time that no grace reaches.
-  const stands = until !== null && until > now && until <= now + grace
+  const stands = until !== null && until > now && until <= now + Math.max(grace, returnMs)
   return stands && (own?.until ?? 0) < until ? standing : own
 }
 

@@ -12,6 +12,8 @@ interface Told {
   readonly event: string
   readonly folder?: string
   readonly install?: string
+  readonly node?: string
+  readonly state?: string
 }
 
 /** Starts a storm, hands each event on, and tells how it ended and what it told. */
@@ -38,31 +40,60 @@ async function leavesNothing({ folder, install }: { folder: string; install: str
   expect(existsSync(folder)).toBe(false)
 }
 
-test('a storm takes one machine with notice and one without, counts what that costs, and ends when all are back', async () => {
-  const ended = await storm(['--replicas', '3', '--for', '2s'])
-  const blow = (kind: string) => ({
-    kind,
-    node: expect.stringMatching(/^fd-/),
-    unroutableMs: expect.any(Number),
-    replacementAskedMs: expect.any(Number),
-    servesAgainMs: expect.any(Number),
-  })
+/** A fault of one machine that was seen from the blow until as many serve as before. */
+const overcome = (fault: string) => ({
+  fault,
+  nodes: [expect.stringMatching(/^fd-/)],
+  unroutableMs: expect.any(Number),
+  replacementAskedMs: expect.any(Number),
+  servesAgainMs: expect.any(Number),
+  replacementsAsked: 1,
+  released: 1,
+  requests: expect.any(Number),
+  costMicroUsd: expect.any(Number),
+})
+
+test('a storm takes a machine with notice, kills one and silences one, counts what each costs, and ends when all are back', async () => {
+  const ended = await storm(['--replicas', '3', '--faults', 'notice,kill,silence'])
   expect(ended.told.at(-1)).toMatchObject({
     event: 'result',
     replicas: 3,
     requests: expect.any(Number),
     failedRequests: expect.any(Number),
     brokenStreams: expect.any(Number),
-    blows: expect.arrayContaining([blow('notice'), blow('kill')]),
+    faults: [overcome('notice'), overcome('kill'), overcome('silence')],
     allBack: true,
   })
   expect((ended.told.at(-1) as unknown as { costMicroUsd: number }).costMicroUsd).toBeGreaterThan(0)
   expect(ended.told.map(({ event }) => event)).toEqual(
-    expect.arrayContaining(['struck', 'unroutable', 'asked', 'node', 'stopped']),
+    expect.arrayContaining(['fault', 'struck', 'unroutable', 'asked', 'node', 'stopped']),
   )
   expect(ended.code).toBe(0)
   await leavesNothing(ended)
-}, 240_000)
+}, 360_000)
+
+/** Each time that a machine was asked for: how many of those before served by then. */
+function servedBefore(told: readonly Told[]): number[] {
+  const fresh = new Set<string>()
+  const served = new Set<string>()
+  return told.flatMap(({ event, node = '', state = '' }) => {
+    if (['intended', 'requesting', 'booting', 'loading'].includes(state)) fresh.add(node)
+    if (state === 'ready' && fresh.has(node)) served.add(node)
+    return event === 'asked' ? [served.size] : []
+  })
+}
+
+test('half of eight machines fall silent at once and come back: the guard holds, and one other machine at a time is asked for', async () => {
+  const ended = await storm(['--faults', 'half'])
+  const four = Array(4).fill(expect.stringMatching(/^fd-/))
+  const half = { fault: 'half', nodes: four, guard: expect.any(String), servesAgainMs: expect.any(Number) }
+  expect(ended.told.at(-1)).toMatchObject({ event: 'result', replicas: 8, faults: [half], allBack: true })
+  const served = servedBefore(ended.told)
+  expect(served.length).toBeGreaterThan(0)
+  expect(served).toEqual(served.map((_, i) => i))
+  expect(ended.told.map(({ event }) => event)).toEqual(expect.arrayContaining(['guard', 'healed']))
+  await leavesNothing(ended)
+}, 360_000)
 
 test('a storm that is interrupted ends all that it has started', async () => {
   const ended = await storm(['--replicas', '2'], ({ event }, end) => {
