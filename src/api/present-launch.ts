@@ -1,4 +1,4 @@
-import { isOver, launchTable } from '../core/launch-table.ts'
+import { isLeaving, isOver, launchTable } from '../core/launch-table.ts'
 import { deadlineOf } from '../core/launch-time.ts'
 import { stepOf } from '../core/machine-table.ts'
 import {
@@ -6,8 +6,10 @@ import {
   isPhase,
   type Phase,
   type PhasePast,
+  type PhaseToCome,
   type Progress,
   phaseOfStates,
+  phasesAfter,
   progressOf,
 } from '../core/phases.ts'
 import type { AttemptRow, LaunchRow, PhaseRow } from '../store/read-launches.ts'
@@ -64,7 +66,7 @@ function waitsForOf({ id, state, cloud, offers }: LaunchRow, { queue, fullOf }: 
 
 /** A launch that got live stands at its end for ever; one that ends before stands where it was stopped. */
 function progressOfRow(row: LaunchRow, { now, pastOf }: LaunchScene): Progress {
-  const past = pastOf(row.cloud ?? row.offers[0]?.cloud ?? null, row.engine, row.model)
+  const past = pastOfRow(row, pastOf)
   if (row.liveAt !== null) return progressOf('ready', 0, null, past)
   if (row.state === 'queued' || row.state === 'backing_off')
     return progressOf('queued', now - row.stateSince, null, past)
@@ -74,6 +76,15 @@ function progressOfRow(row: LaunchRow, { now, pastOf }: LaunchScene): Progress {
     ? progressOf(told.phase, (told.endedAt ?? now) - told.startedAt, told.within, past)
     : progressOf(phaseOfStates('attempting', over ? null : row.nodeState), now - row.stateSince, null, past)
   return over ? { ...shown, etaMs: null } : shown
+}
+
+/** At the cloud that it tries, or would try first. */
+const pastOfRow = ({ cloud, offers, engine, model }: LaunchRow, pastOf: LaunchScene['pastOf']): PhasePast =>
+  pastOf(cloud ?? offers[0]?.cloud ?? null, engine, model)
+
+function phasesToComeOf(row: LaunchRow, scene: LaunchScene): PhaseToCome[] {
+  if (row.liveAt !== null || isLeaving(row.state)) return []
+  return phasesAfter(progressOfRow(row, scene).phase, pastOfRow(row, scene.pastOf))
 }
 
 function openPhase({ phase, phaseStartedAt, phaseEndedAt, phasePercent }: LaunchRow) {
@@ -90,6 +101,7 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
     phases: phasesOf(row, attempts),
+    phasesToCome: phasesToComeOf(row, scene),
     steps: attempts.flatMap(stepsOf),
   }
 }

@@ -135,6 +135,17 @@ test('the past gives the remaining time; without one there is a percentage and n
   expect(guess.percent).toBeGreaterThan(0)
 })
 
+test('the phases to come are those that the past knows, each with how long it usually takes, until the launch is live or ends', () => {
+  const toCome = (row: Partial<LaunchRow>, known = past) =>
+    presentLaunchDetail(launchRow(row), [], scene(known)).phasesToCome.map(({ phase, usualMs }) => [phase, usualMs])
+  expect(toCome({ state: 'queued', nodeId: null, nodeState: null })).toEqual([...past])
+  expect(toCome({ phase: 'booting', phaseStartedAt: now })).toEqual([['weights_load', 7_000]])
+  expect(toCome({ phase: 'booting', phaseStartedAt: now }, new Map())).toEqual([])
+  expect(toCome({ state: 'backing_off', nodeState: 'gone', phase: 'booting' })).toEqual([...past])
+  expect(toCome({ state: 'live', liveAt: now })).toEqual([])
+  expect(toCome({ state: 'failed', nodeState: 'gone', phase: 'booting', phaseStartedAt: now })).toEqual([])
+})
+
 test('a queued launch tells its place, and one that waits for a next try starts over', () => {
   const queued = presentLaunch(launchRow({ state: 'queued', nodeId: null, nodeState: null }), scene(past))
   expect(queued).toMatchObject({ phase: 'queued', queuePlace: 2, waitsFor: 'SkyPilot is busy' })

@@ -65,6 +65,17 @@ test('a failed attempt keeps its cause on the screen while the next one runs', (
   expect(lines[1]).toBe('  x attempt 1: The weights file is damaged.')
 })
 
+test('what comes next is told with how long it usually takes, where the past knows that', () => {
+  const next = (over: Partial<LaunchDetail>) =>
+    progressLines({ launch: launch({ phase: 'booting', ...over }), now: now(9), ...quiet }, ascii(72)).find((line) =>
+      line.startsWith('  . '),
+    )
+  expect(next({})).toBe('  . joined')
+  expect(next({ phasesToCome: [{ phase: 'weights_load', usualMs: 62_000 }] })).toMatch(
+    /^ {2}\. weights load +usually 1m02s$/,
+  )
+})
+
 test('the phase that runs is never marked as failed for an attempt before it; the one where a launch failed is', () => {
   const phases = [phase('queued', 0, 1), phase('weights_load', 1, null)]
   const drawn = (over: Partial<LaunchDetail>) =>

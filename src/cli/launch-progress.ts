@@ -122,9 +122,18 @@ function phaseLines(launch: LaunchDetail, now: number, room: number, look: Look)
     )
   }
   if (hidden === 0) putSteps(lines, seen, steps, (step) => stepLine(step, now, look))
-  const next = stuck || launch.state === 'live' ? undefined : phases[phases.indexOf(launch.phase) + 1]
-  if (next && room > 2) lines.push(look.paint.dim(cut(`  ${mark('next', look)} ${phaseWords(next)}`, look.columns)))
+  const next = stuck || launch.state === 'live' ? null : nextLine(launch, look)
+  if (next !== null && room > 2) lines.push(look.paint.dim(cut(next, look.columns)))
   return lines
+}
+
+/** The phase that follows; where the past knows it, that one and how long it usually takes. */
+function nextLine({ phase, phasesToCome }: LaunchDetail, look: Look): string | null {
+  const [known] = phasesToCome
+  const next = known?.phase ?? phases[phases.indexOf(phase) + 1]
+  if (next === undefined) return null
+  const words = `  ${mark('next', look)} ${phaseWords(next)}`
+  return known ? `${padEnd(words, phaseWidth + 4)}  usually ${humanMs(known.usualMs)}` : words
 }
 
 /** The steps of the attempt that runs, until it serves: then they are no news. */

@@ -93,6 +93,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   offers: [offer],
   attempts: [attempt()],
   phases: [phase('queued', 0, 1), phase('requesting', 1, 3), phase('weights_load', 3, null, 50)],
+  phasesToCome: [],
   steps: [],
   ...over,
 })

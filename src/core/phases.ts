@@ -111,6 +111,19 @@ export function progressOf(phase: Phase, elapsedMs: number, within: number | nul
   return { phase, percent, etaMs: known ? Math.round(here - done + after) : null }
 }
 
+export interface PhaseToCome {
+  readonly phase: Phase
+  readonly usualMs: number
+}
+
+/** The phases that follow, and how long each usually takes; none where there is no past to learn from. */
+export function phasesAfter(phase: Phase, past: PhasePast): PhaseToCome[] {
+  return phases.slice(phases.indexOf(phase) + 1).flatMap((name) => {
+    const ms = Math.round(past.get(name) ?? 0)
+    return ms > 0 ? [{ phase: name, usualMs: ms }] : []
+  })
+}
+
 /** A phase that takes longer than ever creeps towards its end and never reaches it. */
 function shareDone(elapsedMs: number, usualMs: number): number {
   const nearlyMs = usualMs * 0.9

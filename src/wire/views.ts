@@ -120,6 +120,9 @@ export const phaseView = z.object({
   bytesPerS: count.nullable(),
 })
 
+/** `usualMs`: the median of past launches of that model at that cloud. */
+const phaseToComeView = z.object({ phase: z.enum(phases), usualMs: count })
+
 /** What the cloud worked on inside a phase, in its own words. */
 export const stepView = z.object({
   attemptId: id,
@@ -167,6 +170,8 @@ export const launchDetail = launchView.extend({
   offers: z.array(rankedOfferView),
   attempts: z.array(attemptView),
   phases: z.array(phaseView),
+  /** Those that follow, where the past knows them; empty once it is live or ends. */
+  phasesToCome: z.array(phaseToComeView),
   steps: z.array(stepView),
 })
 export type LaunchDetail = z.infer<typeof launchDetail>

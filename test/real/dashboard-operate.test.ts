@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { humanMs } from '../../src/core/human-time.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
 
@@ -99,7 +100,7 @@ test('a person is added with a role, signs in, and once disabled is out at once;
   await page.getByText('Nothing like that was done.').waitFor()
 })
 
-test('while automation is paused a launch shows its place in the queue as it moves, and loops that act are paused, not late', async () => {
+test('while automation is paused a launch shows its place in the queue as it moves and what is to come, and loops that act are paused, not late', async () => {
   const settings = await visit('/settings')
   await press(settings, 'Pause …')
   await settings.getByLabel('Reason').fill('looking at the queue')
@@ -111,6 +112,17 @@ test('while automation is paused a launch shows its place in the queue as it mov
   await page.getByText('Place 2 in the queue').waitFor()
   await plane.client.cancelLaunch({ params: { id: first.id } })
   await page.getByText('Place 1 in the queue, next').waitFor()
+  // What just got ready is part of the past half a minute later.
+  const toCome = async () => {
+    await page.reload()
+    await page.getByText('Place 1 in the queue').waitFor()
+    const { phasesToCome } = await plane.client.showLaunch({ params: { id: second.id } })
+    const told = phasesToCome.map(({ usualMs }) => `usually ${humanMs(usualMs)}`)
+    return { told, shown: await page.getByText(/^usually /).allInnerTexts() }
+  }
+  const isTold = ({ told, shown }: Awaited<ReturnType<typeof toCome>>) =>
+    told.length > 3 && told.join() === shown.join()
+  await expect.poll(async () => isTold(await toCome()), { timeout: 60_000 }).toBe(true)
   const loops = settings.getByRole('table', { name: 'Loops' }).getByRole('row')
   await loops.filter({ hasText: 'launch' }).getByText('paused').waitFor()
   await loops.filter({ hasText: 'sight' }).getByText('well').waitFor()

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core'
-import { humanRough } from '../../src/core/human-time.ts'
+import { humanMs, humanRough } from '../../src/core/human-time.ts'
 import { usd, usdPerHour } from '../../web/words/money.ts'
 
 type Value = string | number | boolean | null | readonly Value[] | { readonly [field: string]: Value }
@@ -128,7 +128,7 @@ export function madeUp({ money, times, words }: Region, own: Value, now: number)
   const isKnown = (word: string): boolean =>
     isText(word) ||
     (/^[(]?[\d,.]+[%×,.;:)]*$/.test(word) && isNumber(word)) ||
-    numbers.some((one) => [humanRough(one), usd(one)].includes(word)) ||
+    numbers.some((one) => [humanRough(one), humanMs(one), usd(one)].includes(word)) ||
     moments.some((from) => isSpan(word, from))
   return [
     ...money

@@ -31,6 +31,7 @@ const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail =>
       phase('a2', 'requesting', end),
       phase('a2', 'weights_load', null),
     ],
+    phasesToCome: [],
     steps: [],
     ...over,
   }) as LaunchDetail

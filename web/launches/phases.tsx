@@ -1,9 +1,10 @@
-import { humanRough } from '../../src/core/human-time.ts'
+import { humanMs, humanRough } from '../../src/core/human-time.ts'
 import { isLeaving } from '../../src/core/launch-table.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { ProgressBar } from '../parts/bar.tsx'
 import { Panel } from '../parts/panel.tsx'
 import { Elapsed } from '../parts/time.tsx'
+import { plain } from '../words/states.ts'
 import look from './launch.module.css'
 import { type PhaseFate, type PhaseRow, phaseRows } from './phase-rows.ts'
 
@@ -31,16 +32,30 @@ export function Phases({ launch, attempt }: PhasesProps) {
           <Phase key={row.key} row={row} />
         ))}
         {isOnItsWay && attempt === launch.attempts.at(-1) && (
-          <li className={look['next']}>
-            <span className={look['sign']} aria-hidden="true">
-              ○
-            </span>
-            <span>ready</span>
-            <span>{launch.etaMs === null ? null : `in about ${humanRough(launch.etaMs)}`}</span>
-          </li>
+          <>
+            {launch.phasesToCome.map(({ phase, usualMs }) => (
+              <ToCome key={phase} name={plain(phase)} when={`usually ${humanMs(usualMs)}`} />
+            ))}
+            <ToCome name="ready" when={launch.etaMs === null ? null : `in about ${humanRough(launch.etaMs)}`} />
+          </>
         )}
       </ol>
     </Panel>
+  )
+}
+
+function ToCome({ name, when }: { readonly name: string; readonly when: string | null }) {
+  return (
+    <li className={look['next']}>
+      <span className={look['sign']} aria-hidden="true">
+        ○
+      </span>
+      <span>
+        {name}
+        <span className="unseen"> to come</span>
+      </span>
+      <span>{when}</span>
+    </li>
   )
 }
 
