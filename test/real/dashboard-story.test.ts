@@ -61,6 +61,12 @@ test('a model that no configuration names is launched by where its weights lie, 
   await page.getByLabel('Model', { exact: true }).filter({ hasText: 'own-7b (1 ready)' }).waitFor()
   const [deployment] = (await plane.client.listDeployments()).items.filter(({ model }) => model === 'own-7b')
   expect(deployment).toMatchObject({ source: 'org/Own-7B', engine: 'vllm', wanted: 1 })
+  // And so is one of the catalogue, whose memory is known.
+  await page.goto('/launch?search=Qwen3-8B')
+  await press(page, 'Qwen/Qwen3-8B')
+  await page.getByText('vllm, Qwen/Qwen3-8B').waitFor()
+  await press(page, 'See what it costs')
+  await page.getByText(/^weights \d+(\.\d+)? GiB/).waitFor()
 })
 
 test('what the wizard cannot ask for is refused in place, with what to do, and what would be refused is not asked', async () => {
