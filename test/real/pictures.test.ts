@@ -63,6 +63,15 @@ async function take(
     }
 }
 
+/** The steps of the wizard for a model, beside the first one, on `everyPage`. */
+const laterSteps = (model: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    ['configuration', 'instance', 'summary'].map((step) => [
+      `wizard-${step}`,
+      `/launch?${new URLSearchParams({ step, model })}`,
+    ]),
+  )
+
 const everyPage = (of: LaunchDetail): Readonly<Record<string, string>> => ({
   start: '/',
   wizard: '/launch',
@@ -111,7 +120,7 @@ test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels
   const loads = await plane.launched('mistralai/Devstral-24B', { deployment: 'code' })
   const isLoading = async () => (await plane.client.showLaunch({ params: { id: loads.id } })).phase.startsWith('engine')
   await until(isLoading, 60_000, () => 'the slow engine does not start')
-  await take('busy', { ...everyPage(live), launch: `/launches/${loads.id}` })
+  await take('busy', { ...everyPage(live), ...laterSteps(live.model), launch: `/launches/${loads.id}` })
 
   const failed = await plane.launched('fails/out-of-memory', { deployment: 'code-large' })
   await plane.reaches(failed.id, ['failed'], 60_000)
