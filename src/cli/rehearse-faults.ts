@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { NodeView } from '../wire/views.ts'
 import { markedProcesses, signalProcess } from './demo-world.ts'
 import { usage } from './exit.ts'
+import type { RehearsalCloud } from './rehearse-cloud.ts'
 
 /** One thing that goes wrong, done to real processes of this host. */
 export interface Fault {
@@ -11,9 +12,21 @@ export interface Fault {
   readonly takesS: number
   /** How many machines it befalls, of so many. */
   readonly strikes: (replicas: number) => number
-  readonly strike: (node: NodeView) => void | Promise<void>
-  /** It ends by itself once the guard was seen to hold; otherwise its machines are lost. */
-  readonly heal?: (node: NodeView) => void
+  readonly strike: (nodes: readonly NodeView[], cloud: RehearsalCloud | null) => void | Promise<void>
+  /** It is over once what is seen has come to this; otherwise its machines are lost. */
+  readonly heal?: {
+    readonly when: (seen: Seen) => boolean
+    readonly end: (nodes: readonly NodeView[], cloud: RehearsalCloud | null) => void
+  }
+  /** It is a cloud's doing, so the machines are rented of a simulated one instead of being this host's. */
+  readonly rented?: true
+}
+
+/** What is seen of a fault while it lasts. */
+export interface Seen {
+  readonly guard: string | null
+  readonly asked: number
+  readonly silentClouds: number
 }
 
 const one = () => 1
@@ -27,19 +40,21 @@ export const faults = {
     does: 'A cloud takes the machine back and says so (SIGTERM). Requests leave it at once, those in flight are finished, and another machine is asked for.',
     takesS: 25,
     strikes: one,
-    strike: ({ name }) => send('SIGTERM', processesOf(name).filter(isLoop)),
+    strike: (nodes) => send('SIGTERM', allOf(nodes).filter(isLoop)),
   },
   kill: {
     does: 'The machine loses its power (SIGKILL). What it had in flight breaks or is asked of another one; another machine is asked for.',
     takesS: 30,
     strikes: one,
-    strike: ({ name }) => killMachine(name),
+    strike: (nodes) => {
+      for (const { name } of nodes) killMachine(name)
+    },
   },
   hang: {
     does: 'The engine stands still with its port open (SIGSTOP), and its agent speaks on. The next probe finds it; then another machine is asked for, and this one is released.',
     takesS: 70,
     strikes: one,
-    strike: ({ name }) => send('SIGSTOP', processesOf(name).filter(isEngine)),
+    strike: (nodes) => send('SIGSTOP', allOf(nodes).filter(isEngine)),
   },
   wedge: {
     does: 'The engine answers health and lists its model, and no token comes any more. It is asked for a token of its own once it completed nothing for a minute.',
@@ -51,14 +66,40 @@ export const faults = {
     does: 'The agent falls silent (SIGSTOP) while its engine and its cloud are well. The next probe finds it; then another machine is asked for, and this one is released.',
     takesS: 70,
     strikes: one,
-    strike: ({ name }) => send('SIGSTOP', processesOf(name).filter(isKeeper)),
+    strike: (nodes) => send('SIGSTOP', allOf(nodes).filter(isKeeper)),
   },
   half: {
     does: `Half of the fleet falls silent at once, and comes back. The guard holds: nothing is released, and one machine at a time is asked for. It takes ${leastForHalf} replicas.`,
     takesS: 60,
     strikes: half,
-    strike: ({ name }) => send('SIGSTOP', processesOf(name).filter(isKeeper)),
-    heal: ({ name }) => send('SIGCONT', processesOf(name).filter(isKeeper)),
+    strike: (nodes) => send('SIGSTOP', allOf(nodes).filter(isKeeper)),
+    heal: {
+      when: ({ guard, asked }) => guard === 'suspects' && asked > 0,
+      end: (nodes) => send('SIGCONT', allOf(nodes).filter(isKeeper)),
+    },
+  },
+  withdrawn: {
+    does: 'A cloud announces that it takes the machine back, and withdraws that once another one was asked for. The machine serves again.',
+    takesS: 60,
+    strikes: one,
+    strike: (nodes, cloud) => {
+      for (const { name } of nodes) cloud?.notice(name, true)
+    },
+    heal: {
+      when: ({ asked }) => asked > 0,
+      end: (nodes, cloud) => {
+        for (const { name } of nodes) cloud?.notice(name, false)
+      },
+    },
+    rented: true,
+  },
+  cloud: {
+    does: 'The API of the cloud answers nobody until that is noticed, and then it does. All machines serve on, and nothing is released.',
+    takesS: 120,
+    strikes: () => 0,
+    strike: (_, cloud) => cloud?.away(true),
+    heal: { when: ({ silentClouds }) => silentClouds > 0, end: (_, cloud) => cloud?.away(false) },
+    rented: true,
   },
 } satisfies Record<string, Fault>
 export type FaultName = keyof typeof faults
@@ -77,6 +118,8 @@ export function faultsOf(text: string): FaultName[] {
 
 const processesOf = (name: string): number[] => markedProcesses([`FLIGHTDECK_MACHINE=${name}`, name])
 
+const allOf = (nodes: readonly NodeView[]): number[] => nodes.flatMap(({ name }) => processesOf(name))
+
 function send(signal: NodeJS.Signals, pids: readonly number[]): void {
   for (const pid of pids) signalProcess(pid, signal)
 }
@@ -93,8 +136,8 @@ export function killMachine(name: string): void {
   }
 }
 
-async function wedgeEngine({ name }: NodeView): Promise<void> {
-  const engines = processesOf(name).filter(isEngine)
+async function wedgeEngine(nodes: readonly NodeView[]): Promise<void> {
+  const engines = allOf(nodes).filter(isEngine)
   const ports = engines.flatMap((pid) => /--port[\0=](\d+)/.exec(commandOf(pid))?.[1] ?? [])
   for (const port of ports)
     await fetch(`http://127.0.0.1:${port}/sim/faults`, {

@@ -2,7 +2,8 @@ import type { Client } from '../wire/client.ts'
 import type { LaunchView, NodeView } from '../wire/views.ts'
 import { until } from './demo-world.ts'
 import { quietPause } from './live-feed.ts'
-import { type Fault, type FaultName, faults } from './rehearse-faults.ts'
+import type { RehearsalCloud } from './rehearse-cloud.ts'
+import { type Fault, type FaultName, faults, type Seen } from './rehearse-faults.ts'
 import type { Load } from './rehearse-load.ts'
 
 /** What came of one fault. Times are ms after it; null: not seen. */
@@ -33,6 +34,7 @@ export interface Scene {
   readonly gatewayUrl: string
   readonly replicas: number
   readonly load: Load
+  readonly cloud: RehearsalCloud | null
   readonly signal: AbortSignal
   readonly tell: Tell
 }
@@ -89,6 +91,7 @@ export class Storm {
   #known: ReadonlySet<string> = new Set()
   #asked: LaunchView[] = []
   #guard: string | null = null
+  #silentClouds = 0
   #healedAt: number | null = null
   #servesAgainAt: number | null = null
 
@@ -106,7 +109,8 @@ export class Storm {
     const calm = await nodesOf(client)
     for (const node of calm) this.#isNew(node.id, wordsOf(node))
     this.#struck = serving(calm).slice(0, this.#fault.strikes(replicas))
-    const watches = this.#struck.map((node) => this.#strike(node))
+    await this.#fault.strike(this.#struck, this.#scene.cloud)
+    const watches = this.#struck.map((node) => this.#watch(node))
     for (const end = performance.now() + backLimitMs; performance.now() < end; ) {
       signal.throwIfAborted()
       if (this.#isOver(await this.#look())) break
@@ -126,7 +130,7 @@ export class Storm {
     return {
       fault: this.#name,
       nodes: this.#struck.map(({ name }) => name),
-      unroutableMs: unroutable.length < this.#struck.length ? null : after(Math.max(...unroutable)),
+      unroutableMs: unroutable.length === 0 || !this.#hasBegun ? null : after(Math.max(...unroutable)),
       replacementAskedMs: this.#asked.length === 0 ? null : Math.max(0, first - this.#at),
       replacementsAsked: this.#asked.length,
       servesAgainMs: after(this.#servesAgainAt),
@@ -135,9 +139,8 @@ export class Storm {
     }
   }
 
-  async #strike(node: NodeView): Promise<void> {
+  async #watch(node: NodeView): Promise<void> {
     const { gatewayUrl, signal } = this.#scene
-    await this.#fault.strike(node)
     this.#tell('struck', { fault: this.#name, node: node.name }, `${this.#name} befalls ${node.name}`)
     try {
       const at = await unroutable(gatewayUrl, node.name, backLimitMs, signal)
@@ -155,7 +158,7 @@ export class Storm {
     const isStruck = (node: NodeView) => this.#struck.some(({ id }) => id === node.id)
     const well = serving(nodes)
     const isWhole = well.length === this.#scene.replicas
-    const isSettled = this.#fault.heal ? this.#healedAt !== null : !well.some(isStruck)
+    const isSettled = this.#fault.heal ? this.#healedAt !== null && this.#silentClouds === 0 : !well.some(isStruck)
     if (this.#servesAgainAt === null && isWhole && isSettled && this.#hasBegun) this.#servesAgainAt = performance.now()
     return this.#servesAgainAt !== null && nodes.filter(({ state }) => state !== 'gone').length === well.length
   }
@@ -169,7 +172,7 @@ export class Storm {
     const { client, signal } = this.#scene
     // Launches first: what one of them waited for is then seen of the nodes, and told before it.
     const launches = await launchesOf(client)
-    const [nodes, { guard, guardHolds }] = await Promise.all([nodesOf(client), client.status()])
+    const [nodes, { guard, guardHolds, silentClouds }] = await Promise.all([nodesOf(client), client.status()])
     const fresh = nodes.filter(({ id }) => !this.#seen.has(id))
     this.#tellOf(nodes.filter((node) => !fresh.includes(node)))
     this.#asked = launches.filter(({ id }) => !this.#known.has(id))
@@ -178,7 +181,9 @@ export class Storm {
     this.#tellOf(fresh)
     if (guard !== null && this.#isNew('guard', guard)) this.#tell('guard', { guard }, `the guard holds: ${guard}`)
     this.#guard ??= guard
-    if (guard !== null && guardHolds[0]?.guard === 'suspects') this.#healOnce()
+    this.#silentClouds = silentClouds.length
+    const kind = guard === null ? null : (guardHolds[0]?.guard ?? null)
+    this.#healOnce({ guard: kind, asked: this.#asked.length, silentClouds: this.#silentClouds })
     await quietPause(fleetLookMs, signal)
     return nodes
   }
@@ -189,12 +194,12 @@ export class Storm {
         this.#tell('node', { node: node.name, state: node.state, verdict: node.verdict }, wordsFor(node))
   }
 
-  #healOnce(): void {
+  #healOnce(seen: Seen): void {
     const { heal } = this.#fault
-    if (!heal || this.#healedAt !== null || this.#asked.length === 0 || !this.#hasBegun) return
+    if (!heal?.when(seen) || this.#healedAt !== null || !this.#hasBegun) return
     this.#healedAt = performance.now()
-    for (const node of this.#struck) heal(node)
-    this.#tell('healed', { nodes: this.#struck.map(({ name }) => name) }, 'the silent ones speak again')
+    heal.end(this.#struck, this.#scene.cloud)
+    this.#tell('healed', { nodes: this.#struck.map(({ name }) => name) }, `${this.#name} is over`)
   }
 
   #isNew(id: string, words: string): boolean {

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { failureRecord } from '../core/failure.ts'
 import { humanMs } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
 import type { Client } from '../wire/client.ts'
+import { projectRoot } from './connection.ts'
 import { untilInterrupted } from './context.ts'
 import { interrupted, servesModel, withLogs } from './demo.ts'
 import {
@@ -15,6 +17,7 @@ import {
 } from './demo-world.ts'
 import { asCliFailure, CliFailure, type ExitCode, exitCodes, failureJson, failureText, usage } from './exit.ts'
 import { plainLine } from './plain-text.ts'
+import { type RehearsalCloud, startRehearsalCloud } from './rehearse-cloud.ts'
 import { type FaultName, faults, leastForHalf } from './rehearse-faults.ts'
 import { Load } from './rehearse-load.ts'
 import { type Aftermath, backLimitMs, nodesOf, Storm, type Tell, untilServing } from './rehearse-storm.ts'
@@ -36,6 +39,8 @@ export interface RehearsalLent {
 interface Rehearsal {
   readonly flags: Required<StormFlags>
   readonly world: World
+  /** Null: the machines are this host's. */
+  readonly cloud: RehearsalCloud | null
   readonly plane: ControlPlane
   readonly client: Client
   readonly signal: AbortSignal
@@ -50,6 +55,8 @@ export interface StormResult {
   readonly why: readonly string[]
   readonly faults: readonly Aftermath[]
   readonly costMicroUsd: number
+  /** The machines were those of a simulated cloud, at its prices. */
+  readonly rented: boolean
   readonly allBack: boolean
 }
 
@@ -63,9 +70,20 @@ const servesLimitMs = 180_000
 // A start takes so long on two cores, and the end of everything.
 const aroundS = 40
 
+const engineSim = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  join(projectRoot, 'src/main/engine-sim.ts'),
+]
+const rentedWish = { clouds: ['aws'], gpus: ['H100'], gpuCount: 1, spot: 'only' as const }
+const mostMachines = ({ replicas, faults }: Required<StormFlags>): number => 2 * replicas + faults.length
+const isRented = (name: FaultName): boolean => 'rented' in faults[name]
+
 /** A fleet that has been up for long is past its grace, and nobody watches for two minutes how a hung request is waited for. */
-function stormConfig({ replicas, faults }: Required<StormFlags>): object {
-  const simulation = { startupMs: 3_000, ttftMs: 100, tokensPerS: 40 }
+function stormConfig(flags: Required<StormFlags>, cloud: RehearsalCloud | null): object {
+  const env = { FLIGHTDECK_SIM: JSON.stringify({ startupMs: 3_000, ttftMs: 100, tokensPerS: 40 }) }
+  const engine = cloud ? 'vllm' : 'sim'
+  const aws = { nodeBin: process.execPath, onThisHost: true, recipe: 'none' }
   return {
     listen: { port: 0 },
     gateway: { port: 0 },
@@ -73,10 +91,11 @@ function stormConfig({ replicas, faults }: Required<StormFlags>): object {
     local: {
       pricePerHourUsd: demoPriceUsd,
       drainLimitS: 15,
-      maxMachines: 2 * replicas + faults.length,
-      engines: { sim: { env: { FLIGHTDECK_SIM: JSON.stringify(simulation) } } },
+      maxMachines: mostMachines(flags),
+      engines: { sim: { env }, vllm: { command: engineSim, env } },
     },
-    models: [{ name: model, engine: 'sim', source: model, description: 'The model of the rehearsal, simulated.' }],
+    models: [{ name: model, engine, source: model, description: 'The model of the rehearsal, simulated.' }],
+    ...(cloud && { skypilot: { url: cloud.url, launchesAtOnce: flags.replicas, clouds: { aws } } }),
   }
 }
 
@@ -118,11 +137,12 @@ export async function rehearseStorm(given: StormFlags, lent: RehearsalLent): Pro
     return exitCodes.ok
   }
   const interrupt = untilInterrupted()
-  const world = makeWorld(stormConfig(flags), interrupt.signal, 'rehearsal')
+  const cloud = flags.faults.some(isRented) ? await startRehearsalCloud(mostMachines(flags)) : null
+  const world = makeWorld(stormConfig(flags, cloud), interrupt.signal, 'rehearsal')
   const over = new AbortController()
   const signal = AbortSignal.any([interrupt.signal, world.died, over.signal])
   try {
-    const result = await story({ flags, world, signal, tell }, lent)
+    const result = await story({ flags, world, cloud, signal, tell }, lent)
     tell('result', result, resultText(result, terminal.look()))
     world.remove()
     return result.allBack ? exitCodes.ok : exitCodes.failed
@@ -136,18 +156,19 @@ export async function rehearseStorm(given: StormFlags, lent: RehearsalLent): Pro
   } finally {
     // Whatever it failed at, its clients ask no further.
     over.abort()
+    await cloud?.end()
     interrupt.done()
   }
 }
 
 async function story(
-  about: Pick<Rehearsal, 'flags' | 'world' | 'signal' | 'tell'>,
+  about: Pick<Rehearsal, 'flags' | 'world' | 'cloud' | 'signal' | 'tell'>,
   { makeClient }: RehearsalLent,
 ): Promise<StormResult> {
   const { world, tell, flags } = about
   let plane: ControlPlane | null = null
   try {
-    const words = `A REHEARSAL: ${flags.replicas} simulated machines on this host, priced at $${demoPriceUsd}/h; nothing is rented.`
+    const words = `A REHEARSAL: ${flags.replicas} simulated machines on this host, ${about.cloud ? 'of a simulated cloud and at its prices' : `priced at $${demoPriceUsd}/h`}; nothing is rented.`
     tell(
       'starting',
       { folder: world.folder, ...flags },
@@ -175,7 +196,9 @@ async function story(
 async function rehearsed(here: Rehearsal): Promise<StormResult> {
   const { client, flags, signal, plane, tell } = here
   const { replicas } = flags
-  const deployment = await client.createDeployment({ body: { name: model, model, wanted: replicas } })
+  const deployment = await client.createDeployment({
+    body: { name: model, model, wanted: replicas, ...(here.cloud && { wish: rentedWish }) },
+  })
   await untilServing(client, replicas, servesLimitMs, signal)
   const { key } = await client.createKey({ body: { name: model, models: null } })
   await until('The gateway learning of key and model', 30_000, signal, () =>
@@ -192,7 +215,7 @@ async function rehearsed(here: Rehearsal): Promise<StormResult> {
   const befell: Aftermath[] = []
   for (const name of flags.faults) {
     tell('fault', { fault: name, does: faults[name].does }, `${name}: ${faults[name].does}`)
-    const scene = { client, gatewayUrl: plane.gatewayUrl, replicas, load, signal, tell }
+    const scene = { client, gatewayUrl: plane.gatewayUrl, replicas, load, cloud: here.cloud, signal, tell }
     befell.push(await new Storm(scene, name).blow())
     if (befell.at(-1)?.servesAgainMs === null) break
   }
@@ -206,7 +229,17 @@ async function rehearsed(here: Rehearsal): Promise<StormResult> {
   const { totalMicroUsd: costMicroUsd } = await client.spend({})
   const { requests, failed: failedRequests, broken: brokenStreams, why } = load.since(from)
   const allBack = befell.length === flags.faults.length && befell.every(({ servesAgainMs }) => servesAgainMs !== null)
-  return { replicas, requests, failedRequests, brokenStreams, why, faults: befell, costMicroUsd, allBack }
+  return {
+    replicas,
+    requests,
+    failedRequests,
+    brokenStreams,
+    why,
+    faults: befell,
+    costMicroUsd,
+    rented: here.cloud !== null,
+    allBack,
+  }
 }
 
 const ms = (value: number | null): string =>
@@ -217,12 +250,26 @@ const whyLength = 160
 
 /** The table at the end; all times count from the blow. */
 export function resultText(result: StormResult, look: Look): string {
-  const { replicas, requests, failedRequests, brokenStreams, why, faults: befell, costMicroUsd, allBack } = result
+  const {
+    replicas,
+    requests,
+    failedRequests,
+    brokenStreams,
+    why,
+    faults: befell,
+    costMicroUsd,
+    rented,
+    allBack,
+  } = result
   const rows = table<Aftermath>(
     [
       { title: 'FAULT', cell: ({ fault }) => fault },
       { title: 'NODES', cell: ({ nodes }) => String(nodes.length), right: true },
-      { title: 'NO REQUESTS AFTER', cell: ({ unroutableMs }) => ms(unroutableMs), right: true },
+      {
+        title: 'NO REQUESTS AFTER',
+        cell: ({ nodes, unroutableMs }) => (nodes.length === 0 ? '-' : ms(unroutableMs)),
+        right: true,
+      },
       { title: 'ANOTHER ASKED FOR', cell: askedText, right: true },
       { title: 'ALL SERVE AGAIN', cell: ({ servesAgainMs }) => ms(servesAgainMs), right: true },
       { title: 'RELEASED', cell: ({ released }) => String(released), right: true },
@@ -233,6 +280,7 @@ export function resultText(result: StormResult, look: Look): string {
     look,
   )
   const held = befell.flatMap(({ fault, guard }) => (guard === null ? [] : [`  ${fault}: the guard held. ${guard}`]))
+  const prices = rented ? 'At the prices of its cloud' : `At $${demoPriceUsd} an hour for each machine`
   const back = allBack
     ? `All ${replicas} replicas are back`
     : `NOT all ${replicas} replicas came back within ${humanMs(backLimitMs)}`
@@ -241,9 +289,11 @@ export function resultText(result: StormResult, look: Look): string {
     ...held.map(plainLine),
     `${requests} requests: ${failedRequests} failed, ${brokenStreams} streams broke.`,
     ...why.map((one) => `  lost: ${plainLine(one).slice(0, whyLength)}`),
-    `${back}. At $${demoPriceUsd} an hour for each machine it would have cost ${formatUsd(costMicroUsd)}.`,
+    `${back}. ${prices} it would have cost ${formatUsd(costMicroUsd)}.`,
   ].join('\n')
 }
 
-const askedText = ({ replacementAskedMs, replacementsAsked }: Aftermath): string =>
-  replacementsAsked > 1 ? `${ms(replacementAskedMs)} (${replacementsAsked})` : ms(replacementAskedMs)
+const askedText = ({ nodes, replacementAskedMs, replacementsAsked }: Aftermath): string => {
+  if (nodes.length === 0 && replacementsAsked === 0) return '-'
+  return replacementsAsked > 1 ? `${ms(replacementAskedMs)} (${replacementsAsked})` : ms(replacementAskedMs)
+}

@@ -1,84 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { networkInterfaces, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { networkInterfaces } from 'node:os'
 import { parse } from 'yaml'
-import type { FakeMetadata } from '../../src/sim/metadata.ts'
-import { SimSkyPilot } from '../../src/sim/skypilot.ts'
+import { SimRentedMachines } from '../../src/sim/rented-machines.ts'
 import { putStandIn } from '../bare-path.ts'
 
-/** What a machine was started with, as the API server was told it. */
-export interface Rented {
-  readonly name: string
-  readonly envs: Readonly<Record<string, string>>
-}
+export type { Rented } from '../../src/sim/rented-machines.ts'
 
-const lookMs = 20
+/** They find something to download with, also where this host has nothing. */
+export class RentedMachines extends SimRentedMachines {
+  constructor() {
+    super(parse)
+  }
 
-/**
- * The fake API server with machines that are processes: each runs its task as a rented machine would, with nothing of
- * ours in its environment but the task's own variables, and ends when its cluster does.
- */
-export class RentedMachines {
-  readonly sky = new SimSkyPilot()
-  readonly rented: Rented[] = []
-  readonly home = mkdtempSync(join(tmpdir(), 'fd-rented-'))
-  /** What the image of these machines has set, besides where programs are. */
-  imageEnv: Readonly<Record<string, string>> = {}
-  /** What machines to come are started by, with their own command behind it: a network of their own, for one. */
-  startedBy: readonly string[] = []
-  /** The metadata services of the machines to come, in their order; a machine beyond them finds none. */
-  readonly metadata: FakeMetadata[] = []
-  readonly #running = new Map<string, ChildProcess>()
-  readonly #timer = setInterval(() => this.#look(), lookMs)
-
-  start(): Promise<string> {
-    const smi = join(this.home, 'nvidia-smi')
-    writeFileSync(smi, '#!/bin/sh\necho "0, GPU-0, NVIDIA H100 80GB HBM3, 81559, 0, 4, 30"\n')
-    chmodSync(smi, 0o755)
+  override start(): Promise<string> {
     putStandIn(this.home, 'curl')
-    return this.sky.start()
-  }
-
-  async stop(): Promise<void> {
-    clearInterval(this.#timer)
-    for (const name of [...this.#running.keys()]) this.#end(name)
-    await this.sky.stop()
-    rmSync(this.home, { recursive: true, force: true })
-  }
-
-  #look(): void {
-    for (const { cluster_name: name, task } of this.sky.posted) {
-      const jobs = this.sky.machines.get(String(name))?.jobs ?? []
-      if (jobs.length > 0 && !this.rented.some((one) => one.name === name)) this.#begin(String(task))
-    }
-    for (const name of this.#running.keys()) {
-      const ended = [...this.sky.requests.values()].some(
-        (asked) => asked.verb === 'sky.down' && asked.clusterName === name,
-      )
-      if (ended && !this.sky.machines.has(name)) this.#end(name)
-    }
-  }
-
-  #begin(text: string): void {
-    const task = parse(text) as { name: string; run: string; envs: Record<string, string>; secrets: object }
-    this.rented.push({ name: task.name, envs: task.envs })
-    const { PATH = '' } = process.env
-    // No machine of a test may ask the address that clouds have it at: port 9 of this host has nobody.
-    const metadata = { FLIGHTDECK_METADATA_URL: this.metadata.shift()?.url ?? 'http://127.0.0.1:9' }
-    // Each finds the one H100 that was ordered, and something to download with.
-    const image = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...metadata, ...this.imageEnv }
-    const env = { ...image, ...task.envs, ...task.secrets }
-    const [program = '', ...words] = [...this.startedBy, '/bin/bash', '-c', task.run]
-    const child = spawn(program, words, { detached: true, stdio: 'ignore', env })
-    this.#running.set(task.name, child)
-  }
-
-  #end(name: string): void {
-    const child = this.#running.get(name)
-    this.#running.delete(name)
-    // The loop takes it as the end of its job, and with it goes the engine.
-    child?.kill('SIGTERM')
+    return super.start()
   }
 }
 

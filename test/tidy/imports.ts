@@ -49,7 +49,7 @@ const packageHomes: Record<string, string[]> = {
   commander: ['src/cli/'],
   openai: ['src/main/demo.ts', 'tests'],
   '@peculiar/*': ['src/lib/certificate.ts'],
-  yaml: ['src/clouds/skypilot/', 'src/main/alerts-page.ts', 'tests'],
+  yaml: ['src/clouds/skypilot/', 'src/main/alerts-page.ts', 'src/main/rehearsal-cloud.ts', 'tests'],
   esbuild: ['src/main/build.ts'],
   vitest: ['tests', 'vitest.config.ts'],
   'fast-check': ['tests'],
