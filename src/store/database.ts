@@ -21,6 +21,7 @@ import { sessions } from './migrations/0019_sessions.ts'
 import { samples } from './migrations/0020_samples.ts'
 import { ownModels } from './migrations/0021_own_models.ts'
 import { guard } from './migrations/0022_guard.ts'
+import { oneInstall } from './migrations/0023_one_install.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -119,6 +120,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0020_samples': samples,
       '0021_own_models': ownModels,
       '0022_guard': guard,
+      '0023_one_install': oneInstall,
     }),
   }
   try {

@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import { Failure } from '../core/failure.ts'
 import type { GuardKind } from '../core/guard.ts'
 import { randomName } from '../lib/chance.ts'
@@ -12,8 +11,11 @@ export interface Install {
 
 /** The data set's own row, made on first use. @throws Failure `cannot_start` when the key is not the one that the data set was made with. */
 export async function ensureInstall(db: Db, keyCheck: string, now: number): Promise<Install> {
-  await sql`insert into install (id, created_at, key_check) select ${randomName(5)}, ${at(now)}, ${keyCheck}
-    where not exists (select 1 from install)`.execute(db)
+  await db
+    .insertInto('install')
+    .values({ id: randomName(5), created_at: at(now), key_check: keyCheck })
+    .onConflict((oc) => oc.doNothing())
+    .execute()
   const row = await db.selectFrom('install').selectAll().executeTakeFirstOrThrow()
   if (row.key_check !== keyCheck) {
     const remedy = 'Put the old secret.key back into the data folder, or set FLIGHTDECK_SECRET_KEY to it.'
