@@ -68,11 +68,18 @@ test('drained by hand under a stream: the stream ends whole, the launch without 
   await plane.client.drainNode({ params: { id } })
   expect((await stream.text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
   expect(await plane.reaches(launch.id, ['ended'])).toMatchObject({ failure: null })
-  const { items } = await plane.client.listLaunches({})
-  const next = items.find(({ deploymentId, origin }) => deploymentId === launch.deploymentId && origin === 'deployment')
-  expect(next).toBeDefined()
-  await plane.client.cancelLaunch({ params: { id: next?.id ?? '' } })
-  await plane.reaches(next?.id ?? '', ['ended', 'cancelled'])
+  const refill = async () =>
+    (await plane.client.listLaunches({})).items.find(
+      ({ deploymentId, origin }) => deploymentId === launch.deploymentId && origin === 'deployment',
+    )
+  await until(
+    async () => (await refill()) !== undefined,
+    20_000,
+    () => 'nothing takes its place',
+  )
+  const next = (await refill())?.id ?? ''
+  await plane.client.cancelLaunch({ params: { id: next } })
+  await plane.reaches(next, ['ended', 'cancelled'])
 })
 
 test('a client that hangs up in the middle of a stream ends its request in the engine', async () => {
