@@ -1,7 +1,7 @@
 // The dashboard that a person looks at, in Debian's chromium: the page of deployments, timed at the drawing of what is new.
 import { startBrowser, Visitor } from '../test/real/browser.ts'
 import type { FleetPlane } from './fleet-plane.ts'
-import type { Dashboard } from './live.ts'
+import type { Dashboard } from './live-dashboard.ts'
 
 /** Resolves in the page with the epoch time, in ms with fractions, of the first frame that shows the text. */
 const seen = (text: string) => `new Promise((resolve) => {

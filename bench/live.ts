@@ -1,73 +1,15 @@
 // `npm run bench:live [-- --dashboards=200 --rounds=25 --no-browser]`: how long until open dashboards show what was asked for.
 // Each is signed in with a cookie of its own and follows what a page follows; the fleet beside them lives. Control plane
 // and database are the real ones, the clock is the one of this process for both ends.
-import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { WebSocket } from 'ws'
-import { signIn } from '../src/api/sign-in-for-tests.ts'
-import { livePath } from '../src/wire/live.ts'
 import { type FleetPlane, startFleetPlane } from './fleet-plane.ts'
-
-/** Something that shows what the control plane tells: a socket, or a page in a browser. */
-export interface Dashboard {
-  /** Resolves with the moment, of `performance.now()`, at which the event is shown; null where it shows no such thing. */
-  shows(event: Event): Promise<number> | null
-  close(): Promise<void>
-}
+import { type Dashboard, type Event, Socket } from './live-dashboard.ts'
 
 const numberOf = (name: string, usual: number): number =>
   Number(process.argv.find((argument) => argument.startsWith(`--${name}=`))?.split('=')[1] ?? usual)
 const nodes = 300
-const giveUpMs = 10_000
 const barMs = 250
 const betweenMs = 200
-const topics = ['fleet', 'launches', 'deployments', 'status', 'changed']
-
-class Socket implements Dashboard {
-  readonly #socket: WebSocket
-  readonly #waiting = new Map<string, (at: number) => void>()
-
-  private constructor(socket: WebSocket) {
-    this.#socket = socket
-    // Looked for in the text: two hundred readers that parse every message would be what is measured.
-    socket.on('message', (data) => {
-      const at = performance.now()
-      const text = String(data)
-      for (const [wanted, found] of this.#waiting) if (text.includes(wanted)) found(at)
-    })
-  }
-
-  static async open(url: string, token: string): Promise<Socket> {
-    const cookie = await signIn(url, token)
-    const socket = new WebSocket(url.replace('http', 'ws') + livePath, { headers: { cookie, origin: url } })
-    const opened = new Socket(socket)
-    await once(socket, 'open')
-    const followed = Promise.all(topics.map((topic) => opened.#hears(`"topic":"${topic}"`)))
-    socket.send(JSON.stringify({ do: 'hello' }))
-    for (const topic of topics) socket.send(JSON.stringify({ do: 'follow', topic }))
-    await followed
-    return opened
-  }
-
-  shows({ text }: Event): Promise<number> {
-    return this.#hears(text)
-  }
-
-  #hears(text: string): Promise<number> {
-    const shown = Promise.withResolvers<number>()
-    this.#waiting.set(text, shown.resolve)
-    const late = setTimeout(() => shown.reject(new Error(`never shown: ${text}`)), giveUpMs)
-    return shown.promise.finally(() => {
-      clearTimeout(late)
-      this.#waiting.delete(text)
-    })
-  }
-
-  async close(): Promise<void> {
-    this.#socket.terminate()
-  }
-}
-
 /** One person has a few sessions only, so there is somebody for every ten dashboards. */
 async function openSockets({ client, url }: FleetPlane, count: number): Promise<Socket[]> {
   const sockets: Socket[] = []
@@ -77,16 +19,6 @@ async function openSockets({ client, url }: FleetPlane, count: number): Promise<
     sockets.push(...(await Promise.all(some)))
   }
   return sockets
-}
-
-export interface Event {
-  /** What is told once it happened, and was not told before. */
-  readonly text: string
-  /** What the page of deployments then shows; absent: nothing of it. */
-  readonly onPage?: string
-  readonly ask: () => Promise<unknown>
-  /** Until what it set going is done. */
-  readonly restMs?: number
 }
 
 const events: Record<string, (plane: FleetPlane, n: number) => Event> = {

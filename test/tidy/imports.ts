@@ -42,7 +42,7 @@ const packageHomes: Record<string, string[]> = {
   fastify: ['src/api/'],
   '@fastify/*': ['src/api/'],
   'fastify-type-provider-zod': ['src/api/'],
-  ws: ['src/api/', 'bench/live.ts', 'tests'],
+  ws: ['src/api/', 'bench/live-dashboard.ts', 'tests'],
   zod: ['src/wire/'],
   pino: ['src/lib/'],
   'prom-client': ['src/lib/'],

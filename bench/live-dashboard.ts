@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+import { signIn } from '../src/api/sign-in-for-tests.ts'
+import { livePath } from '../src/wire/live.ts'
+
+export interface Event {
+  /** What is told once it happened, and was not told before. */
+  readonly text: string
+  /** What the page of deployments then shows; absent: nothing of it. */
+  readonly onPage?: string
+  readonly ask: () => Promise<unknown>
+  /** Until what it set going is done. */
+  readonly restMs?: number
+}
+
+/** Something that shows what the control plane tells: a socket, or a page in a browser. */
+export interface Dashboard {
+  /** Resolves with the moment, of `performance.now()`, at which the event is shown; null where it shows no such thing. */
+  shows(event: Event): Promise<number> | null
+  close(): Promise<void>
+}
+
+const giveUpMs = 10_000
+const topics = ['fleet', 'launches', 'deployments', 'status', 'changed']
+
+/** A reader that follows what a page follows. */
+export class Socket implements Dashboard {
+  readonly #socket: WebSocket
+  readonly #waiting = new Map<string, (at: number) => void>()
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket
+    // Looked for in the text: two hundred readers that parse every message would be what is measured.
+    socket.on('message', (data) => {
+      const at = performance.now()
+      const text = String(data)
+      for (const [wanted, found] of this.#waiting) if (text.includes(wanted)) found(at)
+    })
+  }
+
+  static async open(url: string, token: string): Promise<Socket> {
+    const cookie = await signIn(url, token)
+    const socket = new WebSocket(url.replace('http', 'ws') + livePath, { headers: { cookie, origin: url } })
+    const opened = new Socket(socket)
+    await once(socket, 'open')
+    const followed = Promise.all(topics.map((topic) => opened.#hears(`"topic":"${topic}"`)))
+    socket.send(JSON.stringify({ do: 'hello' }))
+    for (const topic of topics) socket.send(JSON.stringify({ do: 'follow', topic }))
+    await followed
+    return opened
+  }
+
+  shows({ text }: Event): Promise<number> {
+    return this.#hears(text)
+  }
+
+  #hears(text: string): Promise<number> {
+    const shown = Promise.withResolvers<number>()
+    this.#waiting.set(text, shown.resolve)
+    const late = setTimeout(() => shown.reject(new Error(`never shown: ${text}`)), giveUpMs)
+    return shown.promise.finally(() => {
+      clearTimeout(late)
+      this.#waiting.delete(text)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#socket.terminate()
+  }
+}
