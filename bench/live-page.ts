@@ -15,6 +15,21 @@ const seen = (text: string) => `new Promise((resolve) => {
   look()
 })`
 
+/** How long each of so many first visits takes, in ms: from its beginning, nothing cached, to the frame that shows the data. */
+export async function firstVisits({ url, adminToken }: FleetPlane, count: number): Promise<number[]> {
+  const browser = await startBrowser()
+  const took: number[] = []
+  for (let i = 0; i < count; i++) {
+    const visitor = await Visitor.arrive(browser, { url, token: adminToken })
+    await visitor.page.goto('/deployments', { waitUntil: 'domcontentloaded' })
+    const shown = (await visitor.page.evaluate(seen('sim-small'))) as number
+    took.push(shown - ((await visitor.page.evaluate('performance.timeOrigin')) as number))
+    await visitor.leave()
+  }
+  await browser.close()
+  return took
+}
+
 export async function openPage({ url, adminToken }: FleetPlane): Promise<Dashboard> {
   const browser = await startBrowser()
   const visitor = await Visitor.arrive(browser, { url, token: adminToken })
