@@ -53,8 +53,7 @@ const overcome = (fault: string) => ({
   costMicroUsd: expect.any(Number),
 })
 
-// Mostly waiting, and each has a world of its own: all at once.
-test.concurrent('a storm takes a machine with notice, kills one and silences one, counts what each costs, and ends when all are back', async () => {
+test('a storm takes a machine with notice, kills one and silences one, counts what each costs, and ends when all are back', async () => {
   const ended = await storm(['--replicas', '3', '--faults', 'notice,kill,silence'])
   expect(ended.told.at(-1)).toMatchObject({
     event: 'result',
@@ -84,7 +83,7 @@ function servedBefore(told: readonly Told[]): number[] {
   })
 }
 
-test.concurrent('half of eight machines fall silent at once and come back: the guard holds, and one other machine at a time is asked for', async () => {
+test('half of eight machines fall silent at once and come back: the guard holds, and one other machine at a time is asked for', async () => {
   const ended = await storm(['--faults', 'half'])
   const four = Array(4).fill(expect.stringMatching(/^fd-/))
   const half = { fault: 'half', nodes: four, guard: expect.any(String), servesAgainMs: expect.any(Number) }
@@ -96,7 +95,7 @@ test.concurrent('half of eight machines fall silent at once and come back: the g
   await leavesNothing(ended)
 }, 360_000)
 
-test.concurrent('on a simulated cloud: a notice that is withdrawn loses no request, a cloud that answers nobody costs nobody a machine, and one that says nothing of a killed one has it replaced', async () => {
+test('on a simulated cloud: a notice that is withdrawn loses no request, a cloud that answers nobody costs nobody a machine, and one that says nothing of a killed one has it replaced', async () => {
   const ended = await storm(['--replicas', '2', '--faults', 'withdrawn,cloud,kill'])
   const nobody = { nodes: [], replacementsAsked: 0, released: 0, servesAgainMs: expect.any(Number) }
   expect(ended.told.at(-1)).toMatchObject({
@@ -113,7 +112,7 @@ test.concurrent('on a simulated cloud: a notice that is withdrawn loses no reque
   await leavesNothing(ended)
 }, 480_000)
 
-test.concurrent('a storm that is interrupted ends all that it has started', async () => {
+test('a storm that is interrupted ends all that it has started', async () => {
   const ended = await storm(['--replicas', '2'], ({ event }, end) => {
     if (event === 'struck') end()
   })
