@@ -30,9 +30,8 @@ export interface Seen {
 }
 
 const one = () => 1
-// The guard lets three be lost at once, and a fifth of many.
 const half = (replicas: number) => Math.floor(replicas / 2)
-/** Half of a fleet is more than the guard takes for chance only from here on. */
+/** Half of a fleet is more than the guard takes for chance, which is three or a fifth of many, only from here on. */
 export const leastForHalf = 8
 
 export const faults = {

@@ -250,17 +250,7 @@ const whyLength = 160
 
 /** The table at the end; all times count from the blow. */
 export function resultText(result: StormResult, look: Look): string {
-  const {
-    replicas,
-    requests,
-    failedRequests,
-    brokenStreams,
-    why,
-    faults: befell,
-    costMicroUsd,
-    rented,
-    allBack,
-  } = result
+  const { replicas, faults: befell, why } = result
   const rows = table<Aftermath>(
     [
       { title: 'FAULT', cell: ({ fault }) => fault },
@@ -280,16 +270,16 @@ export function resultText(result: StormResult, look: Look): string {
     look,
   )
   const held = befell.flatMap(({ fault, guard }) => (guard === null ? [] : [`  ${fault}: the guard held. ${guard}`]))
-  const prices = rented ? 'At the prices of its cloud' : `At $${demoPriceUsd} an hour for each machine`
-  const back = allBack
+  const prices = result.rented ? 'At the prices of its cloud' : `At $${demoPriceUsd} an hour for each machine`
+  const back = result.allBack
     ? `All ${replicas} replicas are back`
     : `NOT all ${replicas} replicas came back within ${humanMs(backLimitMs)}`
   return [
     `\n${rows.trimEnd()}`,
     ...held.map(plainLine),
-    `${requests} requests: ${failedRequests} failed, ${brokenStreams} streams broke.`,
+    `${result.requests} requests: ${result.failedRequests} failed, ${result.brokenStreams} streams broke.`,
     ...why.map((one) => `  lost: ${plainLine(one).slice(0, whyLength)}`),
-    `${back}. ${prices} it would have cost ${formatUsd(costMicroUsd)}.`,
+    `${back}. ${prices} it would have cost ${formatUsd(result.costMicroUsd)}.`,
   ].join('\n')
 }
 

@@ -206,6 +206,8 @@ export async function tell(db: Db | Tx, topics: readonly string[]): Promise<void
 
 export const at = (ms: number): Date => new Date(ms)
 export const maybeAt = (ms: number | null): Date | null => (ms === null ? null : new Date(ms))
+/** A column of times as epoch ms, where the database makes JSON of it. */
+export const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
 export const json = (value: unknown): string => JSON.stringify(value)
 export const maybeJson = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value)

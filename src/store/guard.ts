@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Guard, GuardKind } from '../core/guard.ts'
-import { type Db, maybeAt, type Tx } from './database.ts'
+import { type Db, maybeAt, ms, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 
 /** What holds releases back by the last word on it. */
@@ -39,7 +39,6 @@ export interface GuardHold {
 // Enough to see that it comes again and again.
 const shownHolds = 5
 const ofGuard = sql`kind in ('guard.held', 'guard.lifted')`
-const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
 
 /** The last times that it held, the newest first, as one column of a statement. */
 export const lastHolds = sql<GuardHold[]>`coalesce((

@@ -4,7 +4,7 @@ import { type LaunchOutcome, launchOutcomes } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { NoticeKind } from '../core/notice.ts'
 import { routableVerdicts } from '../core/verdict-table.ts'
-import { at, type Db } from './database.ts'
+import { at, type Db, ms } from './database.ts'
 import { countedHolds } from './guard.ts'
 
 /** What is counted for `/metrics` alone. Times are epoch ms. */
@@ -33,8 +33,6 @@ export interface Figures {
   /** The last look that was answered, of each cloud with nodes or that was asked lately; null: never. */
   readonly clouds: readonly { readonly name: string; readonly lookedAt: number | null }[]
 }
-
-const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
 
 /** All of it in one statement, so that its numbers belong together. A cloud that was not asked since `asked` was taken away. */
 export async function readFigures(db: Db, asked: number): Promise<Figures> {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { LaunchState } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Verdict } from '../core/verdict-table.ts'
-import { at, type Db } from './database.ts'
+import { at, type Db, ms } from './database.ts'
 import { type GuardHold, lastHolds } from './guard.ts'
 
 export interface LoopRow {
@@ -47,8 +47,6 @@ export interface StatusRow {
     readonly problem: string
   }[]
 }
-
-const ms = (column: string) => sql`extract(epoch from ${sql.ref(column)}) * 1000`
 
 /** The whole picture in one statement, so that its numbers belong together. Ended launches are not counted. */
 export async function readStatus(db: Db, since: number): Promise<StatusRow> {

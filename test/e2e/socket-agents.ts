@@ -63,7 +63,7 @@ class SocketAgent {
   }
 }
 
-/** The agents of all machines that an API server was asked for; who is told to stay away never comes up. */
+/** The agents of all machines that an API server was asked for. */
 export class SocketAgents {
   readonly agents = new Map<string, SocketAgent>()
   readonly #plane: Plane
