@@ -124,7 +124,7 @@ export function madeUp({ money, times, words }: Region, own: Value, now: number)
     const value = Number(word.replaceAll(/[^\d.]/g, ''))
     return numbers.some((one) => one === value || Math.round(one) === value || Math.floor(one) === value)
   }
-  const isText = (word: string): boolean => texts.some((text) => !isoTime.test(text) && text.includes(word))
+  const isText = (word: string): boolean => texts.some((text) => !isoTime.test(text) && holds(text, word))
   const isKnown = (word: string): boolean =>
     isText(word) ||
     (/^[(]?[\d,.]+[%×,.;:)]*$/.test(word) && isNumber(word)) ||
@@ -139,6 +139,12 @@ export function madeUp({ money, times, words }: Region, own: Value, now: number)
       .map(({ at, text }) => `${text} (${at})`),
     ...words.filter((word) => !isKnown(word.replace(/[,.;:)]+$/, '').replace(/^[(]/, ''))),
   ]
+}
+
+/** Whether a text holds it as a word of its own: two digits in the middle of an id are no figure that was told. */
+function holds(text: string, word: string): boolean {
+  const parts = text.split(word)
+  return parts.some((part, i) => i > 0 && !/[a-z\d]$/i.test(parts[i - 1] ?? '') && !/^[a-z\d]/i.test(part))
 }
 
 const isClock = (text: string): boolean => /^\d\d:\d\d:\d\d$/.test(text)
