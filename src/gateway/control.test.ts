@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, test } from 'vitest'
+import { pause } from '../lib/clock.ts'
 import { reverse } from '../wire/paths.ts'
 import { answerJson, FakeNode, wellEngine } from './fake-node.ts'
 import { credentialOf, routed, World } from './fake-world.ts'
@@ -153,6 +154,21 @@ test('a node that left the table ends what it has and gets nothing new', async (
   const [held] = node.generations
   if (held) answerJson(held.socket, completion)
   assert.equal((await sent).status, 200)
+})
+
+test('a request that finds no node waits a moment for one: the next table may have it, or an agent dials again', async () => {
+  world = await World.start([routed('n1', { routable: false }), routed('n2')])
+  await world.node('n1', ({ socket }) => answerJson(socket, { by: 'n1' }))
+  const early = world.post(hello)
+  await pause(100)
+  world.setNode('n1', { routable: true })
+  assert.equal((await early).body, '{"by":"n1"}')
+  world.setNode('n1', { routable: false })
+  await world.control.until((reports) => reports.at(-1)?.tableVersion === world.control.table.version)
+  const unmet = world.post(hello)
+  await pause(100)
+  await world.node('n2', ({ socket }) => answerJson(socket, { by: 'n2' }))
+  assert.equal((await unmet).body, '{"by":"n2"}')
 })
 
 test('stopping lets what is in flight end, cuts it at the limit, and keeps its usage', async () => {

@@ -44,12 +44,13 @@ export class Gateway implements RelayHost {
 
   apply(table: RoutingTable) {
     this.router.apply(table)
+    for (const relay of this.#relays) relay.choose()
   }
 
   relay(call: Call, response: ClientResponse) {
     const relay = new Relay(this, call, response)
     this.#relays.add(relay)
-    relay.start()
+    relay.choose()
   }
 
   choose(model: string, tried: readonly NodePool[]): NodePool | null {

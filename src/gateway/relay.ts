@@ -48,6 +48,8 @@ export interface RelayHost {
 
 /** The first try and two more, each on another node. */
 const maxTries = 3
+/** How long a request waits for a node where none serves: the next table may have one, or an agent dial again. */
+const nodeWaitMs = 1_000
 const maxErrorBytes = 65_536
 /** The agent or something before the engine could not serve it; another node may. */
 const retryable = (status: number) => status === 502 || status === 503 || status === 504
@@ -84,15 +86,20 @@ export class Relay implements AnswerReader, Waiter {
     response.on('close', () => this.#clientGone())
   }
 
-  start() {
-    this.#next(null, null)
+  /** Asks for a node where it has none yet: at the start, and whenever there may be another. */
+  choose() {
+    if (this.#state === 'choosing') this.#next(null, null)
   }
 
   // ---- the choice of a node
 
   #next(sameNode: NodePool | null, failure: Refusal | null) {
     const pool = this.#tried.length < maxTries ? (this.#host.choose(this.call.model, this.#tried) ?? sameNode) : null
-    if (!pool) return this.#refuse(failure ?? refusals.noNode(this.call.model))
+    if (!pool) {
+      const mayCome = this.#state === 'choosing' && this.#host.coarseNow - this.#since < nodeWaitMs
+      if (failure === null && mayCome) return
+      return this.#refuse(failure ?? refusals.noNode(this.call.model))
+    }
     if (this.#tried.length > 0) this.#host.retried()
     this.#tried.push(pool)
     this.#pool = pool
@@ -118,7 +125,9 @@ export class Relay implements AnswerReader, Waiter {
 
   gone() {
     this.#leavePool()
-    this.#next(null, null)
+    this.#state = 'choosing'
+    this.#since = this.#host.coarseNow
+    this.choose()
   }
 
   #leavePool() {
@@ -282,6 +291,7 @@ export class Relay implements AnswerReader, Waiter {
   /** Called every so often with monotonic ms: deadlines, keep-alive comments, early heads. */
   sweep(now: number) {
     const { queueTimeoutMs, headersTimeoutMs, idleTimeoutMs, earlyHeadersMs, pingMs } = this.#host.times
+    this.choose()
     const silentMs = now - this.#since
     // Here and not with each piece of a stream, which would cost more than the piece.
     if (this.#state === 'answering' && this.#pool && this.#since > this.#pool.heardAt) this.#pool.heardAt = this.#since
