@@ -64,8 +64,9 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
   const moved = next.fact !== null
-  // A ready node runs no limit out; whatever may become of it is told and wakes it.
-  return { moved, nextDueAt: dueAt(deps, traits, node, next.state, moved), rests: !moved && next.state === 'ready' }
+  // A ready node runs no limit out; whatever may become of it is told and wakes it. A dead one waits for what may be late.
+  const rests = !moved && next.state === 'ready' && node.view.verdict !== 'dead'
+  return { moved, nextDueAt: dueAt(deps, traits, node, next.state, moved), rests }
 }
 
 /** Where the time went is asked only when it has run out: it is two more statements for every pass over every node. */

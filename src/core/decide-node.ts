@@ -65,7 +65,7 @@ export interface NodeView {
   readonly verdict: Verdict
   /** Since when somebody has been watching without a gap: time in which nobody could have helped runs no limit out. */
   readonly watchedSince: number
-  /** False while the guard holds: nothing is then released for being dead. */
+  /** False while the guard holds it back: it is then not released for being dead. */
   readonly mayRelease: boolean
   /** Where the time of the attempt went; asked for only when a limit has run out. */
   readonly spent?: TimeSpent

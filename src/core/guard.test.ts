@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
-import { type Guard, type GuardView, guardOf, guardWith, holdsSweep } from './guard.ts'
+import { type Guard, type GuardView, guardKinds, guardOf, guardWith, holdsSweep, letsGo } from './guard.ts'
 
 const now = 1_000_000_000
 const calm: GuardView = {
@@ -50,6 +50,20 @@ test('once no more are suspect than may be, it holds until those that come back 
   const many = guardOf({ ...calm, suspect: 50 }, now)
   assert.equal(guardWith(null, many, now + 14_999, 5_000), many)
   assert.equal(guardWith(null, many, now + 15_000, 5_000), null)
+})
+
+test('a dead node goes freely under no guard, and under none but those of many at once when another one serves in its place', () => {
+  assert.equal(letsGo(null, false), true)
+  assert.deepEqual(
+    guardKinds.filter((kind) => letsGo(kind, false)),
+    [],
+  )
+  assert.deepEqual(
+    guardKinds.filter((kind) => letsGo(kind, true)),
+    ['suspects', 'gpu_faults'],
+  )
+  for (const view of [{ suspect: 50 }, { heldBack: 7 }])
+    assert.match(guardOf({ ...calm, ...view }, now)?.reason ?? '', /once another one serves in its place, or by hand/)
 })
 
 test('lost machines are not left running for faults of GPUs, and for whatever else holds they wait', () => {

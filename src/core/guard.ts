@@ -38,13 +38,15 @@ export const graceMs = 60_000
 /** Watching since too short a time to release anything: whoever is alive has yet to be heard. */
 export const inGrace = (watchingSince: number, now: number, grace = graceMs): boolean => now < watchingSince + grace
 
+const onlyReplaced = 'A dead one is released once another one serves in its place, or by hand.'
+
 const beginReasons: Readonly<Record<WatchBegin, string>> = {
   start: 'The control plane has just started: who is alive has yet to be heard.',
   gap: 'The control plane was away from its database: heartbeats of that time are unknown.',
   clock: 'The clock of the control plane jumped: who is alive has yet to be heard.',
 }
 
-/** Why nothing may be released now, or null. Past the grace one release at a time is allowed whatever the guard says. */
+/** Why no node may be released for being dead now, or null; `letsGo` says which may all the same. */
 export function guardOf(view: GuardView, now: number, grace = graceMs): Guard | null {
   const { pool, suspect, watchingSince, watchBegan, heldUpAt, heldBack } = view
   if (inGrace(watchingSince, now, grace))
@@ -54,11 +56,11 @@ export function guardOf(view: GuardView, now: number, grace = graceMs): Guard | 
     return { kind: 'held_up', reason, until: heldUpAt + grace }
   }
   if (suspect > mostAtOnce(pool)) {
-    const reason = `${suspect} of ${pool} nodes are suspect: it may be us who are cut off.`
+    const reason = `${suspect} of ${pool} nodes are suspect: it may be us who are cut off. ${onlyReplaced}`
     return { kind: 'suspects', reason, until: now + returnMs }
   }
   if (heldBack === 0) return null
-  const reason = `${heldBack} of ${pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing.`
+  const reason = `${heldBack} of ${pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing. ${onlyReplaced}`
   return { kind: 'gpu_faults', reason, until: null }
 }
 
@@ -69,6 +71,13 @@ export function guardWith(own: Guard | null, standing: Guard | null, now: number
   const stands = until !== null && until > now && until <= now + Math.max(grace, returnMs)
   return stands && (own?.until ?? 0) < until ? standing : own
 }
+
+/**
+ * Whether a node may be released for being dead. `replaced`: another one serves in its slot, so that it ends nothing even if
+ * it lives. Without that no guard lets it go, however long: only a person or its cloud knows that it is dead.
+ */
+export const letsGo = (kind: GuardKind | null, replaced: boolean): boolean =>
+  kind === null || (replaced && (kind === 'suspects' || kind === 'gpu_faults'))
 
 /** Machines that no row knows wait for no fault of a GPU: what nodes have said plays no part in them. */
 export const holdsSweep = (kind: GuardKind | null): boolean => kind !== null && kind !== 'gpu_faults'

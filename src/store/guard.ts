@@ -22,7 +22,7 @@ export async function saveGuard(tx: Tx, guard: Guard | null, now: number): Promi
   // Its figures may change with every pass; what is told is what holds, and that nothing does any more.
   if (guard !== null && was !== is) {
     const data = { guard: guard.kind, reason: guard.reason }
-    await tellEvent(tx, now, { kind: 'guard.held', text: `Nothing is released: ${guard.reason}`, data })
+    await tellEvent(tx, now, { kind: 'guard.held', text: `Releases are held back: ${guard.reason}`, data })
   }
   if (was !== null && is === null)
     await tellEvent(tx, now, { kind: 'guard.lifted', text: 'Dead nodes may be released again.' })

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { NodeDecision, NodeView } from '../core/decide-node.ts'
 import type { FailureRecord } from '../core/failure.ts'
+import { letsGo } from '../core/guard.ts'
 import { formatUsd } from '../core/money.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { wasFree } from '../core/notice.ts'
@@ -10,9 +11,11 @@ import { randomName, sha256 } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeAt, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { loadGuard } from './guard.ts'
 import { heardAt } from './heard.ts'
 import { correctLedger, settleLedger } from './ledger.ts'
 import { endPhases, enterPhase } from './phases.ts'
+import { standingOfSlot } from './slots.ts'
 import { transact } from './transact.ts'
 
 export interface NodeForLoop {
@@ -72,33 +75,22 @@ export async function loadNode(
     verdict: row.verdict,
     watchedSince,
     // Asked only where it can matter: it is two more statements for every pass over every node.
-    mayRelease: row.verdict !== 'dead' || (await mayRelease(db, nodeId)),
+    mayRelease: row.verdict !== 'dead' || (await mayRelease(db, row.launch_id)),
   }
   const { id, name, cloud, launch_id: launchId, deployment_id: deploymentId, offer } = row
   return { id, name, cloud, launchId, deploymentId, offer, view }
 }
 
-// Any number that no other advisory lock of ours uses: under the guard the dead are released one at a time.
-const releaseLock = 7_305
-
-/** Asked again where no other pass can ask at the same time: sixteen of them may each have seen no other release. */
-async function stillMayRelease(tx: Tx, nodeId: string): Promise<boolean> {
-  await sql`select pg_advisory_xact_lock(${releaseLock})`.execute(tx)
-  return mayRelease(tx, nodeId)
-}
-
-/** The guard's word; one release of a dead node at a time is allowed whatever it says, so that two nodes are a fleet. */
-async function mayRelease(db: Db | Tx, nodeId: string): Promise<boolean> {
-  const install = await db.selectFrom('install').select('guard').executeTakeFirst()
-  if (!install?.guard) return true
-  const others = await db
-    .selectFrom('nodes')
-    .select((eb) => eb.fn.countAll<number>().as('n'))
-    .where('state', '=', 'releasing')
-    .where('verdict', '=', 'dead')
-    .where('id', '<>', nodeId)
-    .executeTakeFirst()
-  return (others?.n ?? 0) === 0
+/** The guard's word on a node that is dead. */
+async function mayRelease(db: Db | Tx, launchId: string): Promise<boolean> {
+  const guard = await loadGuard(db)
+  if (guard === null) return true
+  const { slot_id: slotId } = await db
+    .selectFrom('launches')
+    .select('slot_id')
+    .where('id', '=', launchId)
+    .executeTakeFirstOrThrow()
+  return letsGo(guard.kind, (await standingOfSlot(db, slotId, launchId)) === 'served')
 }
 
 /**
@@ -119,7 +111,8 @@ export async function saveNodeDecision(
   if (!moved && (view.firstSeenAt !== null || seenAt === null)) return true
   const saved = await transact(db, async (tx) => {
     if (!(await holds(tx, claim))) return false
-    if (decision.fact === 'dead' && !(await stillMayRelease(tx, node.id))) return false
+    // The guard may have begun to hold since we looked, or what serves in its place may be accused by now.
+    if (decision.fact === 'dead' && !(await mayRelease(tx, node.launchId))) return false
     // An agent may have joined or failed since we looked: its word is kept, and so is the bill that it opened.
     const { first_seen_at: seenBefore } = await tx
       .selectFrom('nodes')

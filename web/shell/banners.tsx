@@ -20,7 +20,7 @@ export function Banners({ status }: { readonly status: StatusView | null }) {
       {status?.paused && <Paused reason={status.pausedReason} />}
       {status?.guard && (
         <div className="note bad">
-          <strong>The guard holds back every release.</strong> {status.guard}
+          <strong>The guard holds releases back.</strong> {status.guard}
         </div>
       )}
     </>
