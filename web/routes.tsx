@@ -1,72 +1,72 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, type RouteComponent } from '@tanstack/react-router'
 import { Waiting } from './parts/page.tsx'
+import { pageFile } from './parts/page-file.tsx'
 import { Problem } from './parts/problem.tsx'
 import { Nowhere } from './shell/nowhere.tsx'
 import { Shell } from './shell/shell.tsx'
 
 const rootRoute = createRootRoute({ component: Shell, notFoundComponent: Nowhere })
 
-/** One page: a file of its own, fetched when it is first opened. */
-const page = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
+const page = <P extends string>(path: P, component: RouteComponent) =>
   createRoute({ getParentRoute: () => rootRoute, path, component })
 
 /** The map: every page and its file. */
 const routeTree = rootRoute.addChildren([
   page(
     '/',
-    lazyRouteComponent(() => import('./pages/home.tsx'), 'HomePage'),
+    pageFile(() => import('./pages/home.tsx'), 'HomePage'),
   ),
   page(
     '/launch',
-    lazyRouteComponent(() => import('./pages/launch-wizard.tsx'), 'LaunchWizardPage'),
+    pageFile(() => import('./pages/launch-wizard.tsx'), 'LaunchWizardPage'),
   ),
   page(
     '/launches',
-    lazyRouteComponent(() => import('./pages/launches.tsx'), 'LaunchesPage'),
+    pageFile(() => import('./pages/launches.tsx'), 'LaunchesPage'),
   ),
   page(
     '/launches/$id',
-    lazyRouteComponent(() => import('./pages/launch.tsx'), 'LaunchPage'),
+    pageFile(() => import('./pages/launch.tsx'), 'LaunchPage'),
   ),
   page(
     '/launches/$id/transcript',
-    lazyRouteComponent(() => import('./pages/transcript.tsx'), 'TranscriptPage'),
+    pageFile(() => import('./pages/transcript.tsx'), 'TranscriptPage'),
   ),
   page(
     '/fleet',
-    lazyRouteComponent(() => import('./pages/fleet.tsx'), 'FleetPage'),
+    pageFile(() => import('./pages/fleet.tsx'), 'FleetPage'),
   ),
   page(
     '/nodes/$id',
-    lazyRouteComponent(() => import('./pages/node.tsx'), 'NodePage'),
+    pageFile(() => import('./pages/node.tsx'), 'NodePage'),
   ),
   page(
     '/deployments',
-    lazyRouteComponent(() => import('./pages/deployments.tsx'), 'DeploymentsPage'),
+    pageFile(() => import('./pages/deployments.tsx'), 'DeploymentsPage'),
   ),
   page(
     '/deployments/$id',
-    lazyRouteComponent(() => import('./pages/deployment.tsx'), 'DeploymentPage'),
+    pageFile(() => import('./pages/deployment.tsx'), 'DeploymentPage'),
   ),
   page(
     '/playground',
-    lazyRouteComponent(() => import('./pages/playground.tsx'), 'PlaygroundPage'),
+    pageFile(() => import('./pages/playground.tsx'), 'PlaygroundPage'),
   ),
   page(
     '/keys',
-    lazyRouteComponent(() => import('./pages/keys.tsx'), 'KeysPage'),
+    pageFile(() => import('./pages/keys.tsx'), 'KeysPage'),
   ),
   page(
     '/people',
-    lazyRouteComponent(() => import('./pages/people.tsx'), 'PeoplePage'),
+    pageFile(() => import('./pages/people.tsx'), 'PeoplePage'),
   ),
   page(
     '/audit',
-    lazyRouteComponent(() => import('./pages/audit.tsx'), 'AuditPage'),
+    pageFile(() => import('./pages/audit.tsx'), 'AuditPage'),
   ),
   page(
     '/settings',
-    lazyRouteComponent(() => import('./pages/settings.tsx'), 'SettingsPage'),
+    pageFile(() => import('./pages/settings.tsx'), 'SettingsPage'),
   ),
 ])
 

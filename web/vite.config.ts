@@ -12,6 +12,8 @@ export default defineConfig({
     target: 'es2023',
     // The policy of the page lets in files of its own address and nothing else, so no data: address either.
     assetsInlineLimit: 0,
+    // In one file: a page whose looks did not come once would never ask for them again.
+    cssCodeSplit: false,
     sourcemap: false,
     reportCompressedSize: false,
     rolldownOptions: {

@@ -80,20 +80,38 @@ test('a cut connection is seen, and when it is back so is everything that happen
   await plane.client.cancelLaunch({ params: { id: launch.id } })
 })
 
-test('a page that is opened while nobody answers says so, and shows what was wanted once somebody does', async () => {
-  const { page } = await visit({ url: cable.url })
+test.each([
+  ['Audit', 'was never fetched'],
+  ['People', 'is there'],
+])(
+  'the page %s that is opened while nobody answers, and whose file %s, says so and shows what was wanted once somebody does',
+  async (name, file) => {
+    const { page } = await visit({ url: cable.url })
+    await page.goto('/launches')
+    await isLive(page)
+    await page.evaluate('document.isKept = true')
+    const link = page.getByRole('link', { name })
+    if (file === 'is there') await link.hover()
+    await page.waitForLoadState('networkidle')
+    cable.cut()
+    await link.click()
+    await page.getByText('No answer came').waitFor()
+    await page.getByText('Check that the control plane runs').waitFor()
+    cable.mend()
+    await page.getByRole('table', { name }).waitFor()
+    expect(await page.evaluate('document.isKept')).toBe(true)
+  },
+)
+
+test('where all is answered but the file of a page does not come, the dashboard is loaded anew, once, and then says so', async () => {
+  const { page } = await visit()
+  let loads = 0
+  page.on('load', () => loads++)
   await page.goto('/launches')
-  await isLive(page)
-  // Its file and all that this imports are there before the cut: what is missing is the answer.
-  const file = page.waitForResponse((response) => /\/audit-[^/]*\.js$/.test(response.url()))
-  await page.getByRole('link', { name: 'Audit' }).hover()
-  await page.evaluate(`import('${(await file).url()}').then(() => true)`)
-  cable.cut()
-  await page.getByRole('link', { name: 'Audit' }).click()
-  await page.getByText('No answer came').waitFor()
-  await page.getByText('Check that the control plane runs').waitFor()
-  cable.mend()
-  await page.getByRole('table', { name: 'Audit' }).waitFor()
+  await page.route('**/assets/people-*.js', (route) => route.fulfill({ status: 404 }))
+  await page.getByRole('link', { name: 'People' }).click()
+  await page.getByRole('alert').getByText('Load the page again.').waitFor()
+  expect([new URL(page.url()).pathname, loads]).toEqual(['/people', 2])
 })
 
 test('who may not do something is told so where they would do it', async () => {
