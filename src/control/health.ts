@@ -1,5 +1,5 @@
 import { isHeldBack, nextHeldBack } from '../core/fault-guard.ts'
-import { guardOf, guardWith, inGrace } from '../core/guard.ts'
+import { type Counted, guardOf, guardWith, inGrace } from '../core/guard.ts'
 import { judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
 import { loopActs } from '../core/loop-table.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
@@ -25,15 +25,14 @@ export function healthLoop(deps: ControlDeps): Loop {
       const signals = signalsOf(node.witnesses, signalAges, now)
       return { node, signals, judgement: judge(signals, node.standing, now) }
     })
-    const suspect = judged.filter(({ judgement }) => isAccused(judgement.row.verdict)).length
-    const heldBack = watched.filter(({ gpuFaults }) => isHeldBack(gpuFaults)).length
+    const nodes = judged.map(counted)
     const { since: watchingSince, began: watchBegan, heldUpAt } = deps.continuity
-    const view = { pool: watched.length, suspect, watchingSince, watchBegan, heldUpAt, heldBack }
+    const view = { nodes, watchingSince, watchBegan, heldUpAt }
     const guard = guardWith(guardOf(view, now, graceMs), standing, now, graceMs)
     const hold = inGrace(watchingSince, now, graceMs)
     const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
     const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
-    const due = heldBack === 0 || hold ? null : await whoseTurn(deps, judged)
+    const due = hold || !nodes.some(({ heldBack }) => heldBack) ? null : await whoseTurn(deps, judged)
     await saveHealthDecision(deps.db, claim, { judged, replace, guard, due }, now)
     await nudge(deps.db, 'sight', cloudsToAsk(watched, signalAges, watchingSince, now), now)
     const moved = judged.some(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
@@ -42,6 +41,13 @@ export function healthLoop(deps: ControlDeps): Loop {
 
   return { name: 'health', everyMs, parallel: 1, holdMs: deps.settings.claimHoldMs, acts: loopActs.health, pass }
 }
+
+const counted = ({ node: { cloud, deployment, gpuFaults }, judgement }: Judged): Counted => ({
+  cloud,
+  deployment,
+  accused: isAccused(judgement.row.verdict),
+  heldBack: isHeldBack(gpuFaults),
+})
 
 /** The node with a faulty GPU that is replaced next, because the others that were are. */
 async function whoseTurn({ db }: ControlDeps, judged: readonly Judged[]): Promise<WatchedNode | null> {

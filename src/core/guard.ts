@@ -16,17 +16,24 @@ export interface Guard {
 /** As many of a pool may fail at once before that says more of us, or of what we did to all of them, than of them. */
 export const mostAtOnce = (pool: number): number => Math.max(3, pool / 5)
 
+/** A node that is watched, as far as the guard counts it. */
+export interface Counted {
+  readonly cloud: string
+  /** By its name, for people. */
+  readonly deployment: string
+  /** It is suspect or dead now. */
+  readonly accused: boolean
+  /** Its GPU is faulty, and it waits for its turn to be replaced. */
+  readonly heldBack: boolean
+}
+
 export interface GuardView {
-  readonly pool: number
-  /** Nodes that are suspect or dead now. */
-  readonly suspect: number
+  readonly nodes: readonly Counted[]
   /** Since when the server has been watching without a gap, and what came before. */
   readonly watchingSince: number
   readonly watchBegan: WatchBegin
   /** When it was last too busy to hear anybody; null: never. */
   readonly heldUpAt: number | null
-  /** Nodes with a faulty GPU that wait for their turn to be replaced. */
-  readonly heldBack: number
 }
 
 // Those that were cut off come back one after the other; a guess. The last of them are not replaced all at once.
@@ -48,20 +55,35 @@ const beginReasons: Readonly<Record<WatchBegin, string>> = {
 
 /** Why no node may be released for being dead now, or null; `letsGo` says which may all the same. */
 export function guardOf(view: GuardView, now: number, grace = graceMs): Guard | null {
-  const { pool, suspect, watchingSince, watchBegan, heldUpAt, heldBack } = view
+  const { nodes, watchingSince, watchBegan, heldUpAt } = view
   if (inGrace(watchingSince, now, grace))
     return { kind: watchBegan, reason: beginReasons[watchBegan], until: watchingSince + grace }
   if (heldUpAt !== null && inGrace(heldUpAt, now, grace)) {
     const reason = 'The control plane was held up for more than a second: what nodes said meanwhile may be lost.'
     return { kind: 'held_up', reason, until: heldUpAt + grace }
   }
-  if (suspect > mostAtOnce(pool)) {
-    const reason = `${suspect} of ${pool} nodes are suspect: it may be us who are cut off. ${onlyReplaced}`
+  const many = manySuspects(nodes)
+  if (many !== null) {
+    const reason = `${many} are suspect: it may be us who are cut off. ${onlyReplaced}`
     return { kind: 'suspects', reason, until: now + returnMs }
   }
+  const heldBack = nodes.filter((node) => node.heldBack).length
   if (heldBack === 0) return null
-  const reason = `${heldBack} of ${pool} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing. ${onlyReplaced}`
+  const reason = `${heldBack} of ${nodes.length} nodes with faulty GPUs wait for their turn: so many at once may be a new driver's doing. ${onlyReplaced}`
   return { kind: 'gpu_faults', reason, until: null }
+}
+
+/** The first pool of which too many are accused, in words: all nodes, those of one cloud, those of one deployment. */
+function manySuspects(nodes: readonly Counted[]): string | null {
+  const poolsBy = (what: 'cloud' | 'deployment') =>
+    Object.entries(Object.groupBy(nodes, (node) => node[what])).map(
+      ([name, of = []]) => [` of ${what} ${name}`, of] as const,
+    )
+  for (const [name, of] of [['', nodes] as const, ...poolsBy('cloud'), ...poolsBy('deployment')]) {
+    const accused = of.filter((node) => node.accused).length
+    if (accused > mostAtOnce(of.length)) return `${accused} of ${of.length} nodes${name}`
+  }
+  return null
 }
 
 /** With what was told to wait for by the pass before, maybe another server's: who saw nothing of it does not lift it. */

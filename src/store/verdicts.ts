@@ -17,6 +17,8 @@ export interface WatchedNode {
   readonly cloud: string
   readonly launchId: string
   readonly deploymentId: string
+  /** Its deployment's name. */
+  readonly deployment: string
   readonly state: NodeState
   readonly verdictRow: string | null
   readonly standing: Standing
@@ -56,9 +58,11 @@ const nodeColumns = [
 export async function loadWatched(db: Db): Promise<WatchedNode[]> {
   const rows = await db
     .selectFrom('nodes as n')
+    .innerJoin('deployments as d', 'd.id', 'n.deployment_id')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .leftJoin('sightings as s', 's.name', 'n.name')
     .select(nodeColumns)
+    .select('d.name as deployment')
     .select(['g.heard_at', 'g.heartbeat', 'g.probe_at', 'g.probe_good', 's.seen', 's.at'])
     .select(
       sql<boolean>`n.replace_asked_at is not null and exists (
@@ -73,6 +77,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
     cloud: row.cloud,
     launchId: row.launch_id,
     deploymentId: row.deployment_id,
+    deployment: row.deployment,
     state: row.state,
     verdictRow: row.verdict_row,
     standing: {
