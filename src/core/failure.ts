@@ -109,6 +109,12 @@ export const failures = {
   ),
   // What can end an attempt.
   no_capacity: entry('cloud', 'elsewhere', 503, 'The place is full: allow more offers, or try later.'),
+  no_quota: entry(
+    'policy',
+    'not_here',
+    502,
+    'Ask the cloud to raise the quota that is named below, or allow more offers: other GPUs, regions or clouds.',
+  ),
   cloud_refused: entry('cloud', 'not_here', 502, 'Read what the cloud said below.'),
   cloud_unknown: entry(
     'cloud',

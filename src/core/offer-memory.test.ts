@@ -38,7 +38,14 @@ test('a machine that came raises the offer for a while, and ends the refusals be
 })
 
 test('only what a cloud refuses at a place counts against the place', () => {
-  for (const code of ['no_capacity', 'boot_timeout', 'node_vanished', 'cloud_refused', 'cloud_credentials'] as const)
+  for (const code of [
+    'no_capacity',
+    'no_quota',
+    'boot_timeout',
+    'node_vanished',
+    'cloud_refused',
+    'cloud_credentials',
+  ] as const)
     assert.equal(isRefusal(failureRecord(code, 'x')), true, code)
   assert.equal(isRefusal(failureRecord('cloud_refused', 'cancelled at its server', { retry: 'same' })), false)
   assert.equal(isRefusal(failureRecord('cloud_refused', 'a bad task', { fault: 'us' })), false)

@@ -44,6 +44,7 @@ export interface CapacityWord extends Place {
 /** Of which failures a place is told to have no room, and how far each reaches. */
 const reaches: Readonly<Partial<Record<FailureCode, 'place' | 'cloud'>>> = {
   no_capacity: 'place',
+  no_quota: 'place',
   // The machine never showed up, or was taken away again.
   boot_timeout: 'place',
   node_vanished: 'place',

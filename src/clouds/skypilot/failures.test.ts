@@ -68,6 +68,8 @@ describe('a failure', () => {
 
   test('for want of quota names the quota, not the capacity', () => {
     const message = 'Failed to provision all possible launchable resources.\n✗ AWS\n  QuotaExceeded for vCPUs.\n'
-    assert.match(failureOfLaunch({ type: 'ResourcesUnavailableError', message }).cause, /quota .* QuotaExceeded/)
+    const { code, cause, retry, fault } = failureOfLaunch({ type: 'ResourcesUnavailableError', message })
+    assert.deepEqual([code, retry, fault], ['no_quota', 'not_here', 'policy'])
+    assert.match(cause, /quota .* QuotaExceeded/)
   })
 })

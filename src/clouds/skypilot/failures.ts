@@ -25,6 +25,14 @@ const setUpTypes = ['ClusterSetUpError', 'FetchClusterInfoError', 'NetworkError'
 const generalTypes = ['CommandError', 'RuntimeError']
 const setUpText =
   /Failed to (run setup commands on an instance|SSH to|start (ray|skylet) on the|setup logging agent|retrieve docker user)|(return|exit) code:? 255/
+// Of an account that is known but may not rent there: a region that is not enabled for it, a right that it lacks.
+const notAllowed = /\b(AuthFailure|OptInRequired|PendingVerification|UnauthorizedOperation|AccessDenied)\b/
+// How SkyPilot tells `credentialTypes` where a place failed with them: by their texts, as of its source.
+const credentialTexts =
+  /invalid cloud (credentials|config)|InvalidCloud(Credentials|Configs)|credentials are not set|Failed to access \w+ services with credentials|access token is expired|Invalid AWS configuration|awscli is too old|Failed to get (activated )?\w+ (user|account|project)\b|No GCP account is activated|Nebius profile|Kubernetes context .* not found/
+// Refusals for want of room name a page on quotas, too.
+const quotaTexts =
+  /Found no quota for|(QUOTA_|Quota)Exceeded|(Vcpu|Instance|Volume)LimitExceeded|MaxSpotInstanceCountExceeded|quota[^.\n]*exceed|exceed[^.\n]*quota/i
 const requestTypes = [
   'NotSupportedError',
   'InvalidClusterNameError',
@@ -32,6 +40,8 @@ const requestTypes = [
   'ValueError',
   'ResourcesMismatchError',
 ]
+
+const credentialsRefused = 'The cloud does not accept the credentials of the SkyPilot API server.'
 
 // In order: the first that matches counts. Types and texts as of SkyPilot 0.14.1, the texts seen in recorded answers.
 const kinds: readonly Kind[] = [
@@ -55,18 +65,25 @@ const kinds: readonly Kind[] = [
   },
   {
     types: ['ResourcesUnavailableError'],
-    // Refusals for want of room name a page on quotas, too.
-    text: /QuotaExceeded|quota[^.\n]*exceed|exceed[^.\n]*quota/i,
-    code: 'no_capacity',
-    cause: 'The quota of the account is used up there.',
-    over: { remedy: 'Raise the quota at the cloud, or allow more offers.' },
+    text: credentialTexts,
+    code: 'cloud_credentials',
+    cause: credentialsRefused,
+  },
+  { types: credentialTypes, code: 'cloud_credentials', cause: credentialsRefused },
+  {
+    types: ['ResourcesUnavailableError'],
+    text: notAllowed,
+    code: 'cloud_refused',
+    cause: 'The account may not rent there.',
+    over: { fault: 'policy', remedy: 'Enable the region for the account, or give it the right that is named below.' },
+  },
+  {
+    types: ['ResourcesUnavailableError'],
+    text: quotaTexts,
+    code: 'no_quota',
+    cause: 'The quota of the account does not reach there.',
   },
   { types: ['ResourcesUnavailableError'], code: 'no_capacity', cause: 'There is no capacity there.' },
-  {
-    types: credentialTypes,
-    code: 'cloud_credentials',
-    cause: 'The cloud does not accept the credentials of the SkyPilot API server.',
-  },
   {
     types: [foreignType],
     code: 'cloud_refused',
@@ -137,27 +154,34 @@ export const nameTaken = (name: string): FailureRecord =>
 export const isForeign = (refusal: FailureRecord | null): boolean =>
   refusal?.evidence?.startsWith(`${foreignType}: `) ?? false
 
-// What is kept of a text that goes on for pages.
+// What is kept and what is told of a text that goes on for pages, in characters.
 const longestEvidence = 4_000
+const longestDetail = 500
 
-/** A failed launch request in our words. What nobody has seen before is tried once more, and its text is kept. */
-export function failureOfLaunch({ type, message }: SkyFailure): FailureRecord {
+/**
+ * A failed launch request in our words, with what its cloud answered where SkyPilot wrote that down elsewhere. What nobody
+ * has seen before is tried once more, and its text is kept.
+ */
+export function failureOfLaunch({ type, message }: SkyFailure, cloudSaid: readonly string[] = []): FailureRecord {
   const inSetUp = setUpTypes.includes(type) || (generalTypes.includes(type) && setUpText.test(message))
+  const reasons = [...new Set([...reasonsIn(message), ...cloudSaid])]
+  const told = reasons.length > 0 ? reasons.join(' ') : message
   const kind = kinds.find(
-    (one) =>
-      (one.types?.includes(type) ?? true) && (one.text?.test(message) ?? true) && (inSetUp || one.inSetUp !== true),
+    (one) => (one.types?.includes(type) ?? true) && (one.text?.test(told) ?? true) && (inSetUp || one.inSetUp !== true),
   )
-  const evidence = `${type}: ${message}`.slice(0, longestEvidence)
+  const evidence = [`${type}: ${message}`, ...cloudSaid].join('\n').slice(0, longestEvidence)
   if (!kind) return failureRecord('cloud_unknown', `SkyPilot failed: ${firstLine(message)}`, { evidence })
-  return failureRecord(kind.code, `${kind.cause}${detailOf(message)}`, { ...kind.over, evidence })
+  const detail = reasons.length > 0 ? told.slice(0, longestDetail) : firstLine(message)
+  const cause = detail === '' ? kind.cause : `${kind.cause} It said: ${detail}`
+  return failureRecord(kind.code, cause, { ...kind.over, evidence })
 }
 
 /** SkyPilot tells for each place that it tried why it failed there: a line with a cross, and the reason below it. */
-function detailOf(message: string): string {
-  const reasons = [...message.matchAll(/^✗ .*\n\s+(.+)$/gm)].map(([, reason = '']) => reason.trim())
-  const told = reasons.length > 0 ? [...new Set(reasons)].join(' ') : firstLine(message)
-  return told === '' ? '' : ` It said: ${told}`
-}
+const reasonsIn = (message: string): string[] =>
+  message
+    .split(/^✗ .*$/m)
+    .slice(1)
+    .map((reason) => reason.trim().replace(/\s+/g, ' '))
 
 const firstLine = (text: string): string =>
-  (text.split('\n').find((line) => line.trim() !== '') ?? '').trim().slice(0, 500)
+  (text.split('\n').find((line) => line.trim() !== '') ?? '').trim().slice(0, longestDetail)

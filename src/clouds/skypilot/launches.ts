@@ -207,7 +207,7 @@ export class SkyLaunches {
     const isOpen = open !== undefined
     // A row comes before the machine, and stays for moments when there was no room for one. Else, without an open
     // request nobody is about to make one: then it may be there.
-    const noneYet = isOpen || refusal?.code === 'no_capacity'
+    const noneYet = isOpen || refusal?.code === 'no_capacity' || refusal?.code === 'no_quota'
     const mayRun = cluster !== undefined && (!noneYet || machineMayRun(cluster.status, cluster.lastEvent))
     const machine = mayRun && !isForeign(refusal)
     if (!machine && !isOpen && refusal === null) return []
