@@ -191,10 +191,11 @@ async function suite(project, args, before = async () => 0) {
   const code = await runNode(vitest, { env: { ...process.env, FLIGHTDECK_COUNTS: countsFile } })
   const counts = existsSync(countsFile)
     ? JSON.parse(readFileSync(countsFile, 'utf8'))
-    : { passed: 0, failed: 0, skipped: 0 }
+    : { passed: 0, failed: 0, skipped: 0, retried: [] }
   rmSync(countsFile, { force: true })
   const nothingRan = counts.passed + counts.failed === 0
   if (nothingRan) console.error('No test was executed.')
+  for (const name of counts.retried) console.log(`only at another try: ${name}`)
   if (counts.skipped > 0) console.log(`${counts.skipped} skipped`)
   // Types, lint and a runner that broke without naming a test are failures that a reader of the last line must see.
   const unnamed = counts.failed === 0 && (code !== 0 || nothingRan) ? 1 : 0

@@ -8,16 +8,20 @@ export interface Counts {
   passed: number
   failed: number
   skipped: number
+  /** Names of those that passed, but not at the first try. */
+  retried: string[]
 }
 
 export function countTests(modules: readonly TestModule[], strayErrors: number): Counts {
-  const counts: Counts = { passed: 0, failed: strayErrors, skipped: 0 }
+  const counts: Counts = { passed: 0, failed: strayErrors, skipped: 0, retried: [] }
   for (const module of modules) {
     counts.failed += module.errors().length
     for (const one of module.children.allTests()) {
       const { state } = one.result()
-      if (state === 'passed') counts.passed++
-      else if (state === 'skipped') counts.skipped++
+      if (state === 'passed') {
+        counts.passed++
+        if ((one.diagnostic()?.retryCount ?? 0) > 0) counts.retried.push(one.fullName)
+      } else if (state === 'skipped') counts.skipped++
       else counts.failed++
     }
     for (const suite of module.children.allSuites()) counts.failed += suite.errors().length

@@ -228,7 +228,7 @@ export class Supervisor {
     while (!over.aborted) {
       const all = log.look()
       this.#version ??= log.reader.result().version
-      await pause(all ? this.#deps.timing.logPollMs * (this.#state === 'starting' ? 1 : 5) : 1, over)
+      await pause(all ? this.#deps.timing.logPollMs * (this.#state === 'starting' ? 1 : 2) : 1, over)
     }
   }
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, test } from 'vitest'
-import { pause } from '../lib/clock.ts'
 import { reverse } from '../wire/paths.ts'
 import { answerJson, FakeNode, wellEngine } from './fake-node.ts'
 import { credentialOf, routed, World } from './fake-world.ts'
@@ -160,13 +159,13 @@ test('a request that finds no node waits a moment for one: the next table may ha
   world = await World.start([routed('n1', { routable: false }), routed('n2')])
   await world.node('n1', ({ socket }) => answerJson(socket, { by: 'n1' }))
   const early = world.post(hello)
-  await pause(100)
+  await world.get('/health')
   world.setNode('n1', { routable: true })
   assert.equal((await early).body, '{"by":"n1"}')
   world.setNode('n1', { routable: false })
   await world.control.until((reports) => reports.at(-1)?.tableVersion === world.control.table.version)
   const unmet = world.post(hello)
-  await pause(100)
+  await world.get('/health')
   await world.node('n2', ({ socket }) => answerJson(socket, { by: 'n2' }))
   assert.equal((await unmet).body, '{"by":"n2"}')
 })

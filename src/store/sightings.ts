@@ -3,7 +3,7 @@ import { absenceCountsFrom, type CloudTraits } from '../core/decide-node.ts'
 import type { NodeState } from '../core/node-table.ts'
 import { nudge } from './claims.ts'
 import { at, type Db, maybeAt, maybeJson, tell } from './database.ts'
-import { heardAt } from './heard.ts'
+import { heardAt, tellOfNodes } from './heard.ts'
 import { type AskedNode, type AskSeen, saveAsksSeen, saveQueued } from './late-asks.ts'
 
 /** A machine as its cloud lists it. */
@@ -71,9 +71,8 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
   )
   if (covered.some((row) => row.direct !== (directIn(present.get(row.name)) ?? row.direct))) await tell(db, ['routes'])
   // A listed machine of a node that is gone wakes it at every look: the nudge of the first may have been lost.
-  const changed = covered.filter(
-    (row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null || row.state === 'gone',
-  )
+  const turned = covered.filter((row) => (row.seen === 'present') !== present.has(row.name) || row.seen === null)
+  const changed = [...turned, ...covered.filter(({ state }) => state === 'gone')]
   const asks = askedNodes(covered, look)
   await saveQueued(db, asks, look.startedAt)
   const refused = await saveAsksSeen(db, asks, now)
@@ -81,6 +80,10 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
   const missing = covered.filter((row) => row.state !== 'requesting' && !present.has(row.name) && !asked.has(row.name))
   const wake = new Set([...changed, ...missing].map(({ id }) => id).concat(refused))
   await nudge(db, 'node', [...wake], now)
+  await tellOfNodes(
+    db,
+    turned.map(({ id }) => id),
+  )
   await sql`insert into looks (cloud, started_at, finished_at, error) values (${look.cloud}, ${at(look.startedAt)}, ${at(now)}, null)
     on conflict (cloud) do update set started_at = excluded.started_at, finished_at = excluded.finished_at, error = null`.execute(
     db,

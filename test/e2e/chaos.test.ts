@@ -45,7 +45,11 @@ function victims(random: () => number, [first, second]: readonly [Plane, Plane])
   return kills.sort((a, b) => a.place - b.place).map(({ planes }) => planes)
 }
 
-test('two control planes, killed and restarted at random during 20 launches: never two engines for one slot', async () => {
+test('two control planes, killed and restarted at random during 20 launches: never two engines for one slot', {
+  timeout: 480_000,
+  // Another try would draw another seed, and forget the one that found something.
+  retry: 0,
+}, async () => {
   const seed = Number(process.env.FLIGHTDECK_SEED ?? Date.now() % 100_000)
   console.info(`seed ${seed} (FLIGHTDECK_SEED=${seed} runs it again)`)
   const random = chances(seed)
@@ -90,7 +94,7 @@ test('two control planes, killed and restarted at random during 20 launches: nev
   expect(engines.sort(), `seed ${seed}: engines of each machine`).toEqual(wanted.sort())
   expect([...(await first.machines()).keys()].sort()).toEqual(wanted.map(([name]) => name))
   if (before.length > 0) console.info(`tried again: ${JSON.stringify(before.map(({ failure }) => failure?.cause))}`)
-}, 480_000)
+})
 
 interface HeldClaim {
   readonly holder: string

@@ -7,6 +7,7 @@ import { type Embedded, startEmbedded } from '../../src/store/embedded.ts'
 /** A PostgreSQL server of the test's own, which it can stop and start while control planes are connected. */
 export interface TestServer {
   readonly url: string
+  readonly dataDir: string
   start(): Promise<void>
   stop(): Promise<void>
   end(): Promise<void>
@@ -19,6 +20,7 @@ export async function startServer(): Promise<TestServer> {
   const { host, database, user } = running.connection
   return {
     url: `postgres://${user}@/${database}?host=${encodeURIComponent(host)}`,
+    dataDir,
     async start() {
       running ??= await startEmbedded({ dataDir, log })
     },

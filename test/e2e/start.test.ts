@@ -199,6 +199,9 @@ test('killed and started again it adopts its database and its gateway, and Ctrl-
   const before = gateway()
   const postmaster = () => readFileSync(join(data(), 'postgres/postmaster.pid'), 'utf8').split('\n')[0]
   const server = postmaster()
+  const told = /^Admin token, shown this once \(also in (\S+)\): (\S+)$/m.exec(killed.out())
+  expect(told?.slice(1)).toEqual([join(data(), 'admin.token'), cliJson().token])
+  expect(killed.out()).toMatch(/^Control API: http:.*\nGateway .*\nDashboard: /m)
   killed.child.kill('SIGKILL')
   await killed.code
   const heir = up()
@@ -207,6 +210,7 @@ test('killed and started again it adopts its database and its gateway, and Ctrl-
   heir.child.kill('SIGINT')
   expect(await heir.code).toBe(0)
   expect(heir.err()).toBe('')
+  expect(heir.out()).not.toContain(told?.[2])
   await nothingRuns()
 }, 120_000)
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { habitRules } from './habits.ts'
 import { at, found } from './virtual.ts'
 
-const { any, catches, core, notes, programs, sql } = habitRules
+const { any, catches, core, notes, programs, shells, sql } = habitRules
 
 test('any is found as a type, not as a word', () => {
   expect(found(any, { 'src/core/a.ts': 'let a: any\nconst b = c as any\nlet d: Promise<any[]>' })).toHaveLength(3)
@@ -89,4 +89,20 @@ test('a program that a bare machine has not got is found where it is started by 
   for (const path of ['src/a/a.test.ts', 'src/a/world-for-tests.ts', 'test/e2e/a.test.ts', 'test/a.ts'])
     expect(found(programs, { [path]: started })).toHaveLength(2)
   for (const path of ['src/a/a.ts', 'test/real/a.test.ts']) expect(found(programs, { [path]: started })).toEqual([])
+})
+
+test('a shell is found in what users run, however it is asked for; a script file of our own and tests may have one', () => {
+  const started = [
+    "import { exec } from 'node:child_process'",
+    'spawn(program, words, { shell: true })',
+    "spawn('/bin/sh', ['-c', text])",
+    "execFileSync('bash', ['-c', text])",
+  ]
+  for (const text of started) {
+    expect(found(shells, at(['src/a/a.ts', 'bin/a.mjs'], text)), text).toHaveLength(2)
+    expect(found(shells, at(['src/a/a.test.ts', 'src/a/world-for-tests.ts', 'test/real/a.ts'], text))).toEqual([])
+  }
+  expect(
+    found(shells, { 'src/a/a.ts': "/a/.exec(b)\nspawn('/bin/sh', [loopFile])\nexecFile('nvidia-smi', words)" }),
+  ).toEqual([])
 })

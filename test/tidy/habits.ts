@@ -147,8 +147,27 @@ function programObjection({ node }: Visit): string | undefined {
   return `${program} is not on every machine: bring it along, or test it in test/real`
 }
 
+/** Gives nothing of anybody else's to its shell: one constant text, and a folder of our own as its argument. */
+const constantScript = 'src/store/embedded-files.ts'
+const shellStarters = /^(exec|execSync)$/
+
+function shellObjection({ node }: Visit): string | undefined {
+  const objection = 'a shell: start the program itself, with its arguments as a list'
+  if (node.type === 'Property' && nameOf(node.key) === 'shell') return objection
+  if (node.type === 'ImportSpecifier' && shellStarters.test(nameOf(node.imported) ?? '')) return objection
+  if (node.type !== 'CallExpression' || !Array.isArray(node.arguments)) return undefined
+  if (!starters.has(nameOf(node.callee) ?? '')) return undefined
+  const [program, words] = node.arguments as (Node | undefined)[]
+  const isShell = program && /(^|\/)(ba|da)?sh$/.test(textOf(program) ?? '')
+  const first = Array.isArray(words?.elements) ? (words.elements[0] as Node | undefined) : undefined
+  return isShell && first && textOf(first) === '-c' ? objection : undefined
+}
+
 const runsEverywhere = (file: Source): boolean =>
   (isTest(file) || file.path.endsWith('-for-tests.ts')) && !file.path.startsWith('test/real/')
+
+const startsForUsers = (file: Source): boolean =>
+  /^(src|bin)\//.test(file.path) && !runsEverywhere(file) && file.path !== constantScript
 
 const mayHoldSql = (file: Source): boolean => folderOf(file.path) === 'store' || isTest(file)
 
@@ -163,6 +182,10 @@ export const habitRules = {
   programs: {
     title: 'the suite that needs nothing but Node starts no other program by name',
     check: (files) => inCode(files, runsEverywhere, programObjection),
+  },
+  shells: {
+    title: 'no shell reads what is started: programs get their arguments as a list',
+    check: (files) => inCode(files, startsForUsers, shellObjection),
   },
   sql: {
     title: 'SQL stands only in store',
