@@ -18,23 +18,30 @@ beforeAll(async () => {
 })
 afterAll(() => world.drop())
 
-/** Lets the health loop pass once, and tells whether the node's cloud was to be looked at sooner because of it. */
-async function passAsksFor(cloud: string): Promise<boolean> {
+/** One pass of the loop, of a server that has been watching for so long. */
+async function healthPass(continuity = new Continuity(0)): Promise<void> {
   const { store, clock, settings, vault } = world.deps
   const { db, fleetSize } = store
   const shared = { db, fleetSize, clock, settings, vault, install: world.install, clouds: new Map() }
-  const loop = healthLoop({ ...shared, log: makeLog('test', 'silent'), continuity: new Continuity(0) })
+  const loop = healthLoop({ ...shared, log: makeLog('test', 'silent'), continuity })
+  const who = { holder: 'server-1', realms: ['local'], acts: true }
+  const [claim] = await claimDue(db, 'health', 1, clock.now(), 20_000, who)
+  assert.ok(claim)
+  await loop.pass(claim)
+  await finishClaim(db, claim, clock.now())
+}
+
+/** Lets the health loop pass once, and tells whether clouds were to be looked at sooner because of it. */
+async function passAsksForLook(): Promise<boolean> {
+  const { store, clock } = world.deps
+  const { db } = store
   const later = clock.now() + 30_000
   await db
     .updateTable('claims')
     .set({ due_at: at(later) })
     .where('loop', '=', 'sight')
     .execute()
-  const who = { holder: 'server-1', realms: [cloud], acts: true }
-  const [claim] = await claimDue(db, 'health', 1, clock.now(), 20_000, who)
-  assert.ok(claim)
-  await loop.pass(claim)
-  await finishClaim(db, claim, clock.now())
+  await healthPass()
   const sight = await db.selectFrom('claims').select('due_at').where('loop', '=', 'sight').executeTakeFirstOrThrow()
   return sight.due_at < later
 }
@@ -57,15 +64,15 @@ test('a node that turns silent has its cloud looked at in the next pass, once, a
   await heard()
   await looked()
   clock.pass(20_000)
-  assert.equal(await passAsksFor('local'), false, 'it has missed one heartbeat')
+  assert.equal(await passAsksForLook(), false, 'it has missed one heartbeat')
   clock.pass(5_000)
-  assert.equal(await passAsksFor('local'), true)
+  assert.equal(await passAsksForLook(), true)
   await looked()
   clock.pass(5_000)
-  assert.equal(await passAsksFor('local'), false, 'the cloud was looked at since')
+  assert.equal(await passAsksForLook(), false, 'the cloud was looked at since')
   await heard()
   clock.pass(10_000)
-  assert.equal(await passAsksFor('local'), false, 'it speaks again')
+  assert.equal(await passAsksForLook(), false, 'it speaks again')
 })
 
 test('a machine that died while its agent started the engine anew is replaced as soon as any, and not after ten minutes', async () => {
@@ -88,14 +95,25 @@ test('a machine that died while its agent started the engine anew is replaced as
     .values({ node_id: nodeId, ...told })
     .onConflict((oc) => oc.column('node_id').doUpdateSet(told))
     .execute()
-  await passAsksFor('local')
+  await healthPass()
   clock.pass(20_000)
-  await passAsksFor('local')
+  await healthPass()
   assert.equal(await replaceAskedAt(), null, 'its agent is at work')
   clock.pass(31_000)
-  await passAsksFor('local')
+  await healthPass()
   assert.notEqual(await replaceAskedAt(), null)
 })
+
+/** A gateway has just found its engine ill, and its agent is silent. */
+async function isBad(nodeId: string): Promise<void> {
+  const { store, clock } = world.deps
+  const told = { heard_at: null, probe_at: at(clock.now()), probe_good: false }
+  await store.db
+    .insertInto('signals')
+    .values({ node_id: nodeId, ...told })
+    .onConflict((oc) => oc.column('node_id').doUpdateSet(told))
+    .execute()
+}
 
 test('a control plane that was too busy to hear anybody releases none that counts as dead before the grace is over, says so, and still has one replaced', async () => {
   const { store, clock, settings, vault } = world.deps
@@ -116,12 +134,7 @@ test('a control plane that was too busy to hear anybody releases none that count
   const deps = { ...parts, continuity, clouds: new Map([['local', cloud]]) }
   await enrol(db, 'node', nodeId, clock.now())
   const pass = async (loop: Loop) => {
-    const saysBad = { heard_at: null, probe_at: at(clock.now()), probe_good: false }
-    await db
-      .insertInto('signals')
-      .values({ node_id: nodeId, ...saysBad })
-      .onConflict((oc) => oc.column('node_id').doUpdateSet(saysBad))
-      .execute()
+    await isBad(nodeId)
     await db
       .updateTable('claims')
       .set({ due_at: at(clock.now()) })
@@ -150,4 +163,28 @@ test('a control plane that was too busy to hear anybody releases none that count
   await pass(nodeLoop(deps))
   assert.deepEqual([(await row()).state], ['releasing'])
   assert.deepEqual(await guards(), [['held_up', clock.now()]])
+})
+
+test('a control plane that has just come up has one accused node replaced, once that one was accused for its time since then', async () => {
+  const { store, clock } = world.deps
+  const { db } = store
+  await db.updateTable('nodes').set({ state: 'gone' }).execute()
+  const pair = [await addNode(world, { state: 'ready' }), await addNode(world, { state: 'ready' })]
+  const since = at(clock.now() - 60_000)
+  await db.updateTable('nodes').set({ verdict: 'suspect', verdict_since: since, ready_at: since }).execute()
+  const continuity = new Continuity(clock.now())
+  const asked = async () => {
+    for (const { nodeId } of pair) await isBad(nodeId)
+    await healthPass(continuity)
+    const nodes = await db.selectFrom('nodes').select('id').where('replace_asked_at', 'is not', null).execute()
+    return nodes.filter(({ id }) => pair.some(({ nodeId }) => nodeId === id)).length
+  }
+  assert.equal(await asked(), 0)
+  clock.pass(14_999)
+  assert.equal(await asked(), 0)
+  clock.pass(1)
+  assert.equal(await asked(), 1)
+  assert.deepEqual((await readStatus(db, 0)).guardHolds.map(({ guard }) => guard)[0], 'start')
+  clock.pass(5_000)
+  assert.equal(await asked(), 1, 'the other one waits for its turn')
 })

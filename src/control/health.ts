@@ -29,10 +29,14 @@ export function healthLoop(deps: ControlDeps): Loop {
     const { since: watchingSince, began: watchBegan, heldUpAt } = deps.continuity
     const view = { nodes, watchingSince, watchBegan, heldUpAt }
     const guard = guardWith(guardOf(view, now, graceMs), standing, now, graceMs)
-    const hold = inGrace(watchingSince, now, graceMs)
-    const serving = judged.filter(({ node }) => node.state === 'ready').map((one) => replaceable(one, now))
-    const replace = decideReplacements(serving, hold ? 'hold' : guard === null ? 'none' : 'one_at_a_time', now)
-    const due = hold || !nodes.some(({ heldBack }) => heldBack) ? null : await whoseTurn(deps, judged)
+    const serving = judged
+      .filter(({ node }) => node.state === 'ready')
+      .map((one) => replaceable(one, watchingSince, now))
+    const replace = decideReplacements(serving, guard !== null, now)
+    const due =
+      inGrace(watchingSince, now, graceMs) || !nodes.some(({ heldBack }) => heldBack)
+        ? null
+        : await whoseTurn(deps, judged)
     await saveHealthDecision(deps.db, claim, { judged, replace, guard, due }, now)
     await nudge(deps.db, 'sight', cloudsToAsk(watched, signalAges, watchingSince, now), now)
     const moved = judged.some(({ node, judgement }) => judgement.row.verdict !== node.standing.verdict)
@@ -56,12 +60,14 @@ async function whoseTurn({ db }: ControlDeps, judged: readonly Judged[]): Promis
   return judged.find(({ node }) => node.id === id)?.node ?? null
 }
 
-function replaceable({ node, signals, judgement }: Judged, now: number): Replaceable {
+function replaceable({ node, signals, judgement }: Judged, watchingSince: number, now: number): Replaceable {
   const { id, standing, replaceAskedAt, replaced } = node
   // Of a machine that died while its engine started, the last word is no sign of work.
   const restarting = node.restarting && signals.heartbeat === 'good'
   const { verdict } = judgement.row
-  const verdictSince = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
+  const since = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
+  // A doubt of before we were there, or of words from then, has its time anew: who is well speaks within it.
+  const verdictSince = Math.max(since, watchingSince)
   return { id, verdict, verdictSince, restarting, onTrial: judgement.wellSince !== null, replaceAskedAt, replaced }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'vitest'
-import { decideReplacements, type Replaceable, type ReplacementGuard, replacementDueAt } from './replacement.ts'
+import { decideReplacements, type Replaceable, replacementDueAt } from './replacement.ts'
 
 const now = 10_000_000
 const node = (id: string, over: Partial<Replaceable> = {}): Replaceable => ({
@@ -13,8 +13,7 @@ const node = (id: string, over: Partial<Replaceable> = {}): Replaceable => ({
   replaced: false,
   ...over,
 })
-const decide = (nodes: readonly Replaceable[], guard: ReplacementGuard = 'none') =>
-  decideReplacements(nodes, guard, now)
+const decide = (nodes: readonly Replaceable[], guarded = false) => decideReplacements(nodes, guarded, now)
 
 test('a node that has been accused for fifteen seconds is replaced, and one of which nobody speaks is not', () => {
   assert.deepEqual(decide([node('a')]).ask, ['a'])
@@ -46,14 +45,13 @@ test('a node that somebody vouches for takes its slot back, and silence is no vo
     assert.deepEqual(decide([node('a', { ...asked, verdict })]).withdraw, [])
 })
 
-test('under the guard one at a time is replaced, the longest accused first; while we have just come up none is', () => {
+test('under the guard one at a time is replaced, the longest accused first', () => {
   const nodes = [node('a'), node('b', { verdictSince: now - 20_000 }), node('c', { verdictSince: now - 16_000 })]
   assert.deepEqual(decide(nodes).ask, ['b', 'c', 'a'])
-  assert.deepEqual(decide(nodes, 'one_at_a_time').ask, ['b'])
-  assert.deepEqual(decide(nodes, 'hold').ask, [])
+  assert.deepEqual(decide(nodes, true).ask, ['b'])
   const underWay = node('d', { replaceAskedAt: now - 1 })
-  assert.deepEqual(decide([...nodes, underWay], 'one_at_a_time').ask, [])
-  assert.deepEqual(decide([...nodes, { ...underWay, replaced: true }], 'one_at_a_time').ask, ['b'])
+  assert.deepEqual(decide([...nodes, underWay], true).ask, [])
+  assert.deepEqual(decide([...nodes, { ...underWay, replaced: true }], true).ask, ['b'])
 })
 
 test('the next one that falls due is known beforehand', () => {

@@ -5,6 +5,7 @@ import { isAccused, type Verdict } from './verdict-table.ts'
 export interface Replaceable {
   readonly id: string
   readonly verdict: Verdict
+  /** Not before we were there to hear who speaks for it. */
   readonly verdictSince: number
   /** Its agent speaks and says that it starts the engine anew. */
   readonly restarting: boolean
@@ -14,9 +15,6 @@ export interface Replaceable {
   /** Another node serves in its slot already. */
   readonly replaced: boolean
 }
-
-/** What stands in the way: nothing is replaced while we have just come up, one at a time while the guard holds. */
-export type ReplacementGuard = 'none' | 'one_at_a_time' | 'hold'
 
 // A guess: an agent that is started anew, or a connection that is made anew, is back within a few seconds.
 const doubtMs = 15_000
@@ -30,11 +28,12 @@ const patienceMs = ({ restarting, onTrial }: Replaceable): number =>
 
 /**
  * Which nodes give up their slot because they have been accused for long enough, and which take it back, because
- * somebody vouches for them again. Neither ends a machine.
+ * somebody vouches for them again. Neither ends a machine, so one at a time is asked for whatever guard holds: two nodes of
+ * which one is dead are half a fleet, and a false alarm costs one machine.
  */
 export function decideReplacements(
   nodes: readonly Replaceable[],
-  guard: ReplacementGuard,
+  guarded: boolean,
   now: number,
 ): { readonly ask: readonly string[]; readonly withdraw: readonly string[] } {
   const withdraw = nodes.filter(
@@ -47,7 +46,7 @@ export function decideReplacements(
   const underWay = nodes.filter(
     (node) => node.replaceAskedAt !== null && !node.replaced && !withdraw.includes(node),
   ).length
-  const room = { none: due.length, one_at_a_time: Math.max(0, 1 - underWay), hold: 0 }[guard]
+  const room = guarded ? Math.max(0, 1 - underWay) : due.length
   return { ask: due.slice(0, room).map(({ id }) => id), withdraw: withdraw.map(({ id }) => id) }
 }
 
