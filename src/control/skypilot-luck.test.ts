@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterAll, afterEach, beforeAll, describe, test, vi } from 'vitest'
 import { type World, worldSettings } from '../../test/control-world.ts'
 import type { CrashPlan } from '../../test/crashes.ts'
-import { type SkyPilotOnTrial, skyWorld } from '../../test/sky-world.ts'
+import { type SkyPilotOnTrial, skyOffers, skyWorld } from '../../test/sky-world.ts'
 import { exitFailure } from '../agent/engine-report.ts'
 import { createLogReader } from '../agent/log-reader.ts'
 import { recordedJson } from '../clouds/skypilot/recorded-for-tests.ts'
@@ -82,19 +82,23 @@ describe('a launch that SkyPilot refused, in the words that were recorded,', () 
   }
 
   test.each([
-    ['bad_name', 'cloud_refused'],
-    ['ports_not_supported', 'cloud_refused'],
-    ['infeasible', 'cloud_refused'],
-    ['cloud_not_enabled', 'cloud_credentials'],
-    ['no_capacity', 'no_capacity'],
-  ])('for "%s" fails with that everywhere, nothing was made and nothing is billed', async (file, code) => {
-    await begin({ launchError: errorIn(file) }, oneRound)
-    assert.equal(await world.untilOver(), 'failed')
-    const kept = await failures()
-    assert.ok(kept.length > 0 && kept.every((failure) => failure.code === code && failure.remedy !== ''))
-    assert.ok((await world.nodes()).every(({ firstSeenAt }) => firstSeenAt === null))
-    assert.deepEqual(await world.faults(), [])
-  })
+    ['bad_name', 'task_refused', 1],
+    ['ports_not_supported', 'task_refused', 1],
+    ['cloud_not_enabled', 'cloud_credentials', 1],
+    ['infeasible', 'cloud_refused', skyOffers.length],
+    ['no_capacity', 'no_capacity', skyOffers.length * worldSettings.retry.rounds],
+  ])(
+    'for "%s" fails with %s after %i attempts, nothing was made and nothing is billed',
+    async (file, code, attempts) => {
+      await begin({ launchError: errorIn(file) })
+      assert.equal(await world.untilOver(), 'failed')
+      const kept = await failures()
+      assert.equal(kept.length, attempts)
+      assert.ok(kept.every((failure) => failure.code === code && failure.remedy !== ''))
+      assert.ok((await world.nodes()).every(({ firstSeenAt }) => firstSeenAt === null))
+      assert.deepEqual(await world.faults(), [])
+    },
+  )
 })
 
 describe('a launch that is answered with 503', () => {

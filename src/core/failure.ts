@@ -116,6 +116,12 @@ export const failures = {
     'Ask the cloud to raise the quota that is named below, or allow more offers: other GPUs, regions or clouds.',
   ),
   cloud_refused: entry('cloud', 'not_here', 502, 'Read what the cloud said below.'),
+  task_refused: entry(
+    'policy',
+    'not_here',
+    502,
+    'Leave out of the configuration of this cloud what is named below, or choose another cloud.',
+  ),
   cloud_unknown: entry(
     'cloud',
     'same',

@@ -45,10 +45,11 @@ test('only what a cloud refuses at a place counts against the place', () => {
     'node_vanished',
     'cloud_refused',
     'cloud_credentials',
+    'task_refused',
   ] as const)
     assert.equal(isRefusal(failureRecord(code, 'x')), true, code)
   assert.equal(isRefusal(failureRecord('cloud_refused', 'cancelled at its server', { retry: 'same' })), false)
-  assert.equal(isRefusal(failureRecord('cloud_refused', 'a bad task', { fault: 'us' })), false)
+  assert.equal(isRefusal(failureRecord('task_refused', 'a bad task', { fault: 'us' })), false)
   assert.equal(isRefusal(failureRecord('engine_exited', 'x')), false)
 })
 

@@ -52,6 +52,7 @@ const reaches: Readonly<Partial<Record<FailureCode, 'place' | 'cloud'>>> = {
   cloud_refused: 'place',
   cloud_credentials: 'cloud',
   cloud_version: 'cloud',
+  task_refused: 'cloud',
 }
 
 /** A launch cancelled at its server, a foreign name and a fault of ours carry such a code too, and say nothing of the place. */

@@ -94,6 +94,15 @@ test('refused credentials end every offer of their cloud, and of no other', () =
   assert.equal(nextOffer([elsewhere, credentials], three, policy), 2)
 })
 
+test('a task that a cloud does not accept is not tried at its other offers, and at those of another cloud it is', () => {
+  const task = failureRecord('task_refused', 'Not supported.')
+  assert.deepEqual(
+    [[task], [task, elsewhere], [task, task], [elsewhere, task]].map((tried) => nextOffer(tried, three, policy)),
+    [2, 2, null, 2],
+  )
+  assert.equal(nextOffer([task], two, policy), null)
+})
+
 test('a command that is not on the machines of one cloud may be on those of another', () => {
   assert.equal(nextOffer([failureRecord('command_not_found', 'No vllm.')], three, policy), 2)
 })

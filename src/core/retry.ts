@@ -27,7 +27,12 @@ export function backOffMs(policy: RetryPolicy, made: number): number {
 }
 
 // Of these the other offers of the cloud would fail just so; those of another cloud need not.
-const ofWholeCloud: ReadonlySet<string> = new Set(['cloud_credentials', 'cloud_version', 'command_not_found'])
+const ofWholeCloud: ReadonlySet<string> = new Set([
+  'cloud_credentials',
+  'cloud_version',
+  'task_refused',
+  'command_not_found',
+])
 // A text that nobody has seen before may be a passing trouble; twice at one cloud it is not.
 const mostUnknown = 2
 

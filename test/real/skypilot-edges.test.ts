@@ -107,9 +107,10 @@ describe.concurrent('at the same time', () => {
       const launch = await strict.launched('quick', onSlurm('lab/spot'))
       const failed = await strict.reaches(launch.id, ['failed'], 8 * minutes)
       expect(failed.failure).toMatchObject({
-        code: 'cloud_refused',
+        code: 'task_refused',
         cause: expect.stringContaining('does not support'),
       })
+      expect(failed.attempts).toHaveLength(1)
       expect(await strict.node(failed)).toMatchObject({ state: 'gone', costMicroUsd: 0 })
       await nothingIsLeft(url, strict)
     } finally {

@@ -21,8 +21,8 @@ describe('a recorded failure', () => {
   test.each([
     ['api_get.launch.FAILED.infeasible.http500.json', 'cloud_refused', /does not sell such a machine/],
     ['api_get.launch.FAILED.cloud_not_enabled.http500.json', 'cloud_credentials', /requires aws which is not enabled/],
-    ['api_get.launch.FAILED.ports_not_supported.http500.json', 'cloud_refused', /does not support/],
-    ['api_get.launch.FAILED.bad_name.http500.json', 'cloud_refused', /does not accept the task/],
+    ['api_get.launch.FAILED.ports_not_supported.http500.json', 'task_refused', /does not support/],
+    ['api_get.launch.FAILED.bad_name.http500.json', 'task_refused', /does not accept the task/],
   ] as const)('%s is %s, in plain words and with a remedy', (file, code, cause) => {
     const record = failureIn(file)
     assert.equal(record.code, code)

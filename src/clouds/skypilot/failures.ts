@@ -47,7 +47,7 @@ const credentialsRefused = 'The cloud does not accept the credentials of the Sky
 const kinds: readonly Kind[] = [
   {
     text: /features are not supported/,
-    code: 'cloud_refused',
+    code: 'task_refused',
     cause: 'This cloud does not support what the task asks for.',
   },
   {
@@ -92,7 +92,7 @@ const kinds: readonly Kind[] = [
   },
   {
     types: requestTypes,
-    code: 'cloud_refused',
+    code: 'task_refused',
     cause: 'SkyPilot does not accept the task for this cloud.',
     over: { fault: 'us' },
   },

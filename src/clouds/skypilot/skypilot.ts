@@ -241,7 +241,7 @@ function refusalOf(error: unknown): FailureRecord | null {
   if (!(error instanceof SkyError)) return null
   const { kind, message } = error
   if (kind === 'busy') return failureRecord('cloud_unavailable', message)
-  return kind === 'rejected' ? failureRecord('cloud_refused', message) : refusalOfUs(error)
+  return kind === 'rejected' ? failureRecord('task_refused', message, { fault: 'us' }) : refusalOfUs(error)
 }
 
 /** What the server would answer to anything that we ask. */
