@@ -97,7 +97,7 @@ export class FleetWorld {
 
   async scale(wanted: number): Promise<void> {
     const id = await this.#deploymentId()
-    if (id) await obeyed(scaleDeployment(this.#commands, this.#base.actor, id, wanted))
+    if (id) await obeyed(scaleDeployment(this.#commands, this.#base.actor, id, { wanted }))
   }
 
   async pauseDeployment(paused: boolean): Promise<void> {

@@ -27,12 +27,12 @@ export function fleetHandlers(deps: CommandDeps, views: Views): Handlers<Names> 
   return {
     listDeployments: async ({ actor }) => ({ items: await views.deployments(actor.tenantId) }),
     showDeployment: ({ actor, id }) => one(actor.tenantId, id),
-    async createDeployment({ actor, body }) {
-      const { deploymentId } = await createDeployment(deps, actor, body)
+    async createDeployment({ actor, body, idempotencyKey }) {
+      const { deploymentId } = await createDeployment(deps, actor, body, idempotencyKey)
       return one(actor.tenantId, deploymentId)
     },
     async scaleDeployment({ actor, id, body }) {
-      await scaleDeployment(deps, actor, id, body.wanted)
+      await scaleDeployment(deps, actor, id, body)
       return one(actor.tenantId, id)
     },
     async pauseDeployment({ actor, id, body }) {

@@ -1,6 +1,7 @@
 import type { Actor, CommandDeps } from '../commands/context.ts'
-import { cancelLaunch, createLaunch, planLaunch } from '../commands/launches.ts'
+import { cancelLaunch, createLaunch } from '../commands/launches.ts'
 import { drainNode, holdNode, releaseNode } from '../commands/nodes.ts'
+import { planLaunch } from '../commands/plan.ts'
 import { Failure } from '../core/failure.ts'
 import { nodeIsThere, readLastLines, readLaunchLines, readLinesAfter, readTimeline } from '../store/read-told.ts'
 import type { LaunchRequest } from '../wire/routes.ts'

@@ -1,8 +1,8 @@
-import type { Plan } from '../commands/launches.ts'
+import type { Plan } from '../commands/plan.ts'
 import type { CatalogModel } from '../core/catalog.ts'
 import { credentialsOf } from '../core/credentials.ts'
 import type { Fit } from '../core/fit.ts'
-import { hoursPerMonth } from '../core/money.ts'
+import { pricesOf } from '../core/money.ts'
 import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
 import { reasonsFor } from '../core/offer-reasons.ts'
 import type { Setups } from '../core/setup.ts'
@@ -33,7 +33,7 @@ export function presentPlan(
         fit: offer.fit && presentFit(offer.fit),
         unchecked: offer.unchecked,
         setups: setupsAt(offer),
-        pricePerMonthMicroUsd: offer.pricePerHourMicroUsd * hoursPerMonth,
+        ...pricesOf(offer.pricePerHourMicroUsd, plan.replicas),
         reasons: reasonsFor(offer, wish),
         lately: latelyAt(offer, failed),
       }

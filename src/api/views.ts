@@ -1,5 +1,5 @@
 import type { CommandDeps } from '../commands/context.ts'
-import type { Plan } from '../commands/launches.ts'
+import type { Plan } from '../commands/plan.ts'
 import { Failure } from '../core/failure.ts'
 import { type LaunchState, launchStates } from '../core/launch-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'

@@ -1,31 +1,29 @@
+import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
+import { deploymentNameOf } from '../core/deployment-name.ts'
 import type { DeploymentView } from '../wire/views.ts'
-import { addWishOptions, engineArgsOf, ownModelOf, wishOf } from './commands-launch.ts'
+import { type AskOptions, addAskOptions, engineArgsOf, ownModelOf, wishOf } from './commands-launch.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { pickOne } from './find.ts'
 import { deploymentsText, statusText } from './fleet-text.ts'
 import { wholeFor } from './option-values.ts'
 
-type DeployOptions = Parameters<typeof wishOf>[0] & { readonly replicas: number; readonly name?: string }
-
-/** A model's name as a name that may be given: `Org/Model-8B` becomes `org-model-8b`. */
-export const nameAfter = (model: string): string =>
-  model
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]+/g, '-')
-    .replace(/^[^a-z0-9]+/, '')
-    .slice(0, 63)
+type DeployOptions = AskOptions & { readonly replicas: number; readonly name?: string }
 
 async function deploy(context: Context, model: string, options: DeployOptions): Promise<void> {
   const made = await context.client.createDeployment({
     body: {
-      name: options.name ?? nameAfter(model),
+      name: options.name ?? deploymentNameOf(model),
       model,
       own: ownModelOf(options),
       engineArgs: engineArgsOf(options.arg),
       wish: wishOf(options),
+      timeLimitS: options.timeLimit,
+      concurrency: options.concurrency,
       wanted: options.replicas,
     },
+    // The key makes a repeated request harmless when its first answer was lost.
+    idempotencyKey: options.idempotencyKey ?? randomUUID(),
   })
   show(context, made)
 }
@@ -60,9 +58,10 @@ interface PauseOptions {
 }
 
 export function addDeploymentCommands(program: Command, act: Act): void {
-  addWishOptions(program.command('deploy <model>').description('keep a number of replicas of a model'))
+  addAskOptions(program.command('deploy <model>').description('keep a number of replicas of a model'))
     .requiredOption('--replicas <n>', 'how many', wholeFor('--replicas', 0))
     .option('--name <name>', "the deployment's name (default: after the model)")
+    .option('--idempotency-key <key>', 'the same key never makes two (default: a new one)')
     .action(act((context, model: string, options: DeployOptions) => deploy(context, model, options)))
   program
     .command('deployments')

@@ -4,6 +4,7 @@ import { readArgument } from '../core/engine-presets.ts'
 import { isOver } from '../core/launch-table.ts'
 import { microUsdOf } from '../core/money.ts'
 import { spotRules } from '../core/offer.ts'
+import type { PlanView } from '../wire/plan.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { type Act, answer, type Context } from './context.ts'
@@ -31,19 +32,23 @@ interface WishOptions {
   readonly engine?: 'vllm' | 'sglang'
 }
 
-interface LaunchOptions extends WishOptions {
-  readonly deployment?: string
+/** What launches and deployments may be asked with alike. */
+export interface AskOptions extends WishOptions {
   readonly timeLimit?: number
   readonly concurrency?: number
+  readonly idempotencyKey?: string
+}
+
+interface LaunchOptions extends AskOptions {
+  readonly deployment?: string
   readonly dryRun?: boolean
   readonly detach?: boolean
-  readonly idempotencyKey?: string
 }
 
 const gather = (value: string, before: string[] = []): string[] => [...before, value]
 
-/** What a launch or a deployment may ask of its machines. */
-export function addWishOptions(command: Command): Command {
+/** What a launch or a deployment may be asked with. */
+export function addAskOptions(command: Command): Command {
   return command
     .option('--gpu <name>', 'only this kind of GPU (may be repeated; tried in this order)', gather)
     .option('--cloud <name>', 'only this cloud (may be repeated; tried in this order)', gather)
@@ -54,6 +59,8 @@ export function addWishOptions(command: Command): Command {
     .option('--arg <name=value>', 'argument of the engine (may be repeated)', gather)
     .option('--source <place>', 'of a model that is not configured: owner/name on the hub, or s3://, gs://, az://')
     .addOption(new Option('--engine <name>', 'what loads it from there').choices(['vllm', 'sglang']))
+    .option('--concurrency <n>', 'requests of full length that should fit at a time', wholeFor('--concurrency', 1))
+    .option('--time-limit <time>', 'of each launch: give up after this long, like 20m', timeFor('--time-limit'))
 }
 
 export function wishOf(options: WishOptions): Wish {
@@ -85,25 +92,38 @@ export function engineArgsOf(given: readonly string[] = []): LaunchRequest['engi
   )
 }
 
+const askedWith = (model: string, options: LaunchOptions): Omit<LaunchRequest, 'dryRun'> => ({
+  model,
+  own: ownModelOf(options),
+  deployment: options.deployment,
+  engineArgs: engineArgsOf(options.arg),
+  wish: wishOf(options),
+  timeLimitS: options.timeLimit,
+  concurrency: options.concurrency,
+})
+
+interface PlanOptions extends LaunchOptions {
+  readonly replicas?: number
+}
+
+/** Ends with the exit code of what would be refused. */
+async function plan(context: Context, model: string, options: PlanOptions): Promise<ExitCode> {
+  const replicas = options.replicas ?? 1
+  return answerPlan(context, await context.client.plan({ body: { ...askedWith(model, options), replicas } }))
+}
+
+function answerPlan(context: Context, planned: PlanView): ExitCode {
+  answer(context, planned, (told) => planText(told, Date.now(), context.terminal.look()))
+  const [refusal] = planned.refusals
+  return refusal ? exitCodeOf(refusal, 422) : exitCodes.ok
+}
+
 async function launch(context: Context, model: string, options: LaunchOptions): Promise<ExitCode> {
-  const body: LaunchRequest = {
-    model,
-    own: ownModelOf(options),
-    deployment: options.deployment,
-    engineArgs: engineArgsOf(options.arg),
-    wish: wishOf(options),
-    timeLimitS: options.timeLimit,
-    concurrency: options.concurrency,
-    dryRun: options.dryRun ?? false,
-  }
+  const body = { ...askedWith(model, options), dryRun: options.dryRun ?? false }
   // The key makes a repeated request harmless when its first answer was lost.
   const idempotencyKey = options.idempotencyKey ?? randomUUID()
   const reply = await context.client.createLaunch({ body, idempotencyKey })
-  if ('dryRun' in reply) {
-    answer(context, reply.plan, (plan) => planText(plan, Date.now(), context.terminal.look()))
-    const [refusal] = reply.plan.refusals
-    return refusal ? exitCodeOf(refusal, 422) : exitCodes.ok
-  }
+  if ('dryRun' in reply) return answerPlan(context, reply.plan)
   if (options.detach) {
     answer(context, reply, ({ id }) => `${id}\n`)
     return exitCodes.ok
@@ -180,18 +200,22 @@ async function launches(context: Context, options: ListOptions): Promise<void> {
 
 export function addLaunchCommands(program: Command, act: Act): void {
   const planned = (name: string, summary: string) =>
-    addWishOptions(program.command(`${name} <model>`).description(summary))
-      .option('--deployment <name>', 'give this deployment one more replica (default: named after the model)')
-      .option('--concurrency <n>', 'requests of full length that should fit at a time', wholeFor('--concurrency', 1))
-      .option('--time-limit <time>', 'give up after this long, like 20m', timeFor('--time-limit'))
+    addAskOptions(program.command(`${name} <model>`).description(summary)).option(
+      '--deployment <name>',
+      'give this deployment one more replica (default: named after the model)',
+    )
   planned('launch', 'launch a model on one node, and watch until it serves')
     .option('--dry-run', 'only show what would be done and what it would cost')
     .option('--detach', 'do not watch; print the id')
     .option('--idempotency-key <key>', 'the same key never launches twice (default: a new one)')
     .action(act((context, model: string, options: LaunchOptions) => launch(context, model, options)))
-  planned('plan', 'show what a launch would do and cost, and start nothing').action(
-    act((context, model: string, options: LaunchOptions) => launch(context, model, { ...options, dryRun: true })),
-  )
+  planned('plan', 'show what a launch would do and cost, and start nothing')
+    .option(
+      '--replicas <n>',
+      'of so many at once, as `deploy` or `scale` would ask for them',
+      wholeFor('--replicas', 1),
+    )
+    .action(act((context, model: string, options: PlanOptions) => plan(context, model, options)))
   addPageOptions(program.command('launches').description('list launches, newest first'), 50)
     .option('--state <states>', 'only those in these states, with commas between')
     .option('--model <name>', 'only of this model')

@@ -48,7 +48,8 @@ const none: FitView = {
   cause: 'Too large.',
 }
 
-const unseen = { pricePerMonthMicroUsd: 584_000_000, reasons: [], lately: null }
+const costs = { pricePerMonthMicroUsd: 584_000_000, totalPerHourMicroUsd: 800_000, totalPerMonthMicroUsd: 584_000_000 }
+const unseen = { ...costs, reasons: [], lately: null }
 const gpu = { ...offered, ...unseen, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
 const brought = { does: null, instead: null }
 const recipe = { way: 'recipe' as const, name: 'vllm', ms: 95_000, measured: true, costMicroUsd: 21_111 }
@@ -59,6 +60,7 @@ const plan: PlanView = {
   engine: 'vllm',
   argv: ['vllm', 'serve'],
   deployment: 'eight',
+  becomes: { id: null, wantedFrom: 0, wantedTo: 1 },
   offers: [
     { ...gpu, gpuCount: 4, fit, unchecked: null, setups },
     { ...gpu, gpuCount: 1, fit: cut, unchecked: null, setups: brought },
@@ -78,15 +80,23 @@ const plan: PlanView = {
   warnings: [],
 }
 
+test('several replicas are told with what becomes of their deployment, and what all of them cost', () => {
+  const several = { ...plan, replicas: 3, totalPerHourMicroUsd: 2_400_000, totalPerMonthMicroUsd: 1_752_000_000 }
+  const text = (becomes: PlanView['becomes']) => planText({ ...several, becomes }, now(0), ascii(120))
+  expect(text({ id: 'de-1', wantedFrom: 2, wantedTo: 5 })).toMatch(
+    /^would launch {2}3 x eight \(vllm\)\ndeployment {4}eight, which wants 5 instead of 2\ncost {10}\$2\.4000 an hour, \$1752\.00 a month for all 3\n/,
+  )
+  expect(text(null)).toContain('\ndeployment    eight, which does not take this\n')
+})
+
 test('what may go wrong on the machines stands below the offers', () => {
   const text = planText({ ...plan, warnings: ['No agent for them.'] }, now(0), ascii(80))
   expect(text).toMatch(/\nwarning: No agent for them\.\nNothing was started\.\n$/)
 })
 
 test('a plan shows how full each GPU gets, what the engine is told, and why an offer is left out', () => {
-  expect(
-    planText(plan, now(0), ascii(Number.POSITIVE_INFINITY)),
-  ).toBe(`would launch  eight (vllm) for the deployment eight
+  expect(planText(plan, now(0), ascii(Number.POSITIVE_INFINITY))).toBe(`would launch  eight (vllm)
+deployment    eight, which is new and wants 1
 cost          $0.8000 an hour, $584.00 a month
 time limit    30m00s in all, as asked for
 queue         starts at once
@@ -123,7 +133,7 @@ test('an offer names the machine type that its price is of, where there are type
 test('a bar is as wide as any other, however much is wanted, and no line is wider than the screen', () => {
   for (const kvGib of [0, 0.01, 5, 1e6]) expect(widthOf(fitBar({ ...fit, kvGib }, ascii(80)))).toBe(26)
   for (const columns of [40, 80])
-    for (const line of planText(plan, now(0), ascii(columns)).split('\n').slice(6))
+    for (const line of planText(plan, now(0), ascii(columns)).split('\n').slice(7))
       expect(widthOf(line)).toBeLessThanOrEqual(columns)
 })
 

@@ -1,8 +1,9 @@
+import { becomesWords } from '../core/becomes.ts'
 import { licenceWords, parameterWords, weightsGib } from '../core/catalog.ts'
 import { writtenArguments } from '../core/engine-presets.ts'
 import { mayHold } from '../core/fit.ts'
 import { humanRough } from '../core/human-time.ts'
-import { formatUsd, hoursPerMonth } from '../core/money.ts'
+import { formatUsd } from '../core/money.ts'
 import type { CatalogModelView, FitView } from '../wire/catalog.ts'
 import type { PlanView, SetupView } from '../wire/plan.ts'
 import { ageOf } from './human-time.ts'
@@ -21,11 +22,13 @@ export function planText(plan: PlanView, now: number, look: Look): string {
   const tried = plan.offers.filter(mayHold)
   const refused = plan.offers.slice(tried.length)
   const isTried = tried.length > 0
-  const price = `${formatUsd(plan.pricePerHourMicroUsd)} an hour, ${formatUsd(plan.pricePerMonthMicroUsd)} a month`
+  const several = plan.replicas > 1 ? ` for all ${plan.replicas}` : ''
+  const price = `${formatUsd(plan.totalPerHourMicroUsd)} an hour, ${formatUsd(plan.totalPerMonthMicroUsd)} a month${several}`
   const disk = tried[0]?.fit?.diskGib
   const head = facts(
     [
-      ['would launch', plainLine(`${plan.model} (${plan.engine}) for the deployment ${plan.deployment}`)],
+      ['would launch', plainLine(`${plan.replicas > 1 ? `${plan.replicas} x ` : ''}${plan.model} (${plan.engine})`)],
+      ['deployment', plainLine(`${plan.deployment}, ${becomesWords(plan.becomes)}`)],
       ['cost', isTried ? price : null],
       ['time limit', isTried ? limitWords(plan) : null],
       ['queue', plan.queuePlace <= 1 ? 'starts at once' : `place ${plan.queuePlace}`],
@@ -68,7 +71,7 @@ const limitWords = ({ timeLimitS, timeLimitCountsWaits }: PlanView): string =>
   `${humanRough(timeLimitS * 1_000)} ${timeLimitCountsWaits ? 'in all, as asked for' : 'of trying; time in queues does not count'}`
 
 function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): string {
-  const aMonth = `${formatUsd(offer.pricePerHourMicroUsd * hoursPerMonth)} a month`
+  const aMonth = `${formatUsd(offer.pricePerMonthMicroUsd)} a month`
   const lately = standingWords(offer, now)
   const lines = [
     `  ${mark}  ${offerWords(offer)}, ${aMonth}${offer.stale ? `, stale (${ageOf(offer.seenAt, now)})` : ''}`,

@@ -108,6 +108,19 @@ test('a model that is not configured is launched with where its weights lie; wha
   expect([alone.code, alone.err]).toEqual([exitCodes.usage, expect.stringContaining('--source')])
 })
 
+test('several replicas are planned and deployed with all that a launch may be asked with, once for each key', async () => {
+  for (const call of ['POST /api/plan', 'POST /api/deployments'])
+    control.answers.set(call, refusal('name_taken', 409, 'Taken.'))
+  const asked = ['tiny', '--replicas', '3', '--time-limit', '20m', '--concurrency', '4']
+  await run(['plan', ...asked, '--deployment', 'chat'])
+  await run(['deploy', ...asked, '--idempotency-key', 'k-1'])
+  const [plan, deploy] = control.asked
+  const terms = { model: 'tiny', timeLimitS: 1_200, concurrency: 4 }
+  expect(asJson(plan?.body ?? '')).toMatchObject({ ...terms, replicas: 3, deployment: 'chat' })
+  expect(asJson(deploy?.body ?? '')).toMatchObject({ ...terms, wanted: 3, name: 'tiny' })
+  expect(deploy?.headers['idempotency-key']).toBe('k-1')
+})
+
 test('a lost connection is made again, and the launch is followed to its end', async () => {
   control.answer('POST /api/launches', queuedLaunch(1), 202)
   control.answer('GET /api/status', { gateways: [] })

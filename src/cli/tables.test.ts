@@ -155,6 +155,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     engine: 'sim',
     argv: ['sim', '--port', '{port}'],
     deployment: 'sim-small',
+    becomes: { id: 'de-1', wantedFrom: 1, wantedTo: 2 },
     offers: [
       {
         ...offered,
@@ -162,6 +163,8 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
         unchecked: null,
         setups: { does: null, instead: null },
         pricePerMonthMicroUsd: 1_817_700_000,
+        totalPerHourMicroUsd: 2_490_000,
+        totalPerMonthMicroUsd: 1_817_700_000,
         reasons: [],
         lately: null,
       },
@@ -180,7 +183,8 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
     warnings: [],
   }
   expect(planText(plan, now(0), ascii(80))).toBe(
-    `would launch  sim-small (sim) for the deployment sim-small
+    `would launch  sim-small (sim)
+deployment    sim-small, which wants 2 instead of 1
 cost          $2.4900 an hour, $1817.70 a month
 time limit    30m00s in all, as asked for
 queue         starts at once

@@ -31,6 +31,28 @@ test('a deployment is written, put under its loop, and its name is taken from th
   expect(claims).toEqual([{ loop: 'deployment', row_id: rows[0]?.id }])
 })
 
+test('one idempotency key is one deployment, however many ask at once, and another request under it is refused', async () => {
+  const create = (over: Partial<DeploymentRequest>, key: string, who = world.actor) =>
+    createDeployment(world.deps, who, { ...request, ...over }, key)
+  const made = await Promise.all(Array.from({ length: 6 }, () => create({}, 'k1')))
+  expect(new Set(made.map(({ deploymentId }) => deploymentId)).size).toBe(1)
+  const idle = await Promise.all(Array.from({ length: 6 }, () => create({ name: 'idle', wanted: 0 }, 'k2')))
+  expect(new Set(idle.map(({ deploymentId }) => deploymentId)).size).toBe(1)
+  await db().deleteFrom('offers').execute()
+  expect(await create({}, 'k1')).toEqual(made[0])
+  await expect(create({ wanted: 3 }, 'k1')).rejects.toMatchObject({ code: 'idempotency_mismatch' })
+  await expect(create({}, 'k1', { ...world.actor, name: 'bob' })).rejects.toMatchObject({ code: 'no_offer_fits' })
+  expect((await audited()).map(({ action }) => action)).toEqual(['deployment.create', 'deployment.create'])
+})
+
+test('two deployments under one key at once: the unique index lets one through', async () => {
+  const both = await Promise.allSettled(
+    ['a', 'b'].map((name) => createDeployment(world.deps, world.actor, { ...request, name, wanted: 0 }, 'k')),
+  )
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'idempotency_mismatch' } })
+})
+
 test('what no engine and no offer can do is refused, but nothing need fit while nothing is wanted', async () => {
   const create = (over: Partial<DeploymentRequest>) =>
     createDeployment(world.deps, world.actor, { ...request, ...over })
@@ -43,11 +65,13 @@ test('what no engine and no offer can do is refused, but nothing need fit while 
 
 test('scaling sets the count and is told; scaling to the same is not', async () => {
   const { deploymentId } = await createDeployment(world.deps, world.actor, request)
-  await scaleDeployment(world.deps, world.actor, deploymentId, 5)
-  await scaleDeployment(world.deps, world.actor, deploymentId, 5)
+  await scaleDeployment(world.deps, world.actor, deploymentId, { wanted: 5 })
+  await scaleDeployment(world.deps, world.actor, deploymentId, { wanted: 5 })
   expect((await row(deploymentId)).wanted).toBe(5)
   expect((await audited()).slice(1)).toEqual([{ action: 'deployment.scale', detail: { from: 2, to: 5 } }])
-  await expect(scaleDeployment(world.deps, world.actor, 'de-nope', 1)).rejects.toMatchObject({ code: 'not_found' })
+  await expect(scaleDeployment(world.deps, world.actor, 'de-nope', { wanted: 1 })).rejects.toMatchObject({
+    code: 'not_found',
+  })
 })
 
 test('resuming forgets the failures that had stopped the refilling, also where nobody had paused it', async () => {

@@ -4,6 +4,8 @@ import type { Tx } from '../store/database.ts'
 import {
   addDeployment,
   type DeploymentRow,
+  deploymentAskedBefore,
+  deploymentKeyIndex,
   lockDeployment,
   setDeploymentPaused,
   setWanted,
@@ -12,49 +14,70 @@ import type { DeploymentRequest } from '../wire/routes.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
 import { refuseTooMany } from './launch-limit.ts'
+import { type MadeOnce, once } from './once.ts'
 import { ownModelOf, refuseOtherSource } from './own-model.ts'
 import { preflight } from './preflight.ts'
 
 /**
- * Keeps a number of replicas of a model from now on.
- * @throws Failure `name_taken`, `unknown_model`, `unknown_engine`, `forbidden_argument`, `malformed_argument`, and
- * where replicas are wanted at once as `preflight` and `rate_limited`.
+ * Keeps a number of replicas of a model from now on. The same key with the same request gives the same deployment.
+ * @throws Failure `name_taken`, `idempotency_mismatch`, `unknown_model`, `unknown_engine`, `forbidden_argument`,
+ * `malformed_argument`, and where replicas are wanted at once as `preflight` and `rate_limited`.
  */
 export async function createDeployment(
   deps: CommandDeps,
   actor: Actor,
   request: DeploymentRequest,
+  idempotencyKey: string | null = null,
 ): Promise<{ deploymentId: string }> {
   const { name, model, engineArgs, wish, wanted } = request
-  const own = await ownModelOf(deps, actor, request)
-  const { engine } = engineCommand(deps.settings, model, engineArgs, null, own)
-  if (wanted > 0) await preflight(deps, actor, { ...request, own })
-  return act(deps, actor, async (tx, now) => {
-    const { tenantId, name: createdBy } = actor
-    if (wanted > 0) await refuseTooMany(deps, actor, tx, now)
-    await refuseOtherSource(tx, { model, own })
-    const source = own?.source ?? null
-    const made = { tenantId, name, model, engine, source, engineArgs, wish, wanted, createdBy }
-    const added = await addDeployment(tx, made, now)
-    if (!added) throw new Failure('name_taken', `There is a deployment "${name}" already.`)
-    return {
-      result: { deploymentId: added },
-      audit: { action: 'deployment.create', target: added, detail: { name, model, engineArgs, wish, wanted } },
-    }
+  const { id } = await once(deps.store.db, deploymentsOnce, actor, { request, key: idempotencyKey }, async (asking) => {
+    const own = await ownModelOf(deps, actor, request)
+    const { engine } = engineCommand(deps.settings, model, engineArgs, null, own)
+    if (wanted > 0) await preflight(deps, actor, { ...request, own })
+    return act(deps, actor, async (tx, now) => {
+      if (wanted > 0) await refuseTooMany(deps, actor, tx, now)
+      await refuseOtherSource(tx, { model, own })
+      const keyed = { idempotencyKey: asking.key, requestHash: asking.requestHash }
+      const by = { tenantId: actor.tenantId, createdBy: actor.name, ...keyed }
+      const added = await addDeployment(tx, { ...request, engine, source: own?.source ?? null, ...by }, now)
+      if (!added) return { result: (await asking.madeBefore(tx)) ?? refuseName(name), audit: null }
+      return {
+        result: { id: added, created: true },
+        audit: { action: 'deployment.create', target: added, detail: { name, model, engineArgs, wish, wanted } },
+      }
+    })
   })
+  return { deploymentId: id }
 }
 
-/** Changes how many replicas are wanted; fewer always may. @throws Failure `not_found` or `rate_limited`. */
+const deploymentsOnce: MadeOnce = { noun: 'deployment', index: deploymentKeyIndex, before: deploymentAskedBefore }
+
+function refuseName(name: string): never {
+  const remedy = `Choose another name, or have more replicas of that one: \`flightdeck scale ${name} N\`.`
+  throw new Failure('name_taken', `There is a deployment "${name}" already.`, { remedy })
+}
+
+/**
+ * Changes how many replicas are wanted; fewer always may. `from`: what was wanted when that was decided.
+ * @throws Failure `not_found` or `rate_limited`, and `wrong_state` where another number than `from` is wanted by now.
+ */
 export function scaleDeployment(
   deps: CommandDeps,
   actor: Actor,
   id: string,
-  wanted: number,
+  { wanted, from = null }: { readonly wanted: number; readonly from?: number | null | undefined },
 ): Promise<{ deploymentId: string }> {
   return act(deps, actor, async (tx, now) => {
     const before = await held(tx, actor, id)
     const result = { deploymentId: id }
+    // Asked again after an answer that was lost, it is done already.
     if (before.wanted === wanted) return { result, audit: null }
+    if (from !== null && before.wanted !== from) {
+      const cause = `The deployment "${before.name}" wants ${before.wanted} by now, not ${from}.`
+      throw new Failure('wrong_state', cause, {
+        remedy: 'Look at it again, and decide from there how many it shall want.',
+      })
+    }
     if (wanted > before.wanted) await refuseTooMany(deps, actor, tx, now)
     await setWanted(tx, id, wanted)
     return {

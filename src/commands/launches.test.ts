@@ -4,7 +4,8 @@ import { saveOffers } from '../store/offers.ts'
 import { lookAtQueue } from '../store/queue.ts'
 import { gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
-import { cancelLaunch, createLaunch, deploymentNameOf, planLaunch } from './launches.ts'
+import { cancelLaunch, createLaunch } from './launches.ts'
+import { planLaunch } from './plan.ts'
 
 let world: TestWorld
 beforeEach(async () => {
@@ -197,12 +198,6 @@ test('a launch that is over or on its way out changes no count; one of another t
   const stranger = { ...world.actor, tenantId: 'te-other' }
   await expect(cancelLaunch(world.deps, stranger, launchId)).rejects.toEqual(refusal('not_found'))
   await expect(cancelLaunch(world.deps, world.actor, 'la-nope')).rejects.toEqual(refusal('not_found'))
-})
-
-test('any model name makes a deployment name', () => {
-  expect(deploymentNameOf('Org/Big-7B')).toBe('org-big-7b')
-  expect(deploymentNameOf('sim-small')).toBe('sim-small')
-  expect(deploymentNameOf(`A/${'x'.repeat(96)}`)).toHaveLength(63)
 })
 
 test('the queue is fair between owners and in order within one, and refills stand in line for who made the deployment', async () => {

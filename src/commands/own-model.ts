@@ -1,7 +1,7 @@
 import type { OwnModel } from '../core/engine-command.ts'
-import { Failure } from '../core/failure.ts'
-import type { Tx } from '../store/database.ts'
-import { otherSourceOf, ownModelNamed } from '../store/model-source.ts'
+import { Failure, type FailureRecord, failureRecord } from '../core/failure.ts'
+import type { Db, Tx } from '../store/database.ts'
+import { lockModelName, otherSourceOf, ownModelNamed } from '../store/model-source.ts'
 import type { Actor, CommandDeps } from './context.ts'
 
 interface Asked {
@@ -28,14 +28,24 @@ export async function ownModelOf(
   return ownModelNamed(store.db, tenantId, model)
 }
 
-/** Clients know a model by its name alone. @throws Failure `name_taken` where a deployment runs other weights under it. */
-export async function refuseOtherSource(
-  tx: Tx,
-  { model, own }: { model: string; own: OwnModel | null },
-): Promise<void> {
-  const other = own && (await otherSourceOf(tx, model, own.source))
-  if (!other) return
+interface Known {
+  readonly model: string
+  readonly own: OwnModel | null
+}
+
+/** Clients know a model by its name alone: why it cannot be had, where a deployment runs other weights under it. */
+export async function whyOtherSource(db: Db | Tx, { model, own }: Known): Promise<FailureRecord | null> {
+  const other = own && (await otherSourceOf(db, model, own.source))
+  if (!other) return null
   const cause = `The deployment "${other.deployment}" serves ${other.source} as "${model}".`
   const remedy = 'Give yours another name: clients would get answers of both.'
-  throw new Failure('name_taken', cause, { remedy }, { fields: [{ field: 'body.model', must: 'be another name' }] })
+  return failureRecord('name_taken', cause, { remedy })
+}
+
+/** Holds the name until the transaction ends. @throws Failure `name_taken` as `whyOtherSource`. */
+export async function refuseOtherSource(tx: Tx, { model, own }: Known): Promise<void> {
+  if (own) await lockModelName(tx, model)
+  const why = await whyOtherSource(tx, { model, own })
+  if (why)
+    throw new Failure('name_taken', why.cause, why, { fields: [{ field: 'body.model', must: 'be another name' }] })
 }

@@ -8,7 +8,8 @@ import { at, json } from '../store/database.ts'
 import { saveFailedOffers, saveOffers } from '../store/offers.ts'
 import { addNode, gpuOffer, type TestWorld, testSettings, testWorld } from '../store/world-for-tests.ts'
 import { createDeployment } from './deployments.ts'
-import { createLaunch, planLaunch } from './launches.ts'
+import { createLaunch } from './launches.ts'
+import { planLaunch } from './plan.ts'
 import { putSecret } from './secrets.ts'
 
 const model: CatalogModel = {

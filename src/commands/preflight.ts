@@ -3,18 +3,17 @@ import { modelNamed, type OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments } from '../core/engine-presets.ts'
 import { Failure, type FailureRecord, isFailureCode } from '../core/failure.ts'
 import { mayHold } from '../core/fit.ts'
-import { anyWish, rankOffers, whyNoOfferFits } from '../core/offer.ts'
+import { anyWish, rankOffers, type Wish, whyNoOfferFits } from '../core/offer.ts'
 import { type FittedOffer, fitOffers, hubTokenOf, whyGated, whyNoOfferHolds, withoutFit } from '../core/preflight.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { sealedSecrets } from '../store/secrets.ts'
-import type { LaunchRequest } from '../wire/routes.ts'
 import type { Actor, CommandDeps } from './context.ts'
 
 export interface Preflight {
   readonly model: string
   readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
-  readonly wish: LaunchRequest['wish']
+  readonly wish: Wish
   readonly concurrency?: number | undefined
 }
 

@@ -31,7 +31,7 @@ async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: 
   const offers = offersToTry(settings, deployment, rankOffers(await loadOffers(db), deployment.wish, standingOf))
   const refill = {
     offers,
-    time: launchTime(settings, undefined, offers),
+    time: launchTime(settings, deployment.timeLimitS ?? undefined, offers),
     stopAfterFailures: settings.stopAfterFailures,
     decide: (view: typeof deployment.view) => decideDeployment(view, now),
   }

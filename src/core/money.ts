@@ -17,3 +17,13 @@ export function formatUsd(microUsd: number): string {
   const usd = Math.abs(microUsd) / 1_000_000
   return `${sign}$${usd.toFixed(usd < 100 ? 4 : 2)}`
 }
+
+/** What one replica costs, and all of them. */
+export function pricesOf(pricePerHourMicroUsd: number, replicas: number) {
+  return {
+    pricePerHourMicroUsd,
+    pricePerMonthMicroUsd: pricePerHourMicroUsd * hoursPerMonth,
+    totalPerHourMicroUsd: pricePerHourMicroUsd * replicas,
+    totalPerMonthMicroUsd: pricePerHourMicroUsd * replicas * hoursPerMonth,
+  }
+}

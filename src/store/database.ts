@@ -22,6 +22,7 @@ import { samples } from './migrations/0020_samples.ts'
 import { ownModels } from './migrations/0021_own_models.ts'
 import { guard } from './migrations/0022_guard.ts'
 import { oneInstall } from './migrations/0023_one_install.ts'
+import { deploymentTerms } from './migrations/0024_deployment_terms.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -121,6 +122,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0021_own_models': ownModels,
       '0022_guard': guard,
       '0023_one_install': oneInstall,
+      '0024_deployment_terms': deploymentTerms,
     }),
   }
   try {

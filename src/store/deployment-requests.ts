@@ -4,6 +4,7 @@ import { randomName } from '../lib/chance.ts'
 import { enrol } from './claims.ts'
 import { at, type Db, json, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import type { AskedBefore, Asker } from './launch-requests.ts'
 
 export interface NewDeployment {
   readonly tenantId: string
@@ -14,8 +15,13 @@ export interface NewDeployment {
   readonly source: string | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
+  /** Of each of its launches, where somebody asked for it. */
+  readonly timeLimitS?: number | undefined
+  readonly concurrency?: number | undefined
   readonly wanted: number
   readonly createdBy: string
+  readonly idempotencyKey?: string | null
+  readonly requestHash?: string | null
 }
 
 export interface DeploymentRow {
@@ -24,11 +30,19 @@ export interface DeploymentRow {
   readonly model: string
   readonly source: string | null
   readonly engineArgs: EngineArguments
+  readonly wish: Wish
+  readonly timeLimitS: number | null
   readonly wanted: number
   readonly paused: boolean
+  readonly failuresInARow: number
 }
 
-const deploymentColumns = ['id', 'name', 'model', 'source', 'engine_args as engineArgs', 'wanted', 'paused'] as const
+const columns = ['id', 'name', 'model', 'source', 'wish', 'wanted', 'paused'] as const
+const renamed = [
+  'engine_args as engineArgs',
+  'time_limit_s as timeLimitS',
+  'failures_in_a_row as failuresInARow',
+] as const
 
 /** Writes a new deployment and puts it under its loop's care; null when the name is taken. */
 export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number): Promise<string | null> {
@@ -44,8 +58,12 @@ export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number):
       source: wanted.source,
       engine_args: json(wanted.engineArgs),
       wish: json(wanted.wish),
+      time_limit_s: wanted.timeLimitS ?? null,
+      concurrency: wanted.concurrency ?? null,
       wanted: wanted.wanted,
       created_by: wanted.createdBy,
+      idempotency_key: wanted.idempotencyKey ?? null,
+      request_hash: wanted.requestHash ?? null,
       created_at: at(now),
     })
     .onConflict((oc) => oc.columns(['tenant_id', 'name']).doNothing())
@@ -61,20 +79,17 @@ export async function addDeployment(tx: Tx, wanted: NewDeployment, now: number):
   return id
 }
 
-/** What the engines of the deployment are told; null where no deployment of that name runs the model. */
-export async function argumentsOfDeployment(
-  db: Db,
-  tenantId: string,
-  { name, model }: { name: string; model: string },
-): Promise<EngineArguments | null> {
-  const row = await db
+const deploymentsNamed = (db: Db | Tx, tenantId: string, by: { id: string } | { name: string }) =>
+  db
     .selectFrom('deployments')
-    .select('engine_args')
+    .select([...columns, ...renamed])
     .where('tenant_id', '=', tenantId)
-    .where('name', '=', name)
-    .where('model', '=', model)
-    .executeTakeFirst()
-  return row?.engine_args ?? null
+    .$if('id' in by, (q) => q.where('id', '=', 'id' in by ? by.id : ''))
+    .$if('name' in by, (q) => q.where('name', '=', 'name' in by ? by.name : ''))
+
+/** The deployment as it is now, where there is one of that name. */
+export async function deploymentNamed(db: Db, tenantId: string, name: string): Promise<DeploymentRow | null> {
+  return (await deploymentsNamed(db, tenantId, { name }).executeTakeFirst()) ?? null
 }
 
 /** Holds the deployment until the transaction ends: its wanted count and its slots change under one hand at a time. */
@@ -83,13 +98,19 @@ export async function lockDeployment(
   tenantId: string,
   by: { id: string } | { name: string },
 ): Promise<DeploymentRow | null> {
-  const row = await tx
+  return (await deploymentsNamed(tx, tenantId, by).forUpdate().executeTakeFirst()) ?? null
+}
+
+export const deploymentKeyIndex = 'deployments_idempotency'
+
+/** The deployment that this person already asked for under this key. */
+export async function deploymentAskedBefore(db: Db | Tx, who: Asker, key: string): Promise<AskedBefore | null> {
+  const row = await db
     .selectFrom('deployments')
-    .select(deploymentColumns)
-    .where('tenant_id', '=', tenantId)
-    .$if('id' in by, (q) => q.where('id', '=', 'id' in by ? by.id : ''))
-    .$if('name' in by, (q) => q.where('name', '=', 'name' in by ? by.name : ''))
-    .forUpdate()
+    .select(['id', 'request_hash as requestHash'])
+    .where('tenant_id', '=', who.tenantId)
+    .where('created_by', '=', who.name)
+    .where('idempotency_key', '=', key)
     .executeTakeFirst()
   return row ?? null
 }

@@ -21,6 +21,7 @@ export interface DeploymentForLoop {
   readonly own: OwnModel | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
+  readonly timeLimitS: number | null
   readonly view: DeploymentView
 }
 
@@ -69,6 +70,7 @@ export async function loadDeployment(
     own: ownModelIn(row),
     engineArgs: row.engine_args,
     wish: row.wish,
+    timeLimitS: row.time_limit_s,
     view: {
       wanted: row.wanted,
       paused: row.paused,

@@ -3,28 +3,30 @@ import { isOver, type LaunchState } from '../core/launch-table.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
 
+/** A person, for whom alone a key of theirs counts. */
+export interface Asker {
+  readonly tenantId: string
+  readonly name: string
+}
+
 export interface AskedBefore {
-  readonly launchId: string
+  readonly id: string
   readonly requestHash: string | null
 }
 
+export const launchKeyIndex = 'launches_idempotency'
+
 /** The launch that this person already asked for under this key. */
-export async function askedBefore(
-  db: Db | Tx,
-  who: { tenantId: string; requestedBy: string },
-  key: string,
-): Promise<AskedBefore | null> {
+export async function launchAskedBefore(db: Db | Tx, who: Asker, key: string): Promise<AskedBefore | null> {
   const row = await db
     .selectFrom('launches')
-    .select(['id', 'request_hash'])
+    .select(['id', 'request_hash as requestHash'])
     .where('tenant_id', '=', who.tenantId)
-    .where('requested_by', '=', who.requestedBy)
+    .where('requested_by', '=', who.name)
     .where('idempotency_key', '=', key)
     .executeTakeFirst()
-  return row ? { launchId: row.id, requestHash: row.request_hash } : null
+  return row ?? null
 }
-
-export const idempotencyIndex = 'launches_idempotency'
 
 // Any number that no other advisory lock of ours uses; the second part of the lock is the person.
 const launchLimitLock = 7_303

@@ -17,14 +17,18 @@ export async function ownModelNamed(db: Db, tenantId: string, model: string): Pr
   return row ? ownModelIn(row) : null
 }
 
-/** A deployment that runs something else under the name. Others that are made with it at once wait for this transaction. */
+/** Others that are launched under the name at once wait for this transaction. */
+export async function lockModelName(tx: Tx, model: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext(${`model ${model}`}))`.execute(tx)
+}
+
+/** A deployment that runs something else under the name. */
 export async function otherSourceOf(
-  tx: Tx,
+  db: Db | Tx,
   model: string,
   source: string,
 ): Promise<{ deployment: string; source: string } | null> {
-  await sql`select pg_advisory_xact_lock(hashtext(${`model ${model}`}))`.execute(tx)
-  const row = await tx
+  const row = await db
     .selectFrom('deployments')
     .select(['name as deployment', 'source'])
     .where('model', '=', model)

@@ -88,11 +88,16 @@ export interface Database {
     /** Of a model that the configuration does not name. */
     source: Maybe<string>
     wish: Json<Wish>
+    /** Of each of its launches; null: as if nobody had asked. */
+    time_limit_s: Maybe<number>
+    concurrency: Maybe<number>
     wanted: number
     paused: Generated<boolean>
     failures_in_a_row: Generated<number>
     last_failure_at: MaybeTime
     created_by: string
+    idempotency_key: Maybe<string>
+    request_hash: Maybe<string>
     created_at: Time
   }
   slots: { id: string; deployment_id: string; ordinal: number }

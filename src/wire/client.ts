@@ -11,7 +11,7 @@ type Fields<N extends RouteName> = (Routes[N]['path'] extends `${string}/:id${st
   QueryField<z.output<NonNullable<Routes[N]['query']>>> &
   BodyField<z.input<NonNullable<Routes[N]['body']>>> & {
     readonly signal?: AbortSignal
-  } & (N extends 'createLaunch' ? { readonly idempotencyKey?: string | undefined } : unknown)
+  } & (N extends 'createLaunch' | 'createDeployment' ? { readonly idempotencyKey?: string | undefined } : unknown)
 
 /** A query of a route without one is `undefined`; defaults make every field of the others optional. */
 type QueryField<Q> = Q extends object ? { readonly query?: { readonly [K in keyof Q]?: Q[K] | undefined } } : unknown

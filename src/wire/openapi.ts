@@ -213,10 +213,10 @@ function parametersOf(name: string, route: Route, input: ToSchema): Json[] {
     name: 'Idempotency-Key',
     in: 'header',
     required: false,
-    description: 'The same key with the same body gives the same launch.',
+    description: 'The same key with the same body gives the same launch or deployment.',
     schema: { type: 'string', minLength: 1, maxLength: 128 },
   }
-  return [...inPath, ...inQuery, ...(name === 'createLaunch' ? [key] : [])]
+  return [...inPath, ...inQuery, ...(name === 'createLaunch' || name === 'createDeployment' ? [key] : [])]
 }
 
 function fieldsOf(place: 'path' | 'query', schema: z.ZodType, input: ToSchema): Json[] {

@@ -26,6 +26,9 @@ const plannedOffer = offerNow.extend({
   unchecked: text(500).nullable(),
   setups: setupsView,
   pricePerMonthMicroUsd: microUsd,
+  /** Of all replicas, where each is taken here. */
+  totalPerHourMicroUsd: microUsd,
+  totalPerMonthMicroUsd: microUsd,
   /** Why it stands at this place, in the order in which it is decided; of those alike the cheaper comes first. */
   reasons: z.array(text(500)),
   /** The last attempt in that cloud and region for that GPU that failed within the last hours, of this tenant. */
@@ -38,6 +41,8 @@ export const planView = z.object({
   engine: text(32),
   argv: z.array(text(4_096)),
   deployment: text(64),
+  /** What becomes of it: made (`id` null), or extended. Null: it does not take this, and `refusals` says why and what to do. */
+  becomes: z.object({ id: text(64).nullable(), wantedFrom: count, wantedTo: count }).nullable(),
   /** Those that would be tried, in that order; then those whose GPUs cannot hold the model. */
   offers: z.array(plannedOffer),
   /** Why a launch would be refused as things stand; none where it would be queued. */

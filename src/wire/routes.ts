@@ -55,6 +55,10 @@ export const mostReplicas = 1_000
 export const mostConcurrency = 10_000
 export const launchLimitS = { min: 5, max: 86_400 } as const
 
+const timeLimitS = z.number().int().min(launchLimitS.min).max(launchLimitS.max).optional()
+/** Requests of full length that should fit at the same time. Default: the model's, as configured. */
+const concurrency = z.number().int().min(1).max(mostConcurrency).optional()
+
 export const launchRequest = z
   .object({
     model: view.modelName,
@@ -63,9 +67,8 @@ export const launchRequest = z
     deployment: view.givenName.optional(),
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
-    timeLimitS: z.number().int().min(launchLimitS.min).max(launchLimitS.max).optional(),
-    /** Requests of full length that should fit at the same time. Default: the model's, as configured. */
-    concurrency: z.number().int().min(1).max(mostConcurrency).optional(),
+    timeLimitS,
+    concurrency,
     dryRun: z.boolean().default(false),
   })
   .strict()
@@ -84,10 +87,22 @@ export const deploymentRequest = z
     own: ownModel.optional(),
     engineArgs: view.engineArguments.default({}),
     wish: view.wishSchema.prefault({}),
+    /** Of each of its launches. */
+    timeLimitS,
+    concurrency,
     wanted: z.number().int().min(0).max(mostReplicas),
   })
   .strict()
 export type DeploymentRequest = z.infer<typeof deploymentRequest>
+
+export const scaleRequest = z
+  .object({
+    wanted: z.number().int().min(0).max(mostReplicas),
+    /** What was wanted when that was decided: where it is another number by now, nothing is changed. */
+    from: z.number().int().min(0).max(mostReplicas).optional(),
+  })
+  .strict()
+export type ScaleRequest = z.infer<typeof scaleRequest>
 
 const chatText = z.string().max(200_000)
 /** As OpenAI's chat completions take it; it is always streamed, with the usage at its end. */
@@ -239,12 +254,13 @@ export const routes = {
   }),
 
   listDeployments: route('GET', '/api/deployments', 'viewer', 'Deployments', { reply: allOf(view.deploymentView) }),
-  createDeployment: route('POST', '/api/deployments', 'operator', 'Keep a number of replicas of a model', {
-    status: 201,
-    limited: true,
-    body: deploymentRequest,
-    reply: view.deploymentView,
-  }),
+  createDeployment: route(
+    'POST',
+    '/api/deployments',
+    'operator',
+    'Keep a number of replicas of a model; header Idempotency-Key makes it repeatable',
+    { status: 201, limited: true, body: deploymentRequest, reply: view.deploymentView },
+  ),
   showDeployment: route('GET', '/api/deployments/:id', 'viewer', 'One deployment', { reply: view.deploymentView }),
   deploymentSamples: route(
     'GET',
@@ -255,7 +271,7 @@ export const routes = {
   ),
   scaleDeployment: route('POST', '/api/deployments/:id/scale', 'operator', 'Change the wanted count', {
     limited: true,
-    body: z.object({ wanted: z.number().int().min(0).max(mostReplicas) }).strict(),
+    body: scaleRequest,
     reply: view.deploymentView,
   }),
   pauseDeployment: route(

@@ -9,7 +9,7 @@ import { engineNamed } from '../wizard/find-model.ts'
 import { InstanceStep } from '../wizard/instance-step.tsx'
 import { ModelStep } from '../wizard/model-step.tsx'
 import { modelOf, ownOf, wrongOwn } from '../wizard/own.ts'
-import { usePlan } from '../wizard/plan.ts'
+import { isChosenByDeployment, usePlan } from '../wizard/plan.ts'
 import { type Asked, askedOf, onlyOffer } from '../wizard/request.ts'
 import { SummaryStep } from '../wizard/summary-step.tsx'
 import { type Drafting, useDraft } from '../wizard/use-draft.ts'
@@ -125,8 +125,10 @@ interface PricedProps {
 function Priced({ drafting, step, asked: { request, replicas } }: PricedProps) {
   const { draft, go, change } = drafting
   const plan = usePlan(request, replicas)
-  const offer = plan.data?.offers.find(({ id }) => id === draft.offer)
-  const isLost = draft.offer !== '' && plan.data !== undefined && !offer
+  // What was picked before the deployment was named is kept, and counts where machines are chosen here.
+  const picked = plan.data && isChosenByDeployment(plan.data) ? '' : draft.offer
+  const offer = plan.data?.offers.find(({ id }) => id === picked)
+  const isLost = picked !== '' && plan.data !== undefined && !offer
   const lost = isLost && (
     <div className="note" role="alert">
       The offer that you chose is not there any more.{' '}
@@ -137,7 +139,7 @@ function Priced({ drafting, step, asked: { request, replicas } }: PricedProps) {
     return (
       <>
         {lost}
-        <InstanceStep drafting={drafting} plan={plan} replicas={replicas} />
+        <InstanceStep drafting={drafting} plan={plan} />
         <Foot onBack={() => go('configuration')}>
           <Button
             look="main"
@@ -150,7 +152,7 @@ function Priced({ drafting, step, asked: { request, replicas } }: PricedProps) {
       </>
     )
   if (isLost) return lost
-  if (draft.offer !== '' && !offer) return <Loaded of={plan}>{() => null}</Loaded>
+  if (picked !== '' && !offer) return <Loaded of={plan}>{() => null}</Loaded>
   const exact = offer ? onlyOffer(request, offer) : request
   return <SummaryStep request={exact} replicas={replicas} onBack={() => go('instance')} />
 }

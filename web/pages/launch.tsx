@@ -166,7 +166,7 @@ function Asked({ launch }: { readonly launch: LaunchDetail }) {
           ]}
         />
         <CopyText
-          text={commandOf({ path: '/api/launches', body: { model, deployment, engineArgs, wish, dryRun: false } })}
+          text={commandOf({ act: 'createLaunch', body: { model, deployment, engineArgs, wish, dryRun: false } })}
         />
       </div>
     </Panel>

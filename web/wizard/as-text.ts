@@ -1,65 +1,66 @@
 import { writtenArguments } from '../../src/core/engine-presets.ts'
-import type { LaunchRequest } from '../../src/wire/routes.ts'
+import type { PlanView } from '../../src/wire/plan.ts'
+import { type DeploymentRequest, type LaunchRequest, routes, type ScaleRequest } from '../../src/wire/routes.ts'
 import { shellWord } from '../words/shell.ts'
 
-/** What is asked of the API: a launch of one node, or a deployment of several. */
+/** What is asked of the API: a launch of one node, a deployment of several, or more replicas of one that is there. */
 export type Call =
-  | { readonly path: '/api/launches'; readonly body: LaunchRequest }
-  | { readonly path: '/api/deployments'; readonly body: DeploymentBody }
+  | { readonly act: 'createLaunch'; readonly body: LaunchRequest }
+  | { readonly act: 'createDeployment'; readonly body: DeploymentRequest }
+  | { readonly act: 'scaleDeployment'; readonly id: string; readonly deployment: string; readonly body: ScaleRequest }
 
-export type DeploymentBody = Pick<LaunchRequest, 'model' | 'own' | 'engineArgs' | 'wish'> & {
-  readonly name: string
-  readonly wanted: number
-}
-
-/** One replica is a launch; several are a deployment, which keeps their number. `name`: of the deployment where none was given. */
-export function callOf(request: LaunchRequest, replicas: number, name: string): Call {
-  if (replicas === 1) return { path: '/api/launches', body: request }
-  const { model, own, engineArgs, wish, deployment } = request
-  const asked = { model, ...(own ? { own } : {}), engineArgs, wish }
-  return { path: '/api/deployments', body: { name: deployment ?? name, ...asked, wanted: replicas } }
+/** One replica is a launch; several are a deployment, which keeps their number: a new one, or the one that is there. */
+export function callOf(request: LaunchRequest, replicas: number, plan: Pick<PlanView, 'deployment' | 'becomes'>): Call {
+  if (replicas === 1) return { act: 'createLaunch', body: request }
+  const { deployment, becomes } = plan
+  if (becomes && becomes.id !== null) {
+    const { id, wantedFrom: from, wantedTo: wanted } = becomes
+    return { act: 'scaleDeployment', id, deployment, body: { wanted, from } }
+  }
+  const { dryRun: _, deployment: __, ...asked } = request
+  return { act: 'createDeployment', body: { name: deployment, ...asked, wanted: replicas } }
 }
 
 /** The call as a command of `flightdeck`. */
-export function commandOf({ path, body }: Call): string {
-  const { wish } = body
+export function commandOf(call: Call): string {
+  const words =
+    call.act === 'scaleDeployment' ? ['scale', call.deployment, String(call.body.wanted)] : askingWords(call)
+  return ['flightdeck', ...words].map(shellWord).join(' ')
+}
+
+function askingWords({ act, body }: Exclude<Call, { act: 'scaleDeployment' }>): string[] {
+  const { model, own, wish, concurrency, timeLimitS, engineArgs } = body
   const each = (flag: string, values: readonly string[]) => values.flatMap((value) => [flag, value])
-  const only =
-    path === '/api/launches'
-      ? [
-          ...option('--deployment', body.deployment),
-          ...option('--concurrency', body.concurrency),
-          ...option('--time-limit', body.timeLimitS === undefined ? undefined : `${body.timeLimitS}s`),
-        ]
-      : ['--replicas', String(body.wanted), '--name', body.name]
-  const words = [
-    'flightdeck',
-    path === '/api/launches' ? 'launch' : 'deploy',
-    body.model,
-    ...option('--source', body.own?.source),
-    ...option('--engine', body.own?.engine),
-    ...only,
+  return [
+    ...(act === 'createLaunch' ? ['launch', model] : ['deploy', model]),
+    ...option('--source', own?.source),
+    ...option('--engine', own?.engine),
+    ...(act === 'createLaunch'
+      ? option('--deployment', body.deployment)
+      : ['--replicas', String(body.wanted), '--name', body.name]),
+    ...option('--concurrency', concurrency),
+    ...option('--time-limit', timeLimitS === undefined ? undefined : `${timeLimitS}s`),
     ...each('--gpu', wish.gpus),
     ...each('--cloud', wish.clouds),
     ...each('--region', wish.regions),
     ...option('--gpus', wish.gpuCount),
     ...option('--spot', wish.spot === 'allow' ? undefined : wish.spot),
     ...option('--max-price', wish.maxPricePerHourMicroUsd === null ? null : wish.maxPricePerHourMicroUsd / 1_000_000),
-    ...each('--arg', writtenArguments(body.engineArgs)),
+    ...each('--arg', writtenArguments(engineArgs)),
   ]
-  return words.map(shellWord).join(' ')
 }
 
 const option = (flag: string, value: string | number | null | undefined): string[] =>
   value === undefined || value === null ? [] : [flag, String(value)]
 
 /** The call as curl makes it. The token stays in the environment of the shell. */
-export function curlOf({ path, body }: Call, origin: string): string {
+export function curlOf(call: Call, origin: string): string {
+  const path = routes[call.act].path.replace(':id', 'id' in call ? call.id : '')
   return [
     `curl ${shellWord(origin + path)}`,
     '-H "authorization: Bearer $FLIGHTDECK_TOKEN"',
     "-H 'content-type: application/json'",
-    `-d ${shellWord(JSON.stringify(withoutDefaults(body)))}`,
+    `-d ${shellWord(JSON.stringify(withoutDefaults(call.body)))}`,
   ].join(' \\\n  ')
 }
 
@@ -67,8 +68,8 @@ export function curlOf({ path, body }: Call, origin: string): string {
 function withoutDefaults(body: Call['body']): Record<string, unknown> {
   const says = ([, value]: [string, unknown]) =>
     !(value === null || value === undefined || value === false || value === 'allow' || isEmpty(value))
-  const wish = Object.fromEntries(Object.entries(body.wish).filter(says))
-  return Object.fromEntries(Object.entries({ ...body, wish }).filter(says))
+  const told = (fields: object) => Object.fromEntries(Object.entries(fields).filter(says))
+  return told('wish' in body ? { ...body, wish: told(body.wish) } : body)
 }
 
 const isEmpty = (value: unknown): boolean => typeof value === 'object' && Object.keys(value ?? {}).length === 0

@@ -179,13 +179,13 @@ function HowMany({ drafting, model, wrong }: StepProps) {
       />
       <TextField
         label="Deployment"
-        hint="Gets the replicas. Empty: named after the model."
+        hint="Gets the replicas: a new one, or one that is there. Empty: named after the model."
         suggestions={here}
         {...text('deployment')}
       />
       <TextField
         label="Time limit"
-        hint="Give up after this long, like 20m. Empty: what the clouds' own limits add up to."
+        hint="Give up a launch after this long, like 20m. Empty: what the clouds' own limits add up to."
         {...text('timeLimit')}
       />
     </div>

@@ -15,7 +15,8 @@ export interface OfferTableProps {
   readonly offers: readonly PlannedOffer[]
   /** The id of the one that alone is taken; empty: the best first, then the next. */
   readonly picked: string
-  readonly onPick: (id: string) => void
+  /** Null: none can be picked. */
+  readonly onPick: ((id: string) => void) | null
 }
 
 /** The offers in the order of trying, and those that cannot hold the model, with why. */
@@ -68,12 +69,12 @@ function Machine({ offer, place, picked, onPick }: MachineProps) {
     <span className={look['lines']}>
       {place === undefined ? (
         <span className="soft">{name}: cannot hold it</span>
+      ) : onPick === null ? (
+        <Placed place={place} name={name} />
       ) : (
         <label className={look['offer']}>
           <input type="radio" name="offer" checked={picked === offer.id} onChange={() => onPick(offer.id)} />
-          <span>
-            <span className="faint">{place}.</span> {name}
-          </span>
+          <Placed place={place} name={name} />
         </label>
       )}
       {setups.does && <small className="soft">brings the engine by {setupWords(setups.does)}</small>}
@@ -81,6 +82,12 @@ function Machine({ offer, place, picked, onPick }: MachineProps) {
     </span>
   )
 }
+
+const Placed = ({ place, name }: { readonly place: number; readonly name: string }) => (
+  <span>
+    <span className="faint">{place}.</span> {name}
+  </span>
+)
 
 function Fit({ offer: { fit, unchecked } }: { readonly offer: PlannedOffer }) {
   if (!fit) return <span className="soft">Not checked{unchecked && `: ${unchecked}`}</span>

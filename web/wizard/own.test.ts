@@ -55,11 +55,12 @@ describe('a model that no configuration names', () => {
 
   test('is said with its place and engine in command and call, of one replica and of several', () => {
     const { request } = askedOf(draft({ own: 's3://weights/mine', engine: 'sglang' }), 'sglang')
-    const one = callOf(request, 1, 'mine')
+    const made = { deployment: 'mine', becomes: { id: null, wantedFrom: 0, wantedTo: 2 } }
+    const one = callOf(request, 1, made)
     expect(commandOf(one)).toBe('flightdeck launch mine --source s3://weights/mine --engine sglang')
     const body = /-d '(.*)'$/s.exec(curlOf(one, 'http://127.0.0.1:8080'))?.[1] ?? ''
     expect(launchRequest.parse(JSON.parse(body))).toEqual(request)
-    const several = callOf(request, 2, 'mine')
+    const several = callOf(request, 2, made)
     expect(commandOf(several)).toBe(
       'flightdeck deploy mine --source s3://weights/mine --engine sglang --replicas 2 --name mine',
     )

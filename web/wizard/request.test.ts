@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { deploymentRequest, launchRequest } from '../../src/wire/routes.ts'
+import { deploymentRequest, launchRequest, scaleRequest } from '../../src/wire/routes.ts'
 import type { OfferNowView } from '../../src/wire/views.ts'
 import { shellWord } from '../words/shell.ts'
 import { callOf, commandOf, curlOf } from './as-text.ts'
@@ -95,10 +95,8 @@ describe('what is asked for', () => {
     expect(launchRequest.safeParse(request).success).toBe(true)
   })
 
-  test('the context is not told twice, and several replicas take no limit of one launch', () => {
+  test('the context is not told twice', () => {
     expect(askedOf(draft({ context: '4096', args: 'max-model-len=8192' }), 'vllm').wrong).toHaveProperty('context')
-    const wrong = askedOf(draft({ replicas: '2', timeLimit: '20m', concurrency: '4' }), 'vllm').wrong
-    expect(Object.keys(wrong).sort()).toEqual(['concurrency', 'timeLimit'])
   })
 
   test('one offer that was picked is all that is tried', () => {
@@ -128,6 +126,8 @@ describe('the address', () => {
   })
 })
 
+const made = { deployment: 'qwen3-8b', becomes: { id: null, wantedFrom: 0, wantedTo: 3 } }
+
 describe('the same as a text', () => {
   const { request } = askedOf(
     draft({
@@ -144,22 +144,37 @@ describe('the same as a text', () => {
   )
 
   test('a launch is a command with the options of the command line', () => {
-    expect(commandOf(callOf(request, 1, 'x'))).toBe(
+    expect(commandOf(callOf(request, 1, made))).toBe(
       'flightdeck launch qwen3-8b --deployment chat --concurrency 4 --time-limit 1200s --cloud lambda --cloud aws ' +
         '--gpus 2 --spot only --max-price 2.5 --arg enforce-eager=true',
     )
   })
 
   test('several replicas are a deployment, in command and call', () => {
-    const several = askedOf(draft({ replicas: '3' }), 'vllm')
-    const call = callOf(several.request, several.replicas, 'qwen3-8b')
-    expect(commandOf(call)).toBe('flightdeck deploy qwen3-8b --replicas 3 --name qwen3-8b')
+    const several = askedOf(draft({ replicas: '3', timeLimit: '20m', concurrency: '4' }), 'vllm')
+    const call = callOf(several.request, several.replicas, made)
+    expect(commandOf(call)).toBe(
+      'flightdeck deploy qwen3-8b --replicas 3 --name qwen3-8b --concurrency 4 --time-limit 1200s',
+    )
     expect(deploymentRequest.parse(call.body)).toEqual(call.body)
     expect(curlOf(call, 'https://deck.example')).toContain('curl https://deck.example/api/deployments \\\n')
   })
 
+  test('several replicas of a deployment that is there are more of them, from as many as were told', () => {
+    const several = askedOf(draft({ replicas: '3', deployment: 'chat' }), 'vllm')
+    const becomes = { id: 'de-1', wantedFrom: 2, wantedTo: 5 }
+    const call = callOf(several.request, several.replicas, { deployment: 'chat', becomes })
+    expect(commandOf(call)).toBe('flightdeck scale chat 5')
+    expect(scaleRequest.parse(call.body)).toEqual({ wanted: 5, from: 2 })
+    expect(curlOf(call, 'https://deck.example')).toMatch(
+      /^curl https:\/\/deck\.example\/api\/deployments\/de-1\/scale [\s\S]*-d '\{"wanted":5,"from":2\}'$/,
+    )
+    // One more is a launch of its own, which may differ.
+    expect(callOf(several.request, 1, { deployment: 'chat', becomes }).act).toBe('createLaunch')
+  })
+
   test('the call says no more than was chosen, and the API reads it as the same request', () => {
-    const text = curlOf(callOf(request, 1, 'x'), 'http://127.0.0.1:8080')
+    const text = curlOf(callOf(request, 1, made), 'http://127.0.0.1:8080')
     const body = /-d '(.*)'$/s.exec(text)?.[1] ?? ''
     expect(text).not.toContain('fd_op_')
     expect(body).not.toMatch(/null|\[\]|dryRun/)

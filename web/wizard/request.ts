@@ -71,16 +71,7 @@ export function askedOf(draft: Draft, engine: EngineName | null): Asked {
   if (concurrency !== undefined) request.concurrency = concurrency
   const limit = timeOf(draft.timeLimit, wrong)
   if (limit !== undefined) request.timeLimitS = limit
-  if (replicas > 1) refuseForOne(draft, wrong)
   return { request, replicas, wrong }
-}
-
-/** What only a launch of one node has. */
-function refuseForOne(draft: Draft, wrong: Partial<Record<DraftField, string>>): void {
-  for (const field of ['timeLimit', 'concurrency'] as const)
-    if (draft[field] !== '')
-      wrong[field] ??=
-        'Only a launch of one replica takes this: leave it empty, or ask for one replica and scale it later.'
 }
 
 /** The wish narrowed to one offer: nothing else is tried. */

@@ -1,10 +1,8 @@
-import { useNavigate } from '@tanstack/react-router'
+import { becomesWords } from '../../src/core/becomes.ts'
 import { mayHold } from '../../src/core/fit.ts'
 import { hoursPerMonth } from '../../src/core/money.ts'
 import type { PlanView } from '../../src/wire/plan.ts'
 import type { LaunchRequest } from '../../src/wire/routes.ts'
-import { useAct } from '../api/acting.ts'
-import { useLaunching } from '../launches/use-launching.ts'
 import { Button } from '../parts/button.tsx'
 import { CopyText } from '../parts/copy.tsx'
 import { Money } from '../parts/money.tsx'
@@ -17,6 +15,7 @@ import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { type Call, callOf, commandOf, curlOf } from './as-text.ts'
 import { PlanTroubles } from './instance-step.tsx'
 import { usePlan } from './plan.ts'
+import { useAsking } from './use-asking.ts'
 import look from './wizard.module.css'
 import { limitWords, setupWords } from './words.ts'
 
@@ -33,7 +32,7 @@ export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
   return (
     <Loaded of={plan}>
       {(of) => {
-        const call = callOf(request, replicas, of.deployment)
+        const call = callOf(request, replicas, of)
         return (
           <div className={`stack ${look['tight']}`}>
             <PlanTroubles of={of} />
@@ -96,7 +95,7 @@ function WhatHappens({ plan, replicas, source }: WhatHappensProps) {
         of={[
           ['Model', `${plan.model} (${plan.engine})`],
           ['Its weights', source],
-          ['Deployment', `${plan.deployment}, which gets ${count(replicas)} more`],
+          ['Deployment', `${plan.deployment}, ${becomesWords(plan.becomes)}`],
           ['Tried in turn', tried.length > 0 ? tried.map(placeOf).join(', then ') : null],
           ['Dearest of them', tried.length > 1 ? <Money key="dearest" microUsd={dearest(plan)} perHour /> : null],
           ['Engine comes by', first?.setups.does ? setupWords(first.setups.does) : null],
@@ -136,27 +135,19 @@ interface LaunchProps {
 }
 
 function Launch({ call, plan, replicas, onBack }: LaunchProps) {
-  const navigate = useNavigate()
-  const launching = useLaunching()
-  const deploy = useAct('createDeployment')
-  const press = async () => {
-    if (call.path === '/api/launches') return launching.launch(call.body)
-    const made = await deploy.run({ body: call.body })
-    return made && navigate({ to: '/deployments/$id', params: { id: made.id } })
-  }
-  const act = call.path === '/api/launches' ? 'createLaunch' : 'createDeployment'
+  const asking = useAsking()
   return (
     <>
-      <Problem of={launching.failure ?? deploy.failure} />
+      <Problem of={asking.failure} />
       <div className={look['foot']}>
         <Button onPress={onBack}>Back</Button>
         <Button
           look="main"
-          act={act}
-          busy={launching.isRunning || deploy.isRunning}
+          act={call.act}
+          busy={asking.isRunning}
           blocked={plan.refusals.length > 0 ? 'would be refused, for the reason above' : null}
           {...(plan.offers.some(mayHold) ? { costPerHourMicroUsd: plan.totalPerHourMicroUsd } : {})}
-          onPress={() => void press()}
+          onPress={() => void asking.ask(call)}
         >
           {replicas === 1 ? 'Launch' : `Launch ${count(replicas)}`}
         </Button>

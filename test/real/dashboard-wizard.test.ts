@@ -1,0 +1,83 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { type Plane, startPlane } from '../e2e/plane.ts'
+import { seeOff, startBrowser, Visitor } from './browser.ts'
+import { press } from './story.ts'
+
+let plane: Plane
+let browser: Browser
+const visitors: Visitor[] = []
+
+beforeAll(async () => {
+  plane = await startPlane({ scripts: { quick: {} } })
+  browser = await startBrowser()
+})
+afterEach(() => seeOff(visitors))
+afterAll(async () => {
+  await browser?.close()
+  await plane?.end()
+})
+
+/** The configuration of a model in the wizard, as it was filled in. */
+async function configured(fields: Readonly<Record<string, string>>): Promise<Page> {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.token })
+  visitors.push(visitor)
+  const { page } = visitor
+  await page.goto('/launch')
+  await press(page, 'quick')
+  for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value)
+  await press(page, 'See what it costs')
+  return page
+}
+
+const theOne = async () => {
+  const { items } = await plane.client.listDeployments()
+  expect(items).toHaveLength(1)
+  return items[0] ?? expect.fail()
+}
+
+test('several replicas are a new deployment, whose launches are given the time that was asked for', async () => {
+  const page = await configured({ Replicas: '2', 'Time limit': '20m', 'Requests of that length at a time': '4' })
+  await page.getByText('$7.20', { exact: true }).waitFor()
+  await press(page, 'Go on')
+  await page.getByText('quick, which is new and wants 2').waitFor()
+  await page.getByText('flightdeck deploy quick --replicas 2 --name quick --concurrency 4 --time-limit 1200s').waitFor()
+  await page.getByRole('button', { name: 'Launch 2 for $7.20 / h' }).click()
+  await page.waitForURL((url) => url.pathname.startsWith('/deployments/'))
+  await expect.poll(theOne, { timeout: 30_000 }).toMatchObject({ name: 'quick', wanted: 2, ready: 2 })
+  const { items } = await plane.client.listLaunches()
+  const limits = items.map(({ createdAt, deadlineAt }) => Date.parse(deadlineAt ?? '') - Date.parse(createdAt))
+  expect(limits).toEqual([1_200_000, 1_200_000])
+})
+
+test('several more of one that is there are as many more as were told, from as many as it wanted', async () => {
+  const { id } = await theOne()
+  const page = await configured({ Replicas: '3', Deployment: 'quick' })
+  await page.getByText('The deployment quick is there, and says where its replicas run').waitFor()
+  expect(await page.getByRole('radio').count()).toBe(0)
+  await page.getByText('$10.80', { exact: true }).waitFor()
+  await press(page, 'Go on')
+  await page.getByText('quick, which wants 5 instead of 2').waitFor()
+  await page.getByText('flightdeck scale quick 5', { exact: true }).waitFor()
+  // Meanwhile somebody else has decided otherwise.
+  await plane.client.scaleDeployment({ params: { id }, body: { wanted: 1 } })
+  await page.getByRole('button', { name: /^Launch 3 for/ }).click()
+  await page.getByRole('alert').getByText('The deployment "quick" wants 1 by now, not 2.').waitFor()
+  await page.getByText('quick, which wants 4 instead of 1').waitFor()
+  await page.getByRole('button', { name: /^Launch 3 for/ }).click()
+  await page.waitForURL(`**/deployments/${id}`)
+  expect(await theOne()).toMatchObject({ wanted: 4 })
+})
+
+test.each([
+  ['one replica', 'with other arguments', { 'Arguments of the engine': 'seed=7' }, 'runs quick with no arguments'],
+  ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick with no'],
+  ['several', 'within another time', { Replicas: '2', 'Time limit': '30m' }, 'has a time limit of 20m00s'],
+])('%s %s is refused before it is asked for, with what to do', async (_, __, fields, cause) => {
+  const page = await configured(fields)
+  await press(page, 'Go on')
+  const why = page.getByRole('alert').filter({ hasText: `The deployment "quick" ${cause}` })
+  await why.getByText(/ame another deployment/).waitFor()
+  await page.getByText('quick, which does not take this').waitFor()
+  await page.getByText('would be refused, for the reason above').waitFor()
+})
