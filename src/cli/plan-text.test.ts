@@ -236,7 +236,7 @@ test('which clouds were asked for their credentials is said with the answer, als
     asked('local', 'not_needed'),
   ]
   expect(planText({ ...plan, clouds, hubToken: 'set' }, now(12), ascii(200))).toContain(
-    'credentials   aws works, asked 12s ago; gcp REFUSED; lambda not known now; local needs none\n' +
+    'credentials   aws works as of the last `sky check`, asked 12s ago; gcp REFUSED; lambda not known now; local needs none\n' +
       'hub token     set, as the model asks for one\n',
   )
 })

@@ -59,7 +59,7 @@ const refusalText = ({ code, cause, remedy }: PlanView['refusals'][number], { pa
 function credentialWords({ cloud, credentials, readAt }: PlanView['clouds'][number], now: number): string {
   const answer = {
     not_needed: 'needs none',
-    work: `works, asked ${ageOf(readAt, now)} ago`,
+    work: `works as of the last \`sky check\`, asked ${ageOf(readAt, now)} ago`,
     refused: 'REFUSED',
     unknown: 'not known now',
   }

@@ -64,7 +64,7 @@ export function SummaryStep({ request, replicas, onBack }: SummaryStepProps) {
 
 const credentials = {
   not_needed: 'needs none',
-  work: 'work',
+  work: 'work as of the last `sky check`',
   refused: 'are refused',
   unknown: 'not known now',
 } as const

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'vitest'
+import { beforeEach, describe, test } from 'vitest'
 import { process, server, startServers } from '../../../test/sky-server.ts'
 import { CloudRefuses } from '../cloud.ts'
 import { offersFrom } from './offers.ts'
@@ -54,6 +54,36 @@ test.each([
 ])('a server %s has refused nothing', async (_, faults) => {
   Object.assign(server.sky.faults, faults)
   await assert.rejects(process().offers(), (error: unknown) => !(error instanceof CloudRefuses))
+})
+
+describe('a cloud that was read well', () => {
+  beforeEach(() => {
+    server.sky.faults.infra = ['aws']
+  })
+
+  test.each([
+    ['disabled at the server', { infra: ['kubernetes/east'] }, true],
+    ['out of reach, for nobody answers', { away: true }, false],
+    ['of a server that wants another token', { token: 'fd' }, true],
+  ])('and is %s then offers nothing more at the next read', async (_, faults, refuses) => {
+    const cloud = process(undefined, 'aws')
+    assert.ok((await cloud.offers()).length > 0)
+    Object.assign(server.sky.faults, faults)
+    await assert.rejects(cloud.offers(), (error: unknown) => error instanceof CloudRefuses === refuses)
+  })
+
+  test('has its price list read again after ten minutes, and no sooner', async () => {
+    let reads = 0
+    server.sky.onCall = ({ url }) => {
+      if (url.pathname === '/list_accelerators') reads += 1
+    }
+    const cloud = process(undefined, 'aws')
+    for (const later of [0, 30_000, 590_000, 610_000]) {
+      server.later = later
+      await cloud.offers()
+    }
+    assert.equal(reads, 2)
+  })
 })
 
 describe('of Kubernetes', () => {

@@ -50,7 +50,8 @@ export class SkyCloud implements Cloud {
   readonly #busy = new Map<string, Promise<unknown>>()
   /** Ends that this process asked for; the server's clock may differ from ours, so times are our own. */
   readonly #downs = new Map<string, { readonly requestId: string; readonly at: number }>()
-  #prices: { readonly at: number; readonly lists: readonly PriceList[] } | null = null
+  /** By the part of the cloud that they are of. */
+  readonly #prices = new Map<Part, { readonly at: number; readonly rows: unknown }>()
 
   constructor(options: SkyCloudOptions) {
     this.name = options.cloud
@@ -67,11 +68,14 @@ export class SkyCloud implements Cloud {
     const { cloud, regions, gpus, spot, task } = this.#options
     const { cpus, memoryGib } = task
     return refusing(async () => {
-      const lists = await this.#priceLists()
+      const parts = await this.#enabledParts()
       const free = await this.#freeGpus()
-      return lists.flatMap(({ slurmCluster, prices }) =>
-        offersFrom(prices, { cloud, slurmCluster, regions, gpus, spot, cpus, memoryGib, free }),
-      )
+      const offered: Offer[] = []
+      for (const slurmCluster of parts) {
+        const terms = { cloud, slurmCluster, regions, gpus, spot, cpus, memoryGib, free }
+        offered.push(...offersFrom(await this.#pricesOf(slurmCluster), terms))
+      }
+      return offered
     })
   }
 
@@ -190,34 +194,36 @@ export class SkyCloud implements Cloud {
     if (!this.#options.launches.isOurs(name)) throw new Error(`${name} is not a machine of this install`)
   }
 
-  async #priceLists(): Promise<readonly PriceList[]> {
-    const { api, clock, cloud } = this.#options
-    const now = clock.now()
-    if (this.#prices && now - this.#prices.at < pricesMs) return this.#prices.lists
+  /** Asked every time: what is offered is as old as the server's word that the cloud can be used. */
+  async #enabledParts(): Promise<readonly Part[]> {
+    const { api, cloud } = this.#options
     const infra = await api.enabledInfra()
-    const enabled = infra.filter((name) => name === cloud || name.startsWith(`${cloud}/`))
-    const slurmClusters = cloud === 'slurm' ? enabled.map((name) => name.slice('slurm/'.length)) : [null]
-    const lists: PriceList[] = []
     // A server that was just started has not looked yet which clouds it can use.
     if (infra.length === 0)
       throw new Error('The SkyPilot API server names no cloud that it can use; `sky check` there says why.')
+    const enabled = infra.filter((name) => name === cloud || name.startsWith(`${cloud}/`))
     if (enabled.length === 0) throw notEnabled(cloud, infra)
-    for (const slurmCluster of slurmClusters)
-      lists.push({ slurmCluster, prices: await api.accelerators(cloud, slurmCluster) })
-    this.#prices = { at: now, lists }
-    return lists
+    return cloud === 'slurm' ? enabled.map((name) => name.slice('slurm/'.length)) : [null]
+  }
+
+  async #pricesOf(part: Part): Promise<unknown> {
+    const { api, clock, cloud } = this.#options
+    const now = clock.now()
+    const held = this.#prices.get(part)
+    if (held && now - held.at < pricesMs) return held.rows
+    const rows = await api.accelerators(cloud, part)
+    this.#prices.set(part, { at: now, rows })
+    return rows
   }
 }
+
+/** A cluster of Slurm; null: the cloud as a whole. */
+type Part = string | null
 
 /** Clusters without any GPU are an error to the server. */
 function noneAtAll(error: unknown): readonly unknown[] {
   if (error instanceof SkyError && /^No GPUs found/.test(error.failure?.message ?? '')) return []
   throw error
-}
-
-interface PriceList {
-  readonly slurmCluster: string | null
-  readonly prices: unknown
 }
 
 function notEnabled(cloud: string, infra: readonly string[]): CloudRefuses {
