@@ -1,7 +1,7 @@
 import { agentStanding } from '../core/agent-protocol.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import { actionOf, faultText, gpuFailure } from '../core/gpu-fault.ts'
-import { healthScore, type SignalAges, signalsOf } from '../core/health.ts'
+import { healthScore, type SignalAges, saidBefore, saidNow } from '../core/health.ts'
 import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
 import { nodeTable } from '../core/node-table.ts'
@@ -141,16 +141,20 @@ function presentSignals(row: NodeRow, { now, signalAges }: NodeScene): NodeView[
   const probe = row.probeAt === null || row.probeGood === null ? null : { good: row.probeGood, at: row.probeAt }
   const sighting =
     row.seen === null || row.seen === 'asked' || row.seenAt === null ? null : { seen: row.seen, at: row.seenAt }
-  const values = signalsOf({ heardAt: row.heardAt, failure, readyAt: row.readyAt, probe, sighting }, signalAges, now)
-  const said = failure?.cause ?? engineOf(row)?.state
+  const { heardAt, readyAt, probeAt, seenAt, probeDetail, seen } = row
+  const before = saidBefore(row.signalsJudged, row.signalsSince)
+  const said = saidNow(before, { heardAt, failure, readyAt, probe, sighting }, signalAges, now)
+  const signal = (witness: keyof NodeView['signals'], at: number | null, detail: string | null) => ({
+    value: said.signals[witness],
+    at: maybeIso(at),
+    since: maybeIso(said.since[witness]),
+    detail,
+  })
+  const engine = failure?.cause ?? engineOf(row)?.state
   return {
-    heartbeat: {
-      value: values.heartbeat,
-      at: maybeIso(row.heardAt),
-      detail: said ? `engine: ${said}`.slice(0, 500) : null,
-    },
-    probe: { value: values.probe, at: maybeIso(row.probeAt), detail: row.probeDetail },
-    sighting: { value: values.sighting, at: maybeIso(row.seenAt), detail: row.seen },
+    heartbeat: signal('heartbeat', heardAt, engine ? `engine: ${engine}`.slice(0, 500) : null),
+    probe: signal('probe', probeAt, probeDetail),
+    sighting: signal('sighting', seenAt, seen),
   }
 }
 

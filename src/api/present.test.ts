@@ -94,6 +94,8 @@ function nodeRow(over: Partial<NodeRow>): NodeRow {
     holdBy: null,
     pricePerHourMicroUsd: 1_000_000,
     failure: null,
+    signalsJudged: null,
+    signalsSince: null,
     heardAt: null,
     heartbeat: null,
     inFlight: 0,
@@ -260,6 +262,19 @@ test('a signal that is too old is unknown and keeps its age; a node that is gone
   expect(old.signals.heartbeat).toMatchObject({ value: 'unknown', at: expect.any(String) })
   expect(old.leaseUntil).toBe(new Date(now - defaultSignalAges.heartbeatMs - 1 + 1_000).toISOString())
   expect(presentNode(nodeRow({ state: 'gone', heardAt: now }), nodeScene).leaseUntil).toBeNull()
+})
+
+test('a signal tells since when it says that: as it was judged, else by the last word, and silence since that went stale', () => {
+  const { heartbeatMs } = defaultSignalAges
+  const told = { probeAt: now - 3_000, probeGood: false, readyAt: 0, seen: 'present', seenAt: now - 7_000 } as const
+  const judged = { heartbeat: 'good', probe: 'bad', sighting: 'unknown' } as const
+  const signalsSince = { heartbeat: now - 900_000, probe: now - 600_000, sighting: null }
+  const row = nodeRow({ ...told, heardAt: now - heartbeatMs - 5_001, signalsJudged: judged, signalsSince })
+  const { heartbeat, probe, sighting } = nodeView.encode(presentNode(row, nodeScene)).signals
+  const at = (ms: number) => new Date(ms).toISOString()
+  expect(probe).toMatchObject({ value: 'bad', at: at(now - 3_000), since: at(now - 600_000) })
+  expect(sighting).toMatchObject({ value: 'good', since: at(now - 7_000) })
+  expect(heartbeat).toMatchObject({ value: 'unknown', since: at(now - 5_000) })
 })
 
 test('what was spent is the closed intervals and the open one until now', () => {

@@ -49,8 +49,10 @@ export function nodeText(node: NodeDetail, now: number, look: Look): string {
   const { paint } = look
   const verdict = (paintOfVerdict(node.verdict, paint) ?? paint.bold)(node.verdict)
   const signal = (name: keyof NodeView['signals']) => {
-    const { detail } = node.signals[name]
-    return plainLine(`${signalWords(node.signals[name], now)}${detail ? ` (${detail})` : ''}`)
+    const { value, at, since, detail } = node.signals[name]
+    const lasting = since === null ? value : `${value} for ${ageOf(since, now)}`
+    const last = at === null ? '' : `, last word ${ageOf(at, now)} ago`
+    return plainLine(`${lasting}${last}${detail ? ` (${detail})` : ''}`)
   }
   const gpus = node.gpus.map(({ name, memoryMib }) => `${name} ${Math.round(memoryMib / 1024)} GiB`).join(', ')
   const head = facts(

@@ -259,6 +259,7 @@ test('`nodes NODE` and `nodes show NODE` are one: the witnesses, and the verdict
   const [short, long] = await Promise.all([run(['nodes', judged.id]), run(['nodes', 'show', judged.id])])
   expect([short.code, short.err]).toEqual([exitCodes.ok, ''])
   expect(short.out).toContain('degraded by the row cloud-disagrees')
+  expect(short.out).toMatch(/heartbeat +good for \d\S+, last word \d\S+ ago/)
   const ageless = (text: string) => text.replace(/\d+[smhd]\w*/g, '')
   expect(ageless(long.out)).toBe(ageless(short.out))
 })

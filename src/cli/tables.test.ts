@@ -212,7 +212,7 @@ test('one node shows who witnessed what, what was paid for, and what happened', 
     ascii(100),
   )
   expect(text).toContain('verdict     degraded by the row cloud-disagrees')
-  expect(text).toContain('heartbeat   good 3s')
+  expect(text).toContain('heartbeat   good for 1m33s, last word 3s ago')
   expect(text).toContain('serving   1m30s   $2.4900  $0.0600  running')
   expect(text).toContain('1m30s ago  The node is ready.')
 })

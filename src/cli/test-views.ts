@@ -163,9 +163,9 @@ export const node = (over: Partial<NodeView> = {}): NodeView => ({
   agentStanding: 'current',
   engineVersion: null,
   signals: {
-    heartbeat: { value: 'good', at: at(97), detail: null },
-    probe: { value: 'good', at: at(80), detail: null },
-    sighting: { value: 'unknown', at: null, detail: null },
+    heartbeat: { value: 'good', at: at(97), since: at(7), detail: null },
+    probe: { value: 'good', at: at(80), since: at(10), detail: null },
+    sighting: { value: 'unknown', at: null, since: null, detail: null },
   },
   inFlight: 2,
   createdAt: at(1),

@@ -4,6 +4,7 @@ import { makeLog } from '../lib/log.ts'
 import { SimCloud } from '../sim/cloud.ts'
 import { claimDue, enrol, finishClaim } from '../store/claims.ts'
 import { at } from '../store/database.ts'
+import { readNode } from '../store/read-nodes.ts'
 import { readStatus } from '../store/read-status.ts'
 import { saveLook } from '../store/sightings.ts'
 import { addNode, type TestWorld, testWorld } from '../store/world-for-tests.ts'
@@ -105,15 +106,42 @@ test('a machine that died while its agent started the engine anew is replaced as
 })
 
 /** A gateway has just found its engine ill, and its agent is silent. */
-async function isBad(nodeId: string): Promise<void> {
+const isBad = (nodeId: string): Promise<void> => isProbed(nodeId, false)
+
+async function isProbed(nodeId: string, good: boolean): Promise<void> {
   const { store, clock } = world.deps
-  const told = { heard_at: null, probe_at: at(clock.now()), probe_good: false }
+  const told = { heard_at: null, probe_at: at(clock.now()), probe_good: good }
   await store.db
     .insertInto('signals')
     .values({ node_id: nodeId, ...told })
     .onConflict((oc) => oc.column('node_id').doUpdateSet(told))
     .execute()
 }
+
+test('a witness that says the same for ten minutes is kept as saying so since it began, also by the next server', async () => {
+  const { store, clock } = world.deps
+  const { db } = store
+  const { nodeId } = await addNode(world, { state: 'ready', deployment: 'said' })
+  await db
+    .updateTable('nodes')
+    .set({ ready_at: at(clock.now()) })
+    .where('id', '=', nodeId)
+    .execute()
+  const began = clock.now()
+  const probed = async (good: boolean) => {
+    await isProbed(nodeId, good)
+    await healthPass()
+    const row = await readNode(db, world.actor.tenantId, nodeId)
+    return row?.signalsSince?.probe
+  }
+  assert.equal(await probed(false), began)
+  for (let pass = 0; pass < 20; pass++) {
+    clock.pass(30_000)
+    assert.equal(await probed(false), began)
+  }
+  clock.pass(30_000)
+  assert.equal(await probed(true), began + 630_000)
+})
 
 test('a control plane that was too busy to hear anybody releases none that counts as dead before the grace is over, says so, and still has one replaced', async () => {
   const { store, clock, settings, vault } = world.deps

@@ -1,6 +1,6 @@
 import { isHeldBack, nextHeldBack } from '../core/fault-guard.ts'
 import { type Counted, guardOf, guardWith, inGrace } from '../core/guard.ts'
-import { judge, type SignalAges, signalsOf, silentSince } from '../core/health.ts'
+import { judge, type SignalAges, saidNow, silentSince } from '../core/health.ts'
 import { loopActs } from '../core/loop-table.ts'
 import { decideReplacements, type Replaceable, replacementDueAt } from '../core/replacement.ts'
 import { isAccused } from '../core/verdict-table.ts'
@@ -22,8 +22,8 @@ export function healthLoop(deps: ControlDeps): Loop {
       loadGuard(deps.db),
     ])
     const judged = watched.map((node) => {
-      const signals = signalsOf(node.witnesses, signalAges, now)
-      return { node, signals, judgement: judge(signals, node.standing, now) }
+      const said = saidNow(node.said, node.witnesses, signalAges, now)
+      return { node, said, judgement: judge(said.signals, node.standing, now) }
     })
     const nodes = judged.map(counted)
     const { since: watchingSince, began: watchBegan, heldUpAt } = deps.continuity
@@ -60,10 +60,10 @@ async function whoseTurn({ db }: ControlDeps, judged: readonly Judged[]): Promis
   return judged.find(({ node }) => node.id === id)?.node ?? null
 }
 
-function replaceable({ node, signals, judgement }: Judged, watchingSince: number, now: number): Replaceable {
+function replaceable({ node, said, judgement }: Judged, watchingSince: number, now: number): Replaceable {
   const { id, standing, replaceAskedAt, replaced } = node
   // Of a machine that died while its engine started, the last word is no sign of work.
-  const restarting = node.restarting && signals.heartbeat === 'good'
+  const restarting = node.restarting && said.signals.heartbeat === 'good'
   const { verdict } = judgement.row
   const since = isAccused(verdict) && !isAccused(standing.verdict) ? now : standing.since
   // A doubt of before we were there, or of words from then, has its time anew: who is well speaks within it.

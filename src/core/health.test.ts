@@ -6,6 +6,8 @@ import {
   healthScore,
   judge,
   type Standing,
+  saidBefore,
+  saidNow,
   signalsOf,
   silentSince,
   suspectLimitMs,
@@ -60,6 +62,28 @@ describe('signals', () => {
     const failure = failureRecord('engine_failed', 'x')
     assert.equal(signals({ heardAt: now, failure }).heartbeat, 'bad')
     assert.equal(signals({ heardAt: now - 60_000, failure }).heartbeat, 'unknown')
+  })
+})
+
+describe('what is said', () => {
+  const ages = defaultSignalAges
+  const probe = (good: boolean, at: number): Witnesses => ({ ...silent, probe: { good, at } })
+
+  test('keeps since when, however often it is said again, until something else is said or nothing any more', () => {
+    const bad = saidNow(saidBefore(null, null), probe(false, now), ages, now + 2_000)
+    assert.deepEqual([bad.signals.probe, bad.since.probe], ['bad', now])
+    const again = saidNow(bad, probe(false, now + 600_000), ages, now + 600_000)
+    assert.equal(again.since.probe, now)
+    assert.equal(saidNow(again, probe(true, now + 610_000), ages, now + 612_000).since.probe, now + 610_000)
+    const stale = now + 600_000 + ages.probeMs + 1
+    const silence = saidNow(again, probe(false, now + 600_000), ages, stale + 3_000)
+    assert.deepEqual([silence.signals.probe, silence.since.probe], ['unknown', stale])
+  })
+
+  test('is since nobody knows when by a witness that never spoke, or that was judged before that was kept', () => {
+    assert.equal(saidNow(saidBefore(null, null), silent, ages, now).since.heartbeat, null)
+    const before = saidBefore({ heartbeat: 'unknown', probe: 'bad', sighting: 'unknown' }, null)
+    assert.equal(saidNow(before, probe(false, now), ages, now).since.probe, null)
   })
 })
 

@@ -30,19 +30,69 @@ export interface Witnesses {
   readonly sighting: { readonly seen: 'present' | 'absent'; readonly at: number } | null
 }
 
-export function signalsOf(witnesses: Witnesses, ages: SignalAges, now: number): Signals {
-  const { heardAt, failure, readyAt, sighting } = witnesses
-  const probe = readyAt !== null && (witnesses.probe?.at ?? 0) >= readyAt ? witnesses.probe : null
+/** What a witness said last. */
+interface Word {
+  readonly good: boolean
+  readonly at: number
+  /** The first moment at which it counts no more. */
+  readonly staleAt: number
+}
+
+const witnessNames = ['heartbeat', 'probe', 'sighting'] as const
+type WitnessName = (typeof witnessNames)[number]
+
+function lastWords(witnesses: Witnesses, ages: SignalAges): Readonly<Record<WitnessName, Word | null>> {
+  const { heardAt, failure, readyAt, probe, sighting } = witnesses
+  const word = (at: number, ageMs: number, good: boolean): Word => ({ at, staleAt: at + ageMs + 1, good })
+  const counts = probe !== null && readyAt !== null && probe.at >= readyAt
   return {
-    heartbeat: fresh(heardAt, ages.heartbeatMs, now, failure === null),
-    probe: fresh(probe?.at ?? null, ages.probeMs, now, probe?.good === true),
-    sighting: fresh(sighting?.at ?? null, ages.sightingMs, now, sighting?.seen === 'present'),
+    heartbeat: heardAt === null ? null : word(heardAt, ages.heartbeatMs, failure === null),
+    probe: counts ? word(probe.at, ages.probeMs, probe.good) : null,
+    sighting: sighting && word(sighting.at, ages.sightingMs, sighting.seen === 'present'),
   }
 }
 
-function fresh(at: number | null, ageMs: number, now: number, good: boolean): SignalValue {
-  if (at === null || now - at > ageMs) return 'unknown'
-  return good ? 'good' : 'bad'
+const byWitness = <T>(of: (name: WitnessName) => T): Record<WitnessName, T> => ({
+  heartbeat: of('heartbeat'),
+  probe: of('probe'),
+  sighting: of('sighting'),
+})
+
+export function signalsOf(witnesses: Witnesses, ages: SignalAges, now: number): Signals {
+  const words = lastWords(witnesses, ages)
+  return byWitness((name) => spokenBy(words[name], now))
+}
+
+function spokenBy(word: Word | null, now: number): SignalValue {
+  if (word === null || now >= word.staleAt) return 'unknown'
+  return word.good ? 'good' : 'bad'
+}
+
+/** What the witnesses say, and since when each says that. Epoch ms; null: it never spoke, or nobody kept it. */
+export interface Said {
+  readonly signals: Signals
+  readonly since: Readonly<Record<WitnessName, number | null>>
+}
+
+/** As it was kept; of a node that was never judged nobody has said anything. */
+export const saidBefore = (signals: Said['signals'] | null, since: Said['since'] | null): Said => ({
+  signals: signals ?? byWitness(() => 'unknown'),
+  since: since ?? byWitness(() => null),
+})
+
+/** Witnesses that say something else now. */
+export const turned = (before: Signals, now: Signals): WitnessName[] =>
+  witnessNames.filter((name) => before[name] !== now[name])
+
+/** Whoever says the same goes on; something else is said since the word that says it, nothing since the last one went stale. */
+export function saidNow(before: Said, witnesses: Witnesses, ages: SignalAges, now: number): Said {
+  const words = lastWords(witnesses, ages)
+  const signals = signalsOf(witnesses, ages, now)
+  const since = byWitness((name) => {
+    if (signals[name] === before.signals[name]) return before.since[name]
+    return words[name]?.[signals[name] === 'unknown' ? 'staleAt' : 'at'] ?? null
+  })
+  return { signals, since }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
 import type { GpuFault } from '../core/gpu-fault.ts'
+import type { Said } from '../core/health.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
@@ -53,6 +54,9 @@ export interface NodeRow extends CostSoFar {
   readonly noticeServiceAnswers: boolean | null
   readonly gpuFaults: readonly GpuFault[]
   readonly failure: FailureRecord | null
+  /** What the witnesses said when it was last judged. */
+  readonly signalsJudged: Said['signals'] | null
+  readonly signalsSince: Said['since'] | null
   readonly heardAt: number | null
   readonly heartbeat: Readonly<Record<string, unknown>> | null
   readonly inFlight: number
@@ -75,7 +79,7 @@ const nodesOf = (picked: RawBuilder<unknown>): RawBuilder<NodeRow> => sql<NodeRo
     n.unwanted_at as "unwantedAt", n.drain_asked_at as "drainAskedAt",
     n.drain_deadline_at as "drainDeadlineAt", n.drained_at as "drainedAt", n.notice, n.notice_service_answers as "noticeServiceAnswers",
     n.gpu_faults as "gpuFaults", n.hold_until as "holdUntil", n.hold_by as "holdBy",
-    n.price_per_hour_micro_usd as "pricePerHourMicroUsd", n.failure, g.heard_at as "heardAt", g.heartbeat,
+    n.price_per_hour_micro_usd as "pricePerHourMicroUsd", n.failure, n.signals_judged as "signalsJudged", n.signals_since as "signalsSince", g.heard_at as "heardAt", g.heartbeat,
     coalesce(g.in_flight, 0) as "inFlight", g.probe_at as "probeAt", g.probe_good as "probeGood",
     g.probe_detail as "probeDetail", s.seen, s.at as "seenAt", p.phase, p.percent as "phasePercent",
     cost."closedMicroUsd", cost.open

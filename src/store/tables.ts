@@ -3,13 +3,14 @@ import type { EngineArguments } from '../core/engine-presets.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import type { GpuFault } from '../core/gpu-fault.ts'
 import type { GuardKind } from '../core/guard.ts'
+import type { Said } from '../core/health.ts'
 import type { LaunchOutcome, LaunchState } from '../core/launch-table.ts'
 import type { Duty } from '../core/ledger.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Notice } from '../core/notice.ts'
 import type { Offer, RankedOffer, Wish } from '../core/offer.ts'
 import type { Role } from '../core/tokens.ts'
-import type { Signals, Verdict } from '../core/verdict-table.ts'
+import type { Verdict } from '../core/verdict-table.ts'
 
 /** Epoch ms when read; written as a Date, because the driver writes those without loss. */
 export type Time = ColumnType<number, Date, Date>
@@ -306,7 +307,8 @@ interface NodesTable {
   verdict: Generated<Verdict>
   verdict_row: Maybe<string>
   verdict_since: MaybeTime
-  signals_judged: MaybeJson<Signals>
+  signals_judged: MaybeJson<Said['signals']>
+  signals_since: MaybeJson<Said['since']>
   replace_asked_at: MaybeTime
   accusations: Generated<number>
   accused_at: MaybeTime

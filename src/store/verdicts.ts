@@ -2,9 +2,8 @@ import { sql } from 'kysely'
 import type { FailureRecord } from '../core/failure.ts'
 import type { GpuFault } from '../core/gpu-fault.ts'
 import type { Guard } from '../core/guard.ts'
-import type { Judgement, Standing, Witnesses } from '../core/health.ts'
+import { type Judgement, type Said, type Standing, saidBefore, turned, type Witnesses } from '../core/health.ts'
 import type { NodeState } from '../core/node-table.ts'
-import type { Signals } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, json, type Tx } from './database.ts'
 import { type Told, tellEvent, tellEvents } from './events.ts'
@@ -23,7 +22,7 @@ export interface WatchedNode {
   readonly verdictRow: string | null
   readonly standing: Standing
   /** What the witnesses said when it was last judged. */
-  readonly judged: Signals | null
+  readonly said: Said
   readonly witnesses: Witnesses
   /** Its agent said last that it starts the engine anew. */
   readonly restarting: boolean
@@ -48,6 +47,7 @@ const nodeColumns = [
   'n.well_since',
   'n.replace_asked_at',
   'n.signals_judged',
+  'n.signals_since',
   'n.failure',
   'n.created_at',
   'n.ready_at',
@@ -87,7 +87,7 @@ export async function loadWatched(db: Db): Promise<WatchedNode[]> {
       accusedAt: row.accused_at,
       wellSince: row.well_since,
     },
-    judged: row.signals_judged,
+    said: saidBefore(row.signals_judged, row.signals_since),
     restarting: engineOf(row.heartbeat)?.state === 'starting',
     replaceAskedAt: row.replace_asked_at,
     replaced: row.replaced,
@@ -108,7 +108,7 @@ function engineOf(heartbeat: Record<string, unknown> | null) {
 
 export interface Judged {
   readonly node: WatchedNode
-  readonly signals: Signals
+  readonly said: Said
   readonly judgement: Judgement
 }
 
@@ -149,46 +149,43 @@ export async function saveHealthDecision(
   return true
 }
 
-const isNews = ({ node: { verdictRow, standing, judged }, signals, judgement }: Judged): boolean =>
+const isNews = ({ node: { verdictRow, standing, said: before }, said, judgement }: Judged): boolean =>
   judgement.row.verdict !== standing.verdict ||
   judgement.row.row !== verdictRow ||
   judgement.accusedAt !== standing.accusedAt ||
   judgement.wellSince !== standing.wellSince ||
-  turned(judged, signals).length > 0
-
-/** Witnesses that say something else than when the node was last judged. */
-const turned = (before: Signals | null, now: Signals): (keyof Signals)[] =>
-  (['heartbeat', 'probe', 'sighting'] as const).filter((witness) => (before?.[witness] ?? 'unknown') !== now[witness])
+  turned(before.signals, said.signals).length > 0
 
 /** One statement for all of them: a cloud that is away turns every node at once, and nobody may wait long for their rows. */
 async function saveVerdicts(tx: Tx, changed: readonly Judged[], now: number): Promise<void> {
   if (changed.length === 0) return
-  const rows = changed.map(({ node: { id }, signals, judgement }) => {
+  const rows = changed.map(({ node: { id }, said, judgement }) => {
     const { row, accusations, accusedAt, wellSince } = judgement
-    return { id, verdict: row.verdict, row: row.row, accusations, accusedAt, wellSince, signals }
+    return { id, verdict: row.verdict, row: row.row, accusations, accusedAt, wellSince, ...said }
   })
   await sql`
     with judged as (
       select * from jsonb_to_recordset(${json(rows)}::jsonb) as j (id text, verdict text, "row" text, accusations integer,
-        "accusedAt" double precision, "wellSince" double precision, signals jsonb)),
+        "accusedAt" double precision, "wellSince" double precision, signals jsonb, since jsonb)),
     locked as (select id from nodes where id in (select id from judged) order by id for update)
     update nodes n set verdict = j.verdict, verdict_row = j."row", accusations = j.accusations,
       accused_at = to_timestamp(j."accusedAt" / 1000), well_since = to_timestamp(j."wellSince" / 1000),
-      signals_judged = j.signals,
+      signals_judged = j.signals, signals_since = j.since,
       verdict_since = case when n.verdict = j.verdict then n.verdict_since else ${at(now)} end
     from judged j join locked using (id) where n.id = j.id`.execute(tx)
   await tellEvents(tx, now, changed.flatMap(newsOf))
 }
 
 /** What a node's timeline is told: which witnesses say something else, and what follows from it. */
-function newsOf({ node, signals, judgement: { row } }: Judged): Told[] {
-  const { id: nodeId, launchId, standing, judged } = node
-  const said = turned(judged, signals).map((one) => `${one} ${judged?.[one] ?? 'unknown'} -> ${signals[one]}`)
-  const signal = { kind: 'node.signal', text: `Signals: ${said.join(', ')}.`, nodeId, launchId }
+function newsOf({ node, said, judgement: { row } }: Judged): Told[] {
+  const { id: nodeId, launchId, standing } = node
+  const before = node.said.signals
+  const turns = turned(before, said.signals).map((one) => `${one} ${before[one]} -> ${said.signals[one]}`)
+  const signal = { kind: 'node.signal', text: `Signals: ${turns.join(', ')}.`, nodeId, launchId }
   const text = `${standing.verdict} -> ${row.verdict} (row ${row.row}). ${row.meaning}`
   const verdict = { kind: 'node.verdict', text, nodeId, launchId }
   const isNew = row.verdict !== standing.verdict || row.row !== node.verdictRow
-  return [...(said.length > 0 ? [signal] : []), ...(isNew ? [verdict] : [])]
+  return [...(turns.length > 0 ? [signal] : []), ...(isNew ? [verdict] : [])]
 }
 
 async function saveReplacement(tx: Tx, { id, launchId }: WatchedNode, asked: boolean, now: number): Promise<void> {

@@ -10,10 +10,11 @@ import { noticeKinds, noticeSources } from '../core/notice.ts'
 import { spotRules } from '../core/offer.ts'
 import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
-import { signalValues, verdicts } from '../core/verdict-table.ts'
+import { verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
 import { holdView } from './hold-view.ts'
 import { loopView } from './loop-view.ts'
+import { signalsView } from './signals-view.ts'
 
 const text = (max: number) => z.string().max(max)
 const id = text(64)
@@ -176,8 +177,6 @@ export const launchDetail = launchView.extend({
 })
 export type LaunchDetail = z.infer<typeof launchDetail>
 
-export const signalView = z.object({ value: z.enum(signalValues), at: time.nullable(), detail: text(500).nullable() })
-
 /** What was announced of a machine's end. `takenAt` null: the cloud names no time. */
 const noticeView = z.object({
   source: z.enum(noticeSources),
@@ -219,7 +218,7 @@ export const nodeView = z.object({
   agentProtocol: count.nullable(),
   agentStanding: z.enum(agentStandings).nullable(),
   engineVersion: text(64).nullable(),
-  signals: z.object({ heartbeat: signalView, probe: signalView, sighting: signalView }),
+  signals: signalsView,
   inFlight: count,
   createdAt: time,
   firstSeenAt: time.nullable(),

@@ -85,6 +85,21 @@ test('ten thousand nodes scroll without a task of more than 50 ms, are told of w
   await page.getByRole('row', { name: new RegExp(nodes[9_999]?.name ?? '') }).waitFor()
 })
 
+test('who disagrees is told with since when, however lately it said so again', async () => {
+  const { page } = await visit()
+  const [ill] = fleetLike(node, 8).filter(({ verdict }) => verdict === 'suspect')
+  await tell(page, plane, { nodes: ill ? [ill] : [] })
+  await page.goto('/fleet')
+  await page
+    .locator('.note')
+    .getByText(/\(probe bad for 1\dm\)/)
+    .waitFor()
+  await page
+    .getByRole('row', { name: /probe bad for 1\dm\d\ds, last word \d+s ago/ })
+    .getByText(/^1\dm\d\ds$/)
+    .waitFor()
+})
+
 test('markup and escape codes in what others name and print are shown as they are, and a line of 1 MB is bounded', async () => {
   const { page, complaints } = await visit()
   const evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>'

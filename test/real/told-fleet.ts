@@ -39,7 +39,8 @@ export function fleetLike(node: NodeView, count: number): NodeView[] {
   return Array.from({ length: count }, (_, i) => {
     const isAccused = i % 503 === 7
     const at = new Date(Date.now() - (i % 20) * 1_000).toISOString()
-    const probe = { value: isAccused ? ('bad' as const) : ('good' as const), at, detail: null }
+    const since = new Date(Date.now() - 630_000).toISOString()
+    const probe = { value: isAccused ? ('bad' as const) : ('good' as const), at, since, detail: null }
     return {
       ...node,
       id: `no-${i}`,

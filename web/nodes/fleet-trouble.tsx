@@ -6,7 +6,7 @@ import { Age } from '../parts/time.tsx'
 import { count } from '../words/counts.ts'
 import { markOfNode } from '../words/states.ts'
 import { groupOf } from './fleet-order.ts'
-import { disagreement } from './signals.tsx'
+import { Disagreement } from './signals.tsx'
 
 const toldOneByOne = 3
 
@@ -44,11 +44,10 @@ function Why({ of }: { readonly of: NodeView }) {
         is <strong>{word}</strong> for <Age at={of.stateSince} />: {of.statusMessage}.
       </>
     )
-  const who = disagreement(of.signals)
   return (
     <>
       is <strong>{word}</strong> for <Age at={of.verdictSince ?? of.stateSince} />
-      {who && ` (${who})`}. {meaning}
+      <Disagreement of={of.signals} />. {meaning}
     </>
   )
 }

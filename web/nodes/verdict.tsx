@@ -5,7 +5,7 @@ import { Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { markOfVerdict } from '../words/states.ts'
-import { type Witness, witnesses } from './signals.tsx'
+import { Lasting, type Signal, type Witness, witnesses } from './signals.tsx'
 
 const shapes: Readonly<Record<SignalValue, MarkShape>> = { good: 'good', bad: 'bad', unknown: 'between' }
 
@@ -53,22 +53,31 @@ export function Verdict({ of }: { readonly of: NodeDetail }) {
           {
             key: 'says',
             title: 'Says',
-            cell: ({ key }) => {
-              const { value, detail } = of.signals[key]
-              return (
-                <>
-                  <StateMark shape={shapes[value]}>{value}</StateMark>{' '}
-                  {detail && <span className="soft">{detail}</span>}
-                </>
-              )
-            },
+            cell: ({ key }) => <Says of={of.signals[key]} />,
             width: '1.3fr',
             wide: true,
           },
-          { key: 'ago', title: 'Ago', cell: ({ key }) => <Age at={of.signals[key].at} />, width: '80px', end: true },
+          {
+            key: 'ago',
+            title: 'Last word',
+            cell: ({ key }) => <Age at={of.signals[key].at} />,
+            width: '80px',
+            end: true,
+          },
         ]}
       />
       {meaning && <p className="soft footnote">{meaning}</p>}
     </Panel>
+  )
+}
+
+function Says({ of }: { readonly of: Signal }) {
+  return (
+    <>
+      <StateMark shape={shapes[of.value]}>
+        <Lasting of={of} />
+      </StateMark>{' '}
+      {of.detail && <span className="soft">{of.detail}</span>}
+    </>
   )
 }
