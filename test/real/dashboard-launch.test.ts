@@ -1,6 +1,5 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { makeClient } from '../../src/wire/client.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
 
@@ -22,8 +21,8 @@ afterAll(async () => {
   await plane?.end()
 })
 
-async function visit(path: string): Promise<Visitor['page']> {
-  const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.token })
+async function visit(path: string, token = plane.token): Promise<Visitor['page']> {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, token })
   visitors.push(visitor)
   await visitor.page.goto(path)
   return visitor.page
@@ -43,14 +42,24 @@ test('a launch that failed says why and what to do, and asks for just that in on
 test('a launch is cancelled after saying what that ends, and whoever watches reads by whom', async () => {
   const { id, deployment } = await plane.launched('slow')
   await plane.reaches(id, ['attempting'])
-  const watcher = await visit(`/launches/${id}`)
-  await watcher.getByRole('button', { name: 'Cancel' }).click()
-  await watcher.getByRole('dialog').getByText(`The deployment ${deployment} wants one replica less`).waitFor()
-  await watcher.getByRole('button', { name: 'Leave it' }).click()
   const { token } = await plane.client.createOperator({ body: { name: 'otto', role: 'operator' } })
-  await makeClient({ url: plane.url, token }).cancelLaunch({ params: { id } })
-  await watcher.getByText('otto cancelled it.').waitFor()
-  await watcher.getByText('Nothing of it is left running.').waitFor()
+  const [watcher, otto] = await Promise.all([visit(`/launches/${id}`), visit(`/launches/${id}`, token)])
+  await otto.getByRole('button', { name: 'Cancel' }).click()
+  await otto.getByRole('dialog').getByText(`The deployment ${deployment} wants one replica less`).waitFor()
+  await otto.getByRole('button', { name: 'Leave it' }).click()
+  await otto.getByRole('button', { name: 'Cancel' }).click()
+  await otto.getByRole('button', { name: 'Cancel the launch' }).click()
+  await otto.getByRole('dialog').waitFor({ state: 'detached' })
+  for (const [page, who] of [
+    [otto, 'You'],
+    [watcher, 'otto'],
+  ] as const) {
+    await page.getByText(`${who} cancelled it.`).waitFor()
+    await page.getByText('Nothing of it is left running.').waitFor()
+  }
+  const { state, nodeId } = await plane.client.showLaunch({ params: { id } })
+  expect(state).toBe('cancelled')
+  expect(nodeId && (await plane.client.showNode({ params: { id: nodeId } })).state).toBe('gone')
 })
 
 test('a key is shown once, opens the gateway, and is refused by name before the API is asked', async () => {

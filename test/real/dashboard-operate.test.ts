@@ -155,6 +155,24 @@ test('a node that fails is held as asked, with what that costs and for how long,
   expect(await plane.client.showNode({ params: { id } })).toMatchObject({ state: 'gone', billed: 'no' })
 })
 
+test('a node is drained from its page, which says before what follows, and another one takes its place', async () => {
+  const launch = await plane.reaches((await plane.launched('quick', { deployment: 'drained' })).id, ['live'])
+  const { id } = await plane.node(launch)
+  const page = await visit(`/nodes/${id}`)
+  await press(page, 'Drain, release or hold …')
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('another one takes its place if drained still wants it').waitFor()
+  await press(page, 'Drain it')
+  await dialog.waitFor({ state: 'detached' })
+  await page.getByText('gone', { exact: true }).first().waitFor()
+  expect(await plane.client.showNode({ params: { id } })).toMatchObject({ state: 'gone', billed: 'no', actions: [] })
+  const serving = async () => {
+    const { items } = await plane.client.listNodes({ query: { deployment: 'drained' } })
+    return items.map((one) => [one.state, one.id === id])
+  }
+  await expect.poll(serving, { timeout: 30_000 }).toEqual([['ready', false]])
+})
+
 test('a session whose time is over ends under the open page, and whoever signs in again goes on where it was', async () => {
   const short = await startPlane({ gateway: false, config: { sessions: { lifetimeS: 3 } } })
   try {
