@@ -98,6 +98,8 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     ...presentLaunch(row, scene),
     wish: presentWish(row.wish),
     engineArgs: row.engineArgs,
+    timeLimitS: row.timeLimitS,
+    concurrency: row.concurrency,
     offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
     phases: phasesOf(row, attempts),

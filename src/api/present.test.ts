@@ -47,6 +47,8 @@ function launchRow(over: Partial<LaunchRow>): LaunchRow {
     wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
     offers: [{ ...offer, standing: null }],
     engineArgs: {},
+    timeLimitS: null,
+    concurrency: null,
     closedMicroUsd: 0,
     open: [],
     ...over,

@@ -90,6 +90,8 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   actions: ['cancel'],
   wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
   engineArgs: {},
+  timeLimitS: null,
+  concurrency: null,
   offers: [offer],
   attempts: [attempt()],
   phases: [phase('queued', 0, 1), phase('requesting', 1, 3), phase('weights_load', 3, null, 50)],

@@ -91,10 +91,11 @@ test('bare metal that takes an hour to come is given it; a limit that cuts it sh
 })
 
 test('a launch makes its deployment, raises the wanted count, takes a slot and wakes the loops', async () => {
-  const { launchId, created } = await create({ timeLimitS: 60 })
+  const { launchId, created } = await create({ timeLimitS: 60, concurrency: 8 })
   expect(created).toBe(true)
   const launch = await db().selectFrom('launches').selectAll().where('id', '=', launchId).executeTakeFirstOrThrow()
   expect(launch).toMatchObject({ state: 'queued', origin: 'hand', requested_by: 'ann', holds_slot: true })
+  expect(launch).toMatchObject({ time_limit_s: 60, concurrency: 8 })
   expect(launch.deadline_at).toBe(world.deps.clock.now() + 60_000)
   expect(launch.offers.map(({ id }) => id)).toEqual(['local/here/cpu', 'sky/eu/a100'])
   expect(await wantedOf('sim-small')).toBe(1)

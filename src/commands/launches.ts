@@ -78,6 +78,8 @@ async function writeLaunch(
       deploymentId: deployment.id,
       origin: 'hand',
       wish: request.wish,
+      timeLimitS: request.timeLimitS,
+      concurrency: request.concurrency,
       offers,
       time,
       idempotencyKey: asking.key,

@@ -22,6 +22,7 @@ export interface DeploymentForLoop {
   readonly engineArgs: EngineArguments
   readonly wish: Wish
   readonly timeLimitS: number | null
+  readonly concurrency: number | null
   readonly view: DeploymentView
 }
 
@@ -71,6 +72,7 @@ export async function loadDeployment(
     engineArgs: row.engine_args,
     wish: row.wish,
     timeLimitS: row.time_limit_s,
+    concurrency: row.concurrency,
     view: {
       wanted: row.wanted,
       paused: row.paused,
@@ -114,13 +116,15 @@ export async function saveDeploymentDecision(db: Db, claim: Claim, refill: Refil
     if (!deployment) return []
     const { fill, withdraw } = refill.decide(deployment.view)
     for (let i = 0; i < fill && refill.offers.length > 0; i++) {
-      const { id: deploymentId, tenantId, wish } = deployment
+      const { id: deploymentId, tenantId, wish, timeLimitS, concurrency } = deployment
       await openLaunch(
         tx,
         {
           tenantId,
           deploymentId,
           wish,
+          timeLimitS,
+          concurrency,
           offers: refill.offers,
           time: refill.time,
           origin: 'deployment',

@@ -22,6 +22,9 @@ export interface NewLaunch {
   readonly origin: 'hand' | 'deployment'
   readonly requestedBy: string
   readonly wish: Wish
+  /** As they were asked for, where somebody did. */
+  readonly timeLimitS?: number | null | undefined
+  readonly concurrency?: number | null | undefined
   /** In ranked order; an attempt is made at one of them. */
   readonly offers: readonly RankedOffer[]
   readonly time: LaunchTime
@@ -50,6 +53,8 @@ export async function openLaunch(tx: Tx, launch: NewLaunch, now: number): Promis
       idempotency_key: launch.idempotencyKey ?? null,
       request_hash: launch.requestHash ?? null,
       wish: json(launch.wish),
+      time_limit_s: launch.timeLimitS ?? null,
+      concurrency: launch.concurrency ?? null,
       offers: json(launch.offers),
       created_at: at(now),
       deadline_at: at(now + launch.time.limitMs),

@@ -38,6 +38,8 @@ export interface LaunchRow extends CostSoFar {
   readonly phaseEndedAt: number | null
   readonly phasePercent: number | null
   readonly wish: Wish
+  readonly timeLimitS: number | null
+  readonly concurrency: number | null
   readonly offers: readonly RankedOffer[]
   readonly engineArgs: EngineArguments
 }
@@ -50,7 +52,8 @@ const launchesOf = (picked: RawBuilder<unknown>): RawBuilder<LaunchRow> => sql<L
     s.ordinal as slot, d.model, d.engine, l.origin, l.requested_by as "requestedBy", l.created_at as "createdAt",
     (extract(epoch from l.deadline_at - l.created_at) * 1000)::float8 as "limitMs", l.waits_count as "waitsCount", coalesce(t.tried, '[]') as tried, l.ended_at as "endedAt", l.live_at as "liveAt", l.unwanted_at as "unwantedAt", l.unwanted_by as "unwantedBy",
     l.failure, a.node_id as "nodeId", a.state as "nodeState", a.cloud, p.phase, p.started_at as "phaseStartedAt",
-    p.ended_at as "phaseEndedAt", p.percent as "phasePercent", l.wish, l.offers, d.engine_args as "engineArgs",
+    p.ended_at as "phaseEndedAt", p.percent as "phasePercent", l.wish, l.offers,
+    l.time_limit_s as "timeLimitS", l.concurrency, d.engine_args as "engineArgs",
     cost."closedMicroUsd", cost.open
   from (${picked}) l
   join deployments d on d.id = l.deployment_id

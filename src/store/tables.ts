@@ -116,6 +116,9 @@ export interface Database {
     idempotency_key: Maybe<string>
     request_hash: Maybe<string>
     wish: Json<Wish>
+    /** As they were asked for; null: nobody did. */
+    time_limit_s: Maybe<number>
+    concurrency: Maybe<number>
     offers: Json<RankedOffer[]>
     created_at: Time
     /** When its time is up if none of it was spent waiting. */

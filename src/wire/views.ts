@@ -168,6 +168,9 @@ export type LaunchView = z.infer<typeof launchView>
 export const launchDetail = launchView.extend({
   wish: wishSchema,
   engineArgs: engineArguments,
+  /** As they were asked for; null: nobody did. */
+  timeLimitS: count.nullable(),
+  concurrency: count.nullable(),
   offers: z.array(rankedOfferView),
   attempts: z.array(attemptView),
   phases: z.array(phaseView),

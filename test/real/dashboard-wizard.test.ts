@@ -9,7 +9,8 @@ let browser: Browser
 const visitors: Visitor[] = []
 
 beforeAll(async () => {
-  plane = await startPlane({ scripts: { quick: {} } })
+  const config = { launch: { rounds: 1, triesPerOffer: 1 } }
+  plane = await startPlane({ config, scripts: { quick: {}, wrong: { says: ['ValueError: It cannot be served.'] } } })
   browser = await startBrowser()
 })
 afterEach(() => seeOff(visitors))
@@ -18,12 +19,16 @@ afterAll(async () => {
   await plane?.end()
 })
 
-/** The configuration of a model in the wizard, as it was filled in. */
-async function configured(fields: Readonly<Record<string, string>>): Promise<Page> {
+async function visit(path: string): Promise<Page> {
   const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.token })
   visitors.push(visitor)
-  const { page } = visitor
-  await page.goto('/launch')
+  await visitor.page.goto(path)
+  return visitor.page
+}
+
+/** The configuration of a model in the wizard, as it was filled in. */
+async function configured(fields: Readonly<Record<string, string>>): Promise<Page> {
+  const page = await visit('/launch')
   await press(page, 'quick')
   for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value)
   await press(page, 'See what it costs')
@@ -48,6 +53,8 @@ test('several replicas are a new deployment, whose launches are given the time t
   const { items } = await plane.client.listLaunches()
   const limits = items.map(({ createdAt, deadlineAt }) => Date.parse(deadlineAt ?? '') - Date.parse(createdAt))
   expect(limits).toEqual([1_200_000, 1_200_000])
+  for (const { id } of items)
+    expect(await plane.client.showLaunch({ params: { id } })).toMatchObject({ timeLimitS: 1_200, concurrency: 4 })
 })
 
 test('several more of one that is there are as many more as were told, from as many as it wanted', async () => {
@@ -80,4 +87,19 @@ test.each([
   await why.getByText(/ame another deployment/).waitFor()
   await page.getByText('quick, which does not take this').waitFor()
   await page.getByText('would be refused, for the reason above').waitFor()
+})
+
+test('the time limit and the concurrency that a launch was asked with are in its command, and in asking once more', async () => {
+  const terms = { timeLimitS: 1_200, concurrency: 4 }
+  const { id } = await plane.reaches((await plane.launched('wrong', terms)).id, ['failed'])
+  const page = await visit(`/launches/${id}`)
+  await page.getByText('flightdeck launch wrong --deployment wrong --concurrency 4 --time-limit 1200s').waitFor()
+  await page.getByRole('link', { name: 'Change it first' }).click()
+  await expect.poll(() => page.getByLabel('Time limit').inputValue()).toBe('1200s')
+  expect(await page.getByLabel('Requests of that length at a time').inputValue()).toBe('4')
+  await page.goBack()
+  await page.getByRole('button', { name: 'Launch again' }).click()
+  await page.waitForURL((url) => url.pathname.startsWith('/launches/') && !url.pathname.endsWith(id))
+  const again = new URL(page.url()).pathname.split('/').at(-1) ?? ''
+  expect(await plane.client.showLaunch({ params: { id: again } })).toMatchObject(terms)
 })

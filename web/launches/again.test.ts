@@ -28,6 +28,8 @@ const launch = (over: Partial<LaunchDetail>): LaunchDetail =>
     deployment: 'chat',
     engineArgs: { 'max-model-len': 65_536 },
     wish,
+    timeLimitS: null,
+    concurrency: null,
     createdAt: '2026-03-01T12:00:00.000Z',
     deadlineAt: '2026-03-01T12:20:00.000Z',
     failure: null,
@@ -66,6 +68,13 @@ test('a place that is full makes way for all places, at no higher price and on t
   expect(request.wish).toEqual({ ...wish, spot: 'first' })
   expect(changes).toEqual(['in any cloud', 'in any region', 'on demand too'])
   expect(againAfter(launch({ failure: full })).changes).toEqual([])
+})
+
+test('the time limit and the concurrency that were asked for are asked for again, but more time where it ran out', () => {
+  const asked = { timeLimitS: 600, concurrency: 8 }
+  expect(againAfter(launch({ ...asked, failure: failure({}) })).request).toMatchObject(asked)
+  const late = { ...asked, failure: failure({ code: 'launch_timeout' }), deadlineAt: '2026-03-01T12:10:00.000Z' }
+  expect(againAfter(launch(late)).request).toMatchObject({ timeLimitS: 1_200, concurrency: 8 })
 })
 
 test('any other failure asks for the same once more', () => {

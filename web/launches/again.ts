@@ -17,13 +17,27 @@ const outOfTime: ReadonlySet<string> = new Set([
   'join_token_expired',
 ])
 
+/** What was asked for, as it was. */
+export function askedAs(launch: LaunchDetail): LaunchRequest {
+  const { model, deployment, engineArgs, wish, timeLimitS, concurrency } = launch
+  return {
+    model,
+    deployment,
+    engineArgs,
+    wish,
+    ...(timeLimitS === null ? {} : { timeLimitS }),
+    ...(concurrency === null ? {} : { concurrency }),
+    dryRun: false,
+  }
+}
+
 /**
  * What to ask after a failure: the argument that the engine named, more time where it ran out, more places where
  * those that were allowed did not give a machine. What may cost more, the highest price and the GPUs, stays as it was.
  */
 export function againAfter(launch: LaunchDetail): Again {
-  const { model, deployment, engineArgs, wish, failure } = launch
-  const same: LaunchRequest = { model, deployment, engineArgs, wish, dryRun: false }
+  const { failure } = launch
+  const same = askedAs(launch)
   if (failure?.suggestion) return withArgument(same, failure.suggestion)
   if (failure && outOfTime.has(failure.code)) return withMoreTime(launch, same)
   if (failure?.retry === 'elsewhere' || failure?.retry === 'not_here') return withMorePlaces(same)

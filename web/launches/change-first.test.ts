@@ -16,6 +16,7 @@ const request: LaunchRequest = {
     maxPricePerHourMicroUsd: 2_490_000,
   },
   timeLimitS: 2_400,
+  concurrency: 8,
   dryRun: false,
 }
 

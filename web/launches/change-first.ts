@@ -3,7 +3,7 @@ import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { type Draft, emptyDraft, textOf } from '../wizard/draft.ts'
 
 /** What the wizard's address says when it shall ask for the same, with everything open to change. */
-export function draftOf({ model, own, deployment, engineArgs, wish, timeLimitS }: LaunchRequest): Draft {
+export function draftOf({ model, own, deployment, engineArgs, wish, timeLimitS, concurrency }: LaunchRequest): Draft {
   const { clouds, regions, gpus, gpuCount, spot, maxPricePerHourMicroUsd } = wish
   return {
     ...emptyDraft,
@@ -17,6 +17,7 @@ export function draftOf({ model, own, deployment, engineArgs, wish, timeLimitS }
     gpuCount: gpuCount === null ? '' : String(gpuCount),
     spot,
     maxPrice: maxPricePerHourMicroUsd === null ? '' : String(maxPricePerHourMicroUsd / 1_000_000),
+    concurrency: concurrency === undefined ? '' : String(concurrency),
     timeLimit: timeLimitS === undefined ? '' : `${timeLimitS}s`,
   }
 }

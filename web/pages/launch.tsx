@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { humanRough } from '../../src/core/human-time.ts'
 import { launchReadyAt } from '../../src/core/phases.ts'
 import type { LaunchDetail } from '../../src/wire/views.ts'
+import { askedAs } from '../launches/again.ts'
 import { Attempts } from '../launches/attempts.tsx'
 import { CancelLaunch } from '../launches/cancel.tsx'
 import { LaunchNotes } from '../launches/launch-notes.tsx'
@@ -17,6 +18,7 @@ import { Loaded, Page } from '../parts/page.tsx'
 import { Facts, Pairs, Panel } from '../parts/panel.tsx'
 import { Clock, Elapsed, Left } from '../parts/time.tsx'
 import { commandOf } from '../wizard/as-text.ts'
+import { count } from '../words/counts.ts'
 import { usdPerHour } from '../words/money.ts'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { markOfLaunch } from '../words/states.ts'
@@ -130,7 +132,8 @@ function Figures({ launch }: { readonly launch: LaunchDetail }) {
 }
 
 function Asked({ launch }: { readonly launch: LaunchDetail }) {
-  const { model, deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
+  const { deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
+  const { timeLimitS, concurrency } = launch
   const list = (of: readonly string[]) => (of.length === 0 ? 'any' : of.join(', '))
   return (
     <Panel title="What was asked">
@@ -163,11 +166,11 @@ function Asked({ launch }: { readonly launch: LaunchDetail }) {
               'Price',
               wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
             ],
+            ['Time limit', timeLimitS === null ? 'none of its own' : humanRough(timeLimitS * 1_000)],
+            ['Full requests at a time', concurrency === null ? 'as the model is configured' : count(concurrency)],
           ]}
         />
-        <CopyText
-          text={commandOf({ act: 'createLaunch', body: { model, deployment, engineArgs, wish, dryRun: false } })}
-        />
+        <CopyText text={commandOf({ act: 'createLaunch', body: askedAs(launch) })} />
       </div>
     </Panel>
   )
