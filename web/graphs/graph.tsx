@@ -2,15 +2,11 @@ import { useEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import look from './graph.module.css'
+import { GraphTable } from './graph-table.tsx'
+import type { Line } from './line.ts'
+import { clock } from './steady.ts'
 
-export interface Line {
-  readonly name: string
-  readonly values: readonly (number | null)[]
-  /** The colour of the line, and of its name beside it. */
-  readonly look: 'main' | 'second' | 'bad' | 'soft'
-}
-
-export interface GraphProps {
+interface GraphProps {
   readonly title: string
   /** Epoch seconds, one for each value of each line. */
   readonly xs: readonly number[]
@@ -63,6 +59,7 @@ export function Graph({ title, xs, lines, words, atLeast = 1 }: GraphProps) {
         ))}
       </figcaption>
       <div ref={box} aria-hidden="true" />
+      <GraphTable title={title} xs={xs} lines={lines} words={words} />
     </figure>
   )
 }
@@ -102,6 +99,3 @@ function optionsOf(
     hooks: { setCursor: [({ cursor }) => point(cursor.idx ?? null)] },
   }
 }
-
-const ofDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const clock = (seconds: number): string => ofDay.format(seconds * 1_000)

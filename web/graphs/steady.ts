@@ -59,3 +59,8 @@ const figures = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 /** `1,240.5` */
 export const brief = (value: number): string => figures.format(value)
+
+const ofDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+
+/** `14:05`, where the reader is. */
+export const clock = (seconds: number): string => ofDay.format(seconds * 1_000)

@@ -1,6 +1,7 @@
 import { useMemo } from 'react'
 import type { TrafficView } from '../../src/wire/samples.ts'
-import { Graph, type Line } from './graph.tsx'
+import { Graph } from './graph.tsx'
+import type { Line } from './line.ts'
 import { brief, briefMs, steady, valuesOf } from './steady.ts'
 
 export interface TrafficProps {
