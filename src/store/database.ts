@@ -23,8 +23,8 @@ import { ownModels } from './migrations/0021_own_models.ts'
 import { guard } from './migrations/0022_guard.ts'
 import { oneInstall } from './migrations/0023_one_install.ts'
 import { deploymentTerms } from './migrations/0024_deployment_terms.ts'
-import { signalsSince } from './migrations/0026_signals_since.ts'
 import { askedTerms } from './migrations/0025_asked_terms.ts'
+import { signalsSince } from './migrations/0026_signals_since.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -125,8 +125,8 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0022_guard': guard,
       '0023_one_install': oneInstall,
       '0024_deployment_terms': deploymentTerms,
-      '0026_signals_since': signalsSince,
       '0025_asked_terms': askedTerms,
+      '0026_signals_since': signalsSince,
     }),
   }
   try {
