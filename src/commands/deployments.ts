@@ -89,7 +89,7 @@ export function scaleDeployment(
 }
 
 /**
- * Stops automation from filling and emptying its slots, or lets it go on; resuming also forgets the failures after
+ * Stops automation from starting, replacing and ending its replicas, or lets it go on; resuming also forgets the failures after
  * which refilling had stopped by itself. @throws Failure `not_found`.
  */
 export function pauseDeployment(

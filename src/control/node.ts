@@ -64,8 +64,9 @@ export async function reconcileNode(deps: ControlDeps, claim: Claim): Promise<Pa
   if (!(await saveNodeDecision(deps.db, claim, node, next, now))) return { moved: false, nextDueAt: now }
   await fulfil(deps, cloud, claim, node, next.state)
   const moved = next.fact !== null
-  // A ready node runs no limit out; whatever may become of it is told and wakes it. A dead one waits for what may be late.
-  const rests = !moved && next.state === 'ready' && node.view.verdict !== 'dead'
+  // A ready node runs no limit out; whatever may become of it is told and wakes it. One that is lost waits.
+  const isLost = node.view.verdict === 'dead' || node.view.failure !== null
+  const rests = !moved && next.state === 'ready' && !isLost
   return { moved, nextDueAt: dueAt(deps, traits, node, next.state, moved), rests }
 }
 

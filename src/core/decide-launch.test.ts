@@ -45,7 +45,7 @@ function launch(state: LaunchView['state'], over: Partial<LaunchView> = {}): Lau
     admitted: false,
     slot: 'ours',
     failure: null,
-    guarded: false,
+    keepsReplaced: false,
     ...over,
   }
 }
@@ -61,7 +61,7 @@ test('a launch whose node is accused gives up its slot, and ends once another on
   assert.equal(decide(live({ attempts: [attempt('ready', { nodeReadyAt: now })], slot: 'free' })).holdsSlot, true)
   assert.equal(factOf(live({ slot: 'taken' })), null)
   assert.equal(factOf(live({ slot: 'served' })), 'unwanted')
-  assert.equal(factOf(live({ slot: 'served', guarded: true })), null)
+  assert.equal(factOf(live({ slot: 'served', keepsReplaced: true })), null)
 })
 
 /** One situation for each arrow of the table. */

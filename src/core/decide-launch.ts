@@ -36,8 +36,8 @@ export interface LaunchView {
   /** Who holds the launch's slot: itself, nobody, or another launch, which may serve already. */
   readonly slot: 'ours' | 'free' | 'taken' | 'served'
   readonly failure: FailureRecord | null
-  /** While the guard holds, an accused node that is replaced is kept: it may be us who are cut off. */
-  readonly guarded: boolean
+  /** An accused node that is replaced is kept while the guard holds, since it may be us who are cut off, and in a pause. */
+  readonly keepsReplaced: boolean
   /** Where its time went; asked for only when the limit has run out. */
   readonly spent?: TimeSpent
 }
@@ -111,11 +111,11 @@ function factOf(view: LaunchView, policy: RetryPolicy, now: number): LaunchFact 
 }
 
 /** A drain may be withdrawn, so only a node that leaves is lost. One whose replacement serves is not needed any more. */
-function factOfLive({ slot, guarded }: LaunchView, current: AttemptView | undefined): LaunchFact | null {
+function factOfLive({ slot, keepsReplaced }: LaunchView, current: AttemptView | undefined): LaunchFact | null {
   if (!current) return null
   if (leaving.includes(current.nodeState)) return 'node_lost'
   if (current.nodeState !== 'ready' || slot !== 'served') return null
-  return current.replaceAsked && guarded ? null : 'unwanted'
+  return current.replaceAsked && keepsReplaced ? null : 'unwanted'
 }
 
 const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.includes(state)

@@ -43,6 +43,7 @@ export function node(state: NodeState, over: Partial<NodeView> = {}): NodeView {
     gpuFaults: [],
     verdict: 'unknown',
     mayRelease: true,
+    paused: false,
     ...over,
   }
 }

@@ -230,6 +230,19 @@ describe('draining and dying', () => {
     assert.equal(factOf(node('ready', { verdict: 'dead', mayRelease: true })), 'dead')
     assert.equal(factOf(node('ready', { verdict: 'suspect' })), null)
   })
+
+  test('a node that serves in a paused deployment is taken by a person, a notice or its cloud, and by nothing else', () => {
+    const paused = (over: Partial<NodeView>) => factOf(node('ready', { paused: true, ...over }))
+    assert.equal(paused({ verdict: 'dead' }), null)
+    assert.equal(paused({ failure: engineFailed }), null)
+    assert.equal(paused({ verdict: 'dead', unwantedAt: now }), 'unwanted')
+    assert.equal(paused({ verdict: 'dead', drainAskedAt: now }), 'drain_asked')
+    const notice: Notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: now, takenAt: now + 120_000 }
+    assert.equal(paused({ notice }), 'drain_asked')
+    assert.equal(paused({ verdict: 'dead', ...absent(now - 100) }), 'vanished')
+    const starting = node('loading', { paused: true, failure: engineFailed })
+    assert.equal(factOf(starting), 'failed', 'a launch that is under way goes on')
+  })
 })
 
 describe('the failure that is kept', () => {

@@ -67,6 +67,8 @@ export interface NodeView {
   readonly watchedSince: number
   /** False while the guard holds it back: it is then not released for being dead. */
   readonly mayRelease: boolean
+  /** Its deployment is paused. */
+  readonly paused: boolean
   /** Where the time of the attempt went; asked for only when a limit has run out. */
   readonly spent?: TimeSpent
 }
@@ -100,7 +102,8 @@ const rules: readonly Rule[] = [
 export function decideNode(view: NodeView, traits: CloudTraits, now: number): NodeDecision {
   for (const [fact, holds] of rules) {
     const next = stepOf(nodeTable, view.state, fact)
-    if (next === undefined || !holds(view, traits, now) || isLeftToCloud(view, next, now)) continue
+    if (next === undefined || !holds(view, traits, now)) continue
+    if (isLeftAlone(view, fact) || isLeftToCloud(view, next, now)) continue
     const kept = next === 'releasing' && isHeld(view, now) ? stepOf(nodeTable, view.state, 'held') : undefined
     return { fact: kept ? 'held' : fact, state: kept ?? next, failure: failureOf(fact, view) }
   }
@@ -124,6 +127,10 @@ const cannotDrain = ({ state, verdict, heardAt, watchedSince }: NodeView, now: n
 const isTakenEarly = ({ state, notice, gpuFaults }: NodeView): boolean =>
   (state === 'booting' || state === 'loading') &&
   ((endsMachine(notice) && notice.source !== 'signal') || isBroken(gpuFaults))
+
+/** Who pauses a deployment keeps its replicas as they are: only a person, a notice or the machine's own end takes one away. */
+const isLeftAlone = ({ paused, state }: NodeView, fact: NodeFact): boolean =>
+  paused && state === 'ready' && (fact === 'dead' || fact === 'failed')
 
 /** Who releases a node by hand is obeyed at once, whatever its cloud would have done. */
 const isLeftToCloud = ({ state, unwantedAt, notice, spot, firstSeenAt }: NodeView, next: NodeState, now: number) =>

@@ -102,7 +102,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     .innerJoin('deployments as d', 'd.id', 'l.deployment_id')
     .selectAll('l')
     .select(['d.model', 'd.engine', 'd.source', 'd.engine_args'])
-    .select(sql<boolean>`exists (select from install where guard is not null)`.as('guarded'))
+    .select(sql<boolean>`d.paused or exists (select from install where guard is not null)`.as('keepsReplaced'))
     .where('l.id', '=', launchId)
     .executeTakeFirst()
   if (!row) return null
@@ -130,7 +130,7 @@ export async function loadLaunch(db: Db, launchId: string): Promise<LaunchForLoo
     admitted: false,
     slot: row.holds_slot ? 'ours' : await standingOfSlot(db, row.slot_id, launchId),
     failure: row.failure,
-    guarded: row.guarded,
+    keepsReplaced: row.keepsReplaced,
   }
   return {
     id: row.id,

@@ -29,6 +29,13 @@ const guarded = (kind: GuardKind | null) =>
     .transaction()
     .execute((tx) => saveGuard(tx, kind && { kind, reason: 'A test.', until: null }, now()))
 
+const released = ({ nodeId }: Node) =>
+  db()
+    .updateTable('nodes')
+    .set({ unwanted_at: at(now()) })
+    .where('id', '=', nodeId)
+    .execute()
+
 /** A node that is dead and has given up its slot, and one that holds this slot since and does not serve yet. */
 async function deadWithReplacement(): Promise<{ dead: Node; other: Node }> {
   const dead = await addNode(world, { state: 'ready' })
@@ -93,12 +100,20 @@ test('a node that a person releases goes, whatever the guard says', async () => 
   const node = await addNode(world, { state: 'ready' })
   await judged(node, 'dead')
   await guarded('suspects')
-  await db()
-    .updateTable('nodes')
-    .set({ unwanted_at: at(now()) })
-    .where('id', '=', node.nodeId)
-    .execute()
+  await released(node)
   assert.equal(await factOf(node), 'unwanted')
+})
+
+test('a dead node of a paused deployment stays until the deployment is resumed, or the node is released by hand', async () => {
+  const nodes = [await addNode(world, { state: 'ready' }), await addNode(world, { state: 'ready' })] as const
+  for (const node of nodes) await judged(node, 'dead')
+  const pause = (paused: boolean) => db().updateTable('deployments').set({ paused }).execute()
+  await pause(true)
+  assert.deepEqual([await factOf(nodes[0]), await factOf(nodes[1])], [null, null])
+  await released(nodes[0])
+  assert.equal(await factOf(nodes[0]), 'unwanted')
+  await pause(false)
+  assert.equal(await factOf(nodes[1]), 'dead')
 })
 
 test('what was decided before the guard held, or while another one still served, is not carried out', async () => {

@@ -36,10 +36,11 @@ export async function loadNode(
 ): Promise<NodeForLoop | null> {
   const row = await db
     .selectFrom('nodes as n')
+    .innerJoin('deployments as d', 'd.id', 'n.deployment_id')
     .leftJoin('sightings as s', 's.name', 'n.name')
     .leftJoin('signals as g', 'g.node_id', 'n.id')
     .selectAll('n')
-    .select(['s.seen', 's.at as seen_at', 's.absent_since'])
+    .select(['d.paused', 's.seen', 's.at as seen_at', 's.absent_since'])
     .select(heardAt)
     .select(sql<string | null>`s.detail ->> 'ended'`.as('ended'))
     .where('n.id', '=', nodeId)
@@ -74,6 +75,7 @@ export async function loadNode(
     gpuFaults: row.gpu_faults,
     verdict: row.verdict,
     watchedSince,
+    paused: row.paused,
     // Asked only where it can matter: it is two more statements for every pass over every node.
     mayRelease: row.verdict !== 'dead' || (await mayRelease(db, row.launch_id)),
   }

@@ -60,8 +60,8 @@ function Trouble({ of: { stopped, paused } }: { readonly of: DeploymentView }) {
       )}
       {paused && (
         <div className="note">
-          <strong>It is paused.</strong> What serves goes on; nothing is started, replaced or scaled until it is
-          resumed.
+          <strong>It is paused.</strong> What serves goes on; nothing is started, replaced, released or scaled until it
+          is resumed.
         </div>
       )}
     </>
