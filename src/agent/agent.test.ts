@@ -3,6 +3,7 @@ import { existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'vitest'
 import type { EngineSpec } from '../wire/agent.ts'
+import { reverse } from '../wire/paths.ts'
 import {
   commandOf,
   environmentOf,
@@ -39,6 +40,7 @@ describe('a whole life', () => {
     const response = await control.send('POST', '/v1/chat/completions', ask, { authorization: 'Bearer client' })
     assert.equal(response.statusCode, 200)
     assert.match(await textOf(response), /chat\.completion/)
+    assert.equal((await control.send('GET', reverse.alivePath)).statusCode, 204)
     assert.equal(statSync(join(machine.dir, 'credential.json')).mode & 0o777, 0o600)
     assert.equal(statSync(join(machine.dir, 'secrets.json')).mode & 0o777, 0o600)
     assert.equal(existsSync(join(machine.dir, 'join-token')), false)

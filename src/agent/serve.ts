@@ -67,6 +67,7 @@ export function makeServer(deps: ServeDeps): Server {
     const query = url.indexOf('?')
     const path = query < 0 ? url : url.slice(0, query)
     if (path === reverse.nudgePath && incoming.method === 'POST') return nudged(deps, incoming, response)
+    if (path === reverse.alivePath && incoming.method === 'GET') return alive(incoming, response)
     const kind = routes.get(`${incoming.method} ${path}`)
     if (kind === undefined)
       return refuse(incoming, response, 404, 'not_found', `There is no ${incoming.method} ${path} here.`)
@@ -82,9 +83,13 @@ export function makeServer(deps: ServeDeps): Server {
   return server
 }
 
-function nudged(deps: ServeDeps, incoming: IncomingMessage, response: ServerResponse): void {
+function alive(incoming: IncomingMessage, response: ServerResponse): void {
   incoming.resume()
   response.writeHead(204).end()
+}
+
+function nudged(deps: ServeDeps, incoming: IncomingMessage, response: ServerResponse): void {
+  alive(incoming, response)
   deps.onNudge()
 }
 

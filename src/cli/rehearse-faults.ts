@@ -42,12 +42,18 @@ export const faults = {
     strike: (nodes) => send('SIGTERM', allOf(nodes).filter(isLoop)),
   },
   kill: {
-    does: 'The machine loses its power (SIGKILL). What it had in flight breaks or is asked of another one; another machine is asked for.',
+    does: 'All that runs on the machine ends at once (SIGKILL), and its connections with it. What it had in flight breaks or is asked of another one; another machine is asked for.',
     takesS: 30,
     strikes: one,
     strike: (nodes) => {
       for (const { name } of nodes) killMachine(name)
     },
+  },
+  vanish: {
+    does: 'The machine loses its power: nothing on it moves any more (SIGSTOP), and its connections stay open. Who waits there is asked whether it lives; what has not begun goes to another one within 5 s, what has begun breaks, and another machine is asked for.',
+    takesS: 70,
+    strikes: one,
+    strike: vanishMachines,
   },
   hang: {
     does: 'The engine stands still with its port open (SIGSTOP), and its agent speaks on. The next probe finds it; then another machine is asked for, and this one is released.',
@@ -126,13 +132,18 @@ function send(signal: NodeJS.Signals, pids: readonly number[]): void {
 // The loop that starts everything else anew may have done so while we killed.
 const killRounds = 10
 
-/** All that runs of a machine ends at once, as by a power cut. */
+/** All that runs of a machine ends at once, and the kernel closes its connections. */
 export function killMachine(name: string): void {
   for (let round = 0; round < killRounds; round++) {
     const pids = processesOf(name)
     if (pids.length === 0) return
     send('SIGKILL', pids)
   }
+}
+
+/** Nothing of a machine moves any more and no connection closes, as with a power cut. */
+export function vanishMachines(machines: readonly { readonly name: string }[]): void {
+  for (const { name } of machines) send('SIGSTOP', processesOf(name))
 }
 
 async function wedgeEngine(nodes: readonly NodeView[]): Promise<void> {

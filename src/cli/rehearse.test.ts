@@ -30,7 +30,7 @@ test('a dry run tells what each fault does, to how many machines and how long it
   expect(await rehearseStorm({ faults: faultsOf('kill, half'), dryRun: true }, lent)).toBe(0)
   const text = said.splice(0).join('')
   expect(text).toMatch(/8 simulated machines.* nothing is rented\. About 3 min:\n/)
-  expect(text).toMatch(/^1\. kill, on 1 of 8 machines\. .*power/m)
+  expect(text).toMatch(/^1\. kill, on 1 of 8 machines\. .*SIGKILL/m)
   expect(text).toMatch(/^2\. half, on 4 of 8 machines\. .*guard/m)
   await rehearseStorm({ ...flags, dryRun: true }, { ...lent, json: true })
   expect(JSON.parse(said.splice(0).join(''))).toMatchObject({

@@ -17,9 +17,20 @@ export interface NodeAnswer {
   readonly body: string
 }
 
+/** The node said nothing in time. */
+export class NoAnswer extends Error {
+  /** False: no connection to ask over became free. */
+  readonly asked: boolean
+
+  constructor(what: string, timeoutMs: number, asked: boolean) {
+    super(`No answer to ${what} within ${timeoutMs} ms.`)
+    this.asked = asked
+  }
+}
+
 const maxAnswerBytes = 1_048_576
 
-/** Asks a node something of our own, a probe or a nudge, over one of its sockets. Rejects in plain words. */
+/** Asks a node something of our own, a probe or a nudge, over one of its sockets. Rejects in plain words, with `NoAnswer` for silence. */
 export function ask(pool: NodePool, question: Question, timeoutMs: number): Promise<NodeAnswer> {
   return new Promise((resolve, reject) => new Asker(pool, question, timeoutMs, resolve, reject).start())
 }
@@ -52,11 +63,13 @@ class Asker implements AnswerReader, Waiter {
   }
 
   start() {
-    this.#timer = setTimeout(
-      () => this.#fail(`No answer to ${this.#what} within ${this.#timeoutMs} ms.`),
-      this.#timeoutMs,
-    )
+    // Where we were held up, the answer may lie there unread: what has come is read before the node is called silent.
+    this.#timer = setTimeout(() => setImmediate(() => this.#late()), this.#timeoutMs)
     this.#take()
+  }
+
+  #late() {
+    if (this.#timer) this.#fail(new NoAnswer(this.#what, this.#timeoutMs, this.#socket !== null))
   }
 
   get #what(): string {
@@ -98,6 +111,7 @@ class Asker implements AnswerReader, Waiter {
     if (!last) return
     this.#socket = null
     this.#over()
+    this.#pool.aliveAt = performance.now()
     this.#resolve({ status: this.#status, body: Buffer.concat(this.#pieces).toString() })
   }
 
@@ -110,11 +124,11 @@ class Asker implements AnswerReader, Waiter {
     else this.#fail(why)
   }
 
-  #fail(why: string) {
+  #fail(why: string | NoAnswer) {
     this.#over()
     this.#socket?.destroy()
     this.#socket = null
-    this.#reject(new Error(why))
+    this.#reject(typeof why === 'string' ? new Error(why) : why)
   }
 
   #over() {

@@ -11,19 +11,28 @@ export class ClientStream {
   readonly #response: ClientResponse
   /** HTTP/1.0 knows no chunks: the stream ends with the connection. */
   readonly #chunked: boolean
+  readonly #headers: string[]
   #begun = false
 
-  constructor(response: ClientResponse, status: number, headers: string[]) {
+  constructor(response: ClientResponse, headers: string[]) {
     this.#response = response
     this.#chunked = response.req.httpVersionMinor > 0
-    headers.push(...(this.#chunked ? ['transfer-encoding', 'chunked'] : ['connection', 'close']))
-    response.writeHead(status, headers)
-    response.chunkedEncoding = false
+    this.#headers = headers
   }
 
   /** Sends the head although there is no body yet. */
   flush() {
+    this.#head()
     this.#response.flushHeaders()
+  }
+
+  /** Only with the first bytes: until then another node may still answer, with a head of its own. */
+  #head() {
+    const response = this.#response
+    if (response.headersSent) return
+    this.#headers.push(...(this.#chunked ? ['transfer-encoding', 'chunked'] : ['connection', 'close']))
+    response.writeHead(200, this.#headers)
+    response.chunkedEncoding = false
   }
 
   get speaksChunks(): boolean {
@@ -44,6 +53,7 @@ export class ClientStream {
   }
 
   #begin(bytes: Buffer): boolean {
+    this.#head()
     const kept = this.#response.write(bytes)
     this.#begun = true
     return kept
@@ -56,11 +66,13 @@ export class ClientStream {
 
   /** Ends with whole chunks of the engine, its last one included. */
   endVerbatim(bytes: Buffer) {
+    this.#head()
     this.#response.end(bytes)
   }
 
   end(pieces: readonly Buffer[]) {
     const bytes = this.#framed(pieces)
+    this.#head()
     if (!this.#chunked) this.#response.end(bytes ?? undefined)
     else this.#response.end(bytes === null ? lastChunk : Buffer.concat([bytes, lastChunk]))
   }

@@ -33,6 +33,9 @@ export interface GatewayConfig {
   readonly tokenTimeoutMs: number
   /** How long a node may have no connection here before that counts against it. */
   readonly awayMs: number
+  /** How long no byte may come from a node with requests before its agent is asked whether it is there. */
+  readonly quietMs: number
+  readonly aliveTimeoutMs: number
   readonly reportMs: number
   readonly pollWaitMs: number
   readonly stopMs: number
@@ -60,6 +63,9 @@ const numbers = {
   tokenTimeoutMs: ['TOKEN_TIMEOUT_MS', 60_000],
   // An agent that lost its connections calls again within two seconds; its loop starts a dead one within one more.
   awayMs: ['AWAY_MS', 10_000],
+  // Together below the 5 s within which a node that vanished gets nothing more; TCP sends a lost packet three times in 1.5 s.
+  quietMs: ['QUIET_MS', 1_000],
+  aliveTimeoutMs: ['ALIVE_TIMEOUT_MS', 3_000],
   reportMs: ['REPORT_MS', 2_000],
   pollWaitMs: ['POLL_WAIT_MS', 25_000],
   stopMs: ['STOP_MS', usualStopMs],

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, test } from 'vitest'
 import { reverse } from '../wire/paths.ts'
-import { answerJson, FakeNode, wellEngine } from './fake-node.ts'
+import { answerJson, chunk, FakeNode, streamHead, tokenEvent, wellEngine } from './fake-node.ts'
 import { credentialOf, routed, World } from './fake-world.ts'
 
 let world: World
@@ -142,17 +142,25 @@ test('a node that is to drain gets no new request, ends those that it has, and i
   assert.equal((await sent).status, 200)
 })
 
-test('a node that left the table ends what it has and gets nothing new', async () => {
-  world = await World.start()
-  const node = await world.node('n1', () => undefined)
-  const sent = world.post(hello)
-  await node.until(({ generations }) => generations.length === 1)
-  world.control.change({ nodes: [] })
-  await node.until(({ sockets }) => sockets.size === 1)
-  assert.equal((await world.post(hello)).status, 503)
-  const [held] = node.generations
-  if (held) answerJson(held.socket, completion)
-  assert.equal((await sent).status, 200)
+test('a node that left the table is gone: what waits there goes to another, a stream that has begun ends with the error', async () => {
+  world = await World.start([routed('n1')])
+  const node = await world.node('n1', ({ socket, body }) => {
+    if (body.includes('"stream":true')) socket.write(streamHead + chunk(tokenEvent('one')))
+  })
+  const plain = world.post(hello)
+  const begun = Promise.withResolvers<void>()
+  const stream = world.post({ ...hello, stream: true }, { onData: () => begun.resolve() })
+  await begun.promise
+  await node.until(({ generations }) => generations.length === 2)
+  world.control.change({ nodes: [...world.control.table.nodes, routed('n2')] })
+  await world.control.until((reports) => reports.at(-1)?.tableVersion === world.control.table.version)
+  await world.node('n2', ({ socket }) => answerJson(socket, { by: 'n2' }))
+  world.control.change({ nodes: [routed('n2')] })
+  assert.equal((await plain).body, '{"by":"n2"}')
+  const { body } = await stream
+  assert.ok(body.startsWith(tokenEvent('one')) && body.includes('"stream_broken"') && !body.includes('[DONE]'), body)
+  await node.until(({ sockets }) => sockets.size === 0)
+  assert.equal(await node.dial(), 401)
 })
 
 test('a request that finds no node waits a moment for one: the next table may have it, or an agent dials again', async () => {

@@ -61,6 +61,11 @@ export class Gateway implements RelayHost {
     this.#metrics.retries += 1
   }
 
+  /** Nobody answers at the node. */
+  silent(pool: NodePool) {
+    for (const relay of [...this.#relays]) relay.moveFrom(pool)
+  }
+
   failed(pool: NodePool) {
     this.passive.failed(pool, this.coarseNow)
   }

@@ -36,13 +36,13 @@ export class NodePool implements SocketOwner {
   timesEjected = 0
   /** When its last ejection ended: monotonic ms. */
   quietSince = Number.NEGATIVE_INFINITY
-  /** The node left the table: what is in flight may end, and every socket goes as soon as it is free. */
-  retired = false
   /** When a client's request last completed here: monotonic ms. */
   completedAt = Number.NEGATIVE_INFINITY
   /** Since when it has had requests without a pause, and when a byte of an answer last came: monotonic ms, coarse. */
   busySince = Number.NEGATIVE_INFINITY
   heardAt = Number.NEGATIVE_INFINITY
+  /** When its agent last dialled, or answered a question of our own: monotonic ms. */
+  aliveAt = Number.NEGATIVE_INFINITY
   readonly sockets = new Set<NodeSocket>()
   /** Calls the node at its address so many times more; null while its agent has to call us. */
   dialMore: ((count: number) => void) | null = null
@@ -87,6 +87,7 @@ export class NodePool implements SocketOwner {
   add(socket: Socket, direct = false) {
     const fresh = new NodeSocket(socket, this, direct)
     this.sockets.add(fresh)
+    this.aliveAt = performance.now()
     if (this.#dialling > 0) this.#dialling -= 1
     this.freed(fresh)
   }
@@ -131,7 +132,6 @@ export class NodePool implements SocketOwner {
   freed(socket: NodeSocket) {
     const next = this.#waiting.shift()
     if (next) return next.ready(socket)
-    if (this.retired) return socket.destroy()
     socket.idleSince = performance.now()
     this.#idle.push(socket)
   }
@@ -151,12 +151,12 @@ export class NodePool implements SocketOwner {
     while (this.#idle.length > keep && now - (this.#idle[0]?.idleSince ?? now) > surplusMs) this.#idle[0]?.destroy()
   }
 
-  closeIdle() {
-    for (const socket of [...this.#idle]) socket.destroy()
-  }
-
   /** Breaks requests in flight too: their readers are told and may try elsewhere. */
   closeAll(why: string) {
-    for (const socket of [...this.sockets]) socket.fail(why)
+    const closing = [...this.sockets]
+    // Whoever is broken with one of them must not be given the next.
+    this.sockets.clear()
+    this.#idle.length = 0
+    for (const socket of closing) socket.fail(why)
   }
 }

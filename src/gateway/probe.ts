@@ -16,7 +16,7 @@ export interface ProbeTimes {
 
 export interface Seen {
   readonly good: boolean
-  /** False: nothing was asked, for want of a connection. */
+  /** False: there is no connection to ask over, or nobody at its other end. */
   readonly reached: boolean
   readonly detail: string
   readonly tookMs: number
@@ -96,8 +96,18 @@ export class Prober {
     subject.awaySince ??= now
     if (now < subject.nextAt) return
     const awayMs = now - subject.awaySince
+    this.#unreached(subject, `Its agent has had no connection here for ${Math.round(awayMs / 1_000)} s.`, now)
+  }
+
+  /** Nobody answers at the node, in plain words: that is a result without its turn. */
+  silent(pool: NodePool, detail: string) {
+    if (pool.node.order !== 'run') return
+    pool.doubtful = true
+    this.#unreached(this.#subjectOf(pool), detail, performance.now())
+  }
+
+  #unreached(subject: Subject, detail: string, now: number) {
     const changed = subject.last?.good !== false
-    const detail = `Its agent has had no connection here for ${Math.round(awayMs / 1_000)} s.`
     subject.last = { good: false, reached: false, detail, tookMs: 0, at: now }
     subject.nextAt = now + this.#times.badProbeMs
     if (changed) this.#changed()

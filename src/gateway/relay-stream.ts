@@ -12,11 +12,13 @@ const ping = [Buffer.from(': ping\n\n')]
 /** An event stream on its way from the engine to the client. */
 export class StreamAnswer {
   readonly scan: EventScan
+  /** Bytes of an engine's answer came, so no other node can go on with it. */
+  begun = false
   readonly #client: ClientStream
 
   constructor(response: ClientResponse, headers: string[], stripUsage: boolean) {
     this.scan = new EventScan(stripUsage)
-    this.#client = new ClientStream(response, 200, headers)
+    this.#client = new ClientStream(response, headers)
   }
 
   flush() {
@@ -33,6 +35,7 @@ export class StreamAnswer {
   }
 
   body(bytes: Buffer, framing: BodyFraming, from: number, to: number, verbatim: boolean, last: boolean): Passed {
+    this.begun = true
     const changed = this.#scan(bytes, framing)
     const asItCame = changed === null && verbatim && this.#client.speaksChunks
     if (!last && !this.scan.failed) {

@@ -185,13 +185,34 @@ export class Relay implements AnswerReader, Waiter {
     const pool = this.#pool
     // A spare that was dead already says nothing about its node, so the same one may be asked again.
     if (pool && !silent) this.#host.failed(pool)
-    if (this.#response.headersSent) return this.#brokenLate(why)
+    if (this.#hasBegun) return this.#brokenLate(why)
+    this.#again(silent && pool?.serves ? pool : null, refusals.nodeFailed(why))
+  }
+
+  /** A piece of the answer is with the client, so no other node can give it. */
+  get #hasBegun(): boolean {
+    return this.#stream ? this.#stream.begun : this.#response.headersSent
+  }
+
+  #again(sameNode: NodePool | null, failure: Refusal) {
     this.#plain = null
     this.#error = null
-    this.#stream = null
+    // A head that is with the client already is that of the next answer.
+    if (!this.#response.headersSent) this.#stream = null
+    this.#lastPool = this.#pool
     this.#leavePool()
-    this.#lastPool = pool
-    this.#next(silent && pool?.serves ? pool : null, refusals.nodeFailed(why))
+    this.#next(sameNode, failure)
+  }
+
+  /** Nobody answers at this node: where another one is well, it gets what has not begun. */
+  moveFrom(pool: NodePool) {
+    if (this.#pool !== pool || this.#hasBegun || this.#tried.length >= maxTries) return
+    const other = this.#host.choose(this.call.model, this.#tried)
+    if (!other || other.doubtful || other.ejectedUntil !== null) return
+    if (this.#state === 'waiting') pool.leave(this)
+    this.#socket?.destroy()
+    this.#socket = null
+    this.#again(null, refusals.nodeSilent())
   }
 
   #brokenLate(why: string) {
@@ -220,13 +241,10 @@ export class Relay implements AnswerReader, Waiter {
       error: normalisedError(status, text, this.call.path),
       retryAfterS: status === 503 ? (retryAfterS ?? 5) : retryAfterS,
     }
-    this.#error = null
     this.#socket = null
     if (this.#pool && isFault(status)) this.#host.failed(this.#pool)
-    if (!retryable(status) || this.#response.headersSent) return this.#refuse(refusal)
-    this.#lastPool = this.#pool
-    this.#leavePool()
-    this.#next(null, refusal)
+    if (retryable(status) && !this.#hasBegun) this.#again(null, refusal)
+    else this.#refuse(refusal)
   }
 
   #pause() {

@@ -24,7 +24,7 @@ export class Router {
   version: string | null = null
   /** Whose table it is. */
   install: string | null = null
-  /** By node id. Nodes that left the table stay only until their last request is over. */
+  /** By node id: those of the table. */
   readonly pools = new Map<string, NodePool>()
   readonly #limits: PoolLimits
   readonly #random: () => number
@@ -61,19 +61,17 @@ export class Router {
   #place(node: RoutedNode) {
     const pool = this.pools.get(node.id) ?? new NodePool(node, this.#limits)
     pool.node = node
-    pool.retired = false
     this.pools.set(node.id, pool)
     const serving = this.#models.get(node.servedName)
     if (serving) serving.push(pool)
     else this.#models.set(node.servedName, [pool])
   }
 
-  /** Requests in flight may end; nothing new is given to it and its spares go. */
+  /** It is gone, as its cloud said twice. Connections to it may look alive for long, and nothing will come over them. */
   #retire(id: string, pool: NodePool) {
+    this.pools.delete(id)
     pool.node = { ...pool.node, routable: false, order: 'end' }
-    pool.retired = true
-    pool.closeIdle()
-    if (pool.sockets.size === 0) this.pools.delete(id)
+    pool.closeAll('The node is gone.')
   }
 
   /** The node that a credential's hash belongs to. */
@@ -129,12 +127,9 @@ export class Router {
     return best
   }
 
-  /** What is done now and then: surplus spares are closed, retired nodes forgotten. */
+  /** What is done now and then: surplus spares are closed. */
   tidy(now: number) {
-    for (const [id, pool] of this.pools) {
-      pool.trim(now)
-      if (pool.retired && pool.sockets.size === 0) this.pools.delete(id)
-    }
+    for (const pool of this.pools.values()) pool.trim(now)
   }
 }
 

@@ -14,6 +14,7 @@ import { UsageJournal } from './journal.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { mayReadMetrics } from './metrics-access.ts'
 import { Prober } from './probe.ts'
+import { Pulse } from './pulse.ts'
 import { Reporter } from './report.ts'
 import { createGatewayServer, type GatewayServer, type ServerDeps } from './server.ts'
 import { TableFollower } from './table.ts'
@@ -34,7 +35,7 @@ export interface RunningGateway {
 export async function startGateway(config: GatewayConfig, log: Log): Promise<RunningGateway> {
   await mkdir(config.dir, { recursive: true, mode: 0o700 })
   const parts = await assemble(config, log)
-  const { gateway, table, prober, journal, reporter, ending, dialer } = parts
+  const { gateway, table, prober, pulse, journal, reporter, ending, dialer } = parts
   await journal.load()
   await table.load()
   const certificate = config.tls === null ? null : certificateFromFiles(config.tls, log)
@@ -44,9 +45,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Run
   parts.url = config.url ?? urlOf(config, port)
   const sweep = () => {
     prober.sweep(performance.now())
+    pulse.sweep(performance.now())
     dialer.sweep(performance.now())
   }
-  const probing = setInterval(sweep, Math.min(250, config.badProbeMs / 2))
+  const probing = setInterval(sweep, Math.min(250, config.badProbeMs / 2, config.quietMs / 2))
   const loops = [table.follow(), reporter.run()]
   const stop = async () => {
     clearInterval(probing)
@@ -73,6 +75,7 @@ interface Parts {
   readonly metrics: GatewayMetrics
   readonly table: TableFollower
   readonly prober: Prober
+  readonly pulse: Pulse
   readonly journal: UsageJournal
   readonly reporter: Reporter
   readonly upgrades: UpgradeDeps
@@ -104,6 +107,10 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const table = new TableFollower({ control, dir, pollWaitMs, log, signal, apply })
   const journal = new UsageJournal(dir, config.journalMaxRows, log)
   const prober: Prober = new Prober(router, config, () => parts.reporter.nudge())
+  const pulse = new Pulse(router, config, (pool, detail) => {
+    prober.silent(pool, detail)
+    gateway.silent(pool)
+  })
   const url = () => parts.url
   const { fingerprint } = config
   const reporter = new Reporter({ control, router, usage, journal, prober, reportMs, log, signal, url, fingerprint })
@@ -117,7 +124,20 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
     joined: () => prober.sweep(performance.now()),
   }
   const dialer = new DirectDialer(upgrades, log)
-  const parts: Parts = { gateway, metrics, table, prober, journal, reporter, upgrades, dialer, ending, url: '', token }
+  const parts: Parts = {
+    gateway,
+    metrics,
+    table,
+    prober,
+    pulse,
+    journal,
+    reporter,
+    upgrades,
+    dialer,
+    ending,
+    url: '',
+    token,
+  }
   return parts
 }
 

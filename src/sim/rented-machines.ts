@@ -87,7 +87,9 @@ export class SimRentedMachines {
   #end(name: string): void {
     const child = this.#running.get(name)
     this.#running.delete(name)
-    // The loop takes it as the end of its job, and with it goes the engine.
-    child?.kill('SIGTERM')
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+    // The loop takes it as the end of its job, and with it goes the engine. One that was stopped has to move for that.
+    process.kill(-child.pid, 'SIGCONT')
+    child.kill('SIGTERM')
   }
 }

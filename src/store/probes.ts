@@ -4,7 +4,7 @@ import { json, type Tx } from './database.ts'
 export interface Probe {
   readonly nodeId: string
   readonly good: boolean
-  /** False: it had no connection to ask over. */
+  /** False: it had no connection to ask over, or its agent said nothing. */
   readonly reached: boolean
   readonly detail: string
   /** Epoch ms. */

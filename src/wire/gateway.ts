@@ -69,7 +69,7 @@ export type UsageRow = z.infer<typeof usageRow>
 export const probeResult = z.object({
   nodeId: text(64),
   good: z.boolean(),
-  /** False: nothing could be asked, because the gateway has had no connection of the node for a while. */
+  /** False: the gateway has had no connection of the node for a while, or nobody answers at its other end. */
   reached: z.boolean().default(true),
   /** What was seen, in plain words; for a bad one also what was expected. */
   detail: text(500),

@@ -25,4 +25,6 @@ export const reverse = {
   dialHeader: 'x-flightdeck-dial',
   /** Of the agent itself, over a reversed connection: heartbeat at once. */
   nudgePath: '/flightdeck/nudge',
+  /** Of the agent itself: that it is there, whatever its engine does. One of before answers 404, which says as much. */
+  alivePath: '/flightdeck/alive',
 } as const

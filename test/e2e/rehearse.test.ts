@@ -95,15 +95,15 @@ test('half of eight machines fall silent at once and come back: the guard holds,
   await leavesNothing(ended)
 }, 360_000)
 
-test('on a simulated cloud: a notice that is withdrawn loses no request, a cloud that answers nobody costs nobody a machine, and one that says nothing of a killed one has it replaced', async () => {
-  const ended = await storm(['--replicas', '2', '--faults', 'withdrawn,cloud,kill'])
+test('on a simulated cloud: a notice that is withdrawn loses no request, a cloud that answers nobody costs nobody a machine, and one that says nothing of a machine without power has it replaced', async () => {
+  const ended = await storm(['--replicas', '2', '--faults', 'withdrawn,cloud,vanish'])
   const nobody = { nodes: [], replacementsAsked: 0, released: 0, servesAgainMs: expect.any(Number) }
   expect(ended.told.at(-1)).toMatchObject({
     event: 'result',
     faults: [
       { ...overcome('withdrawn'), released: expect.any(Number), failedRequests: 0, brokenStreams: 0 },
       { fault: 'cloud', ...nobody, failedRequests: 0, brokenStreams: 0 },
-      overcome('kill'),
+      { ...overcome('vanish'), failedRequests: 0 },
     ],
     rented: true,
     allBack: true,
