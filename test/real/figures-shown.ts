@@ -1,9 +1,11 @@
-import type { Page } from 'playwright-core'
+import type { Page, Request } from 'playwright-core'
+import { parameterWords, weightsGib } from '../../src/core/catalog.ts'
 import { humanMs, humanRough } from '../../src/core/human-time.ts'
+import type { CatalogModelView } from '../../src/wire/catalog.ts'
 import { usd, usdPerHour } from '../../web/words/money.ts'
 
-type Value = string | number | boolean | null | readonly Value[] | { readonly [field: string]: Value }
-type Thing = { readonly [field: string]: Value }
+export type Value = string | number | boolean | null | readonly Value[] | { readonly [field: string]: Value }
+export type Thing = { readonly [field: string]: Value }
 
 type Way = 'answer' | 'socket'
 
@@ -11,6 +13,8 @@ type Way = 'answer' | 'socket'
 export class Told {
   readonly #things = { answer: new Map<string, Thing>(), socket: new Map<string, Thing>() }
   status: Thing = {}
+  /** All that was answered since the page was opened, the newest last. */
+  answers: Value[] = []
 
   readonly #page: Page
 
@@ -27,7 +31,11 @@ export class Told {
       // Where nobody answers any more, the page is told so.
       const answer = await route.fetch().catch(() => null)
       if (answer === null) return route.abort()
-      if (route.request().method() === 'GET' && answer.ok()) told.#hear('answer', (await answer.json()) as Value)
+      if (answer.ok() && isRead(route.request())) {
+        const said = (await answer.json()) as Value
+        told.answers.push(said)
+        told.#hear('answer', said)
+      }
       return route.fulfill({ response: answer })
     })
     return told
@@ -52,23 +60,52 @@ export class Told {
     return [...this.#things.socket.values()].filter((thing) => field in thing)
   }
 
+  /** Whatever was an element of a list in an answer, with its place in it and with what it names beside it. */
+  elements(): Value[] {
+    const found: Value[] = []
+    const walk = (value: Value): void => {
+      if (typeof value !== 'object' || value === null) return
+      for (const inner of Object.values(value)) walk(inner)
+      if (!Array.isArray(value)) return
+      for (const [i, one] of (value as Value[]).entries()) {
+        const card = (one as Thing | null)?.['catalog']
+        const cards = [one, ...(typeof card === 'string' ? this.one(card) : [])]
+        found.push([...cards, i + 1, ...cards.flatMap(cardInWords)])
+      }
+    }
+    for (const answer of this.answers) walk(answer)
+    return found
+  }
+
   /** One, as it was told in either way: where both did, the page may show the one or the other. */
   one(id: string): Thing[] {
     return [this.#things.socket.get(id), this.#things.answer.get(id)].filter((thing) => thing !== undefined)
   }
 }
 
-/** A row of a table that leads to a page of its own, or the rest of the page. */
+/** What the card of a model comes to, by the rules that the server has too. */
+function cardInWords(card: Value): Value[] {
+  if (typeof card !== 'object' || card === null || !('parameters' in card)) return []
+  const model = card as unknown as CatalogModelView
+  return [parameterWords(model), weightsGib(model)]
+}
+
+/** A plan is asked for with POST, and changes nothing. */
+const isRead = (request: Request): boolean => request.method() === 'GET' || request.url().endsWith('/api/plan')
+
+/** A row of a table, a choice of several, or the rest of the page. */
 export interface Region {
   /** The address of what the row is about; empty: the page itself. */
   readonly about: string
+  /** One of several like it. */
+  readonly isOne: boolean
   readonly money: readonly { readonly value: number; readonly text: string }[]
   readonly times: readonly { readonly at: string; readonly text: string }[]
   /** Every other word with a digit in it. */
   readonly words: readonly string[]
 }
 
-// Logs are the words of others, and graphs are drawn from samples that the page was told for nothing else.
+// Logs and evidence are the words of others, what is to be copied holds what stands elsewhere, and graphs have a test of their own.
 const read = `(() => {
   const wordsOf = (root) => {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT)
@@ -76,20 +113,20 @@ const read = `(() => {
     while (walker.nextNode()) words.push(...walker.currentNode.data.split(/\\s+/).filter((word) => /\\d/.test(word)))
     return words
   }
-  const take = (root, about) => {
+  const take = (root, about, isOne) => {
     const pick = (what, of) => [...root.querySelectorAll(what)].map(of)
     const money = pick('data', (one) => ({ value: Number(one.value), text: one.textContent }))
     const times = pick('time', (one) => ({ at: one.dateTime, text: one.textContent }))
     for (const one of root.querySelectorAll('data, time')) one.remove()
-    return { about, money, times, words: wordsOf(root) }
+    return { about, isOne, money, times, words: wordsOf(root) }
   }
   const page = document.querySelector('main').cloneNode(true)
-  for (const one of page.querySelectorAll('figure, [aria-label^="Log"]')) one.remove()
-  const rows = [...page.querySelectorAll('[role=row]:has(a.rowlink)')].map((row) => {
-    row.remove()
-    return take(row, row.querySelector('a.rowlink').getAttribute('href'))
+  for (const one of page.querySelectorAll('figure, [aria-label^="Log"], [aria-label=Steps], .code, .evidence')) one.remove()
+  const ones = [...page.querySelectorAll('[role=row]:has([role=cell]), option')].map((one) => {
+    one.remove()
+    return take(one, one.querySelector('a.rowlink')?.getAttribute('href') ?? '', true)
   })
-  return [...rows, take(page, '')]
+  return [...ones, take(page, '', false)]
 })()`
 
 export const regionsOf = (page: Page): Promise<Region[]> => page.evaluate(read)
@@ -128,7 +165,7 @@ export function madeUp({ money, times, words }: Region, own: Value, now: number)
   const isKnown = (word: string): boolean =>
     isText(word) ||
     (/^[(]?[\d,.]+[%×,.;:)]*$/.test(word) && isNumber(word)) ||
-    numbers.some((one) => [humanRough(one), humanMs(one), usd(one)].includes(word)) ||
+    numbers.some((one) => [humanRough(one), humanMs(one), humanRough(one * 1_000), usd(one)].includes(word)) ||
     moments.some((from) => isSpan(word, from))
   return [
     ...money
