@@ -2,6 +2,7 @@ import type { CommandDeps } from '../commands/context.ts'
 import { catalogModelOf } from '../core/catalog.ts'
 import { modelNamed } from '../core/engine-command.ts'
 import { anyWish, rankOffers } from '../core/offer.ts'
+import { memoryNeeded } from '../core/preflight.ts'
 import { loadOfferReads, loadOffers, standingsNow } from '../store/offers.ts'
 import { readOwnModels, readReadyByModel } from '../store/read-deployments.ts'
 import { readUnknownFailures } from '../store/read-unknown.ts'
@@ -26,6 +27,7 @@ export function offerHandlers({ store: { db }, clock, settings }: CommandDeps): 
         args: model.args,
         description: model.description,
         catalog: catalogModelOf(settings.catalog, model)?.id ?? null,
+        memory: memoryNeeded(settings, model),
         readyNodes: ready.get(model.name) ?? 0,
       }))
       return { items }

@@ -56,7 +56,7 @@ test('it is listed with what can be launched by its name, once, beside the model
   await at.client.createDeployment({ body: { ...body, name: 'first' } })
   await at.client.createDeployment({ body: { ...body, name: 'second' } })
   const { source, engine } = body.own
-  const own = { name: 'listed', source, engine, args: {}, description: '', catalog: null, readyNodes: 0 }
+  const own = { name: 'listed', source, engine, args: {}, description: '', catalog: null, memory: null, readyNodes: 0 }
   expect(await listed()).toEqual(expect.arrayContaining([own]))
   expect(await listed()).toHaveLength(before.length + 1)
 })

@@ -1,20 +1,29 @@
 import type { Plan } from '../commands/plan.ts'
 import type { CatalogModel } from '../core/catalog.ts'
 import { credentialsOf } from '../core/credentials.ts'
-import type { Fit } from '../core/fit.ts'
+import { type Fit, memoryOf } from '../core/fit.ts'
 import { pricesOf } from '../core/money.ts'
 import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
 import { reasonsFor } from '../core/offer-reasons.ts'
 import type { Setups } from '../core/setup.ts'
 import type { LastFailure } from '../store/read-launches.ts'
-import type { CatalogModelView, FitView } from '../wire/catalog.ts'
+import type { CatalogCard, FitView } from '../wire/catalog.ts'
 import type { PlannedOffer, PlanView } from '../wire/plan.ts'
 import type { CloudOffersView, OfferNowView, RankedOfferView } from '../wire/views.ts'
 import { iso, maybeIso } from './present-time.ts'
 
-export const presentCatalogModel = (model: CatalogModel): CatalogModelView => ({
+/** As a launch by its name has it, when nothing else is asked for. */
+export const presentCatalogModel = (model: CatalogModel): CatalogCard => ({
   ...model,
   uncertain: [...model.uncertain],
+  memory: memoryOf({
+    model,
+    context: null,
+    concurrency: 1,
+    dtype: null,
+    quantization: null,
+    kvElementBytes: 2,
+  }),
 })
 
 export function presentPlan(

@@ -87,7 +87,7 @@ const diskGibOf = ({ parameters, weights }: CatalogModel): number =>
 const quantizedBytes: Readonly<Record<string, number>> = { fp8: 1, w8a8_fp8: 1, w8a8_int8: 1, bitsandbytes: 0.6 }
 
 /** Bytes of one parameter in memory. Engines load 32-bit weights as 16-bit ones unless told otherwise. */
-function loadedBytes({ model, dtype, quantization }: FitAsk): number {
+function loadedBytes({ model, dtype, quantization }: Pick<FitAsk, 'model' | 'dtype' | 'quantization'>): number {
   const published = model.weights.bytesPerParameter
   const loaded = dtype === 'float32' ? Math.max(4, published) : Math.min(2, published)
   return Math.min(loaded, quantizedBytes[quantization ?? ''] ?? loaded)
@@ -107,7 +107,11 @@ function splitOf({ model, count, tensorParallel, pipelineParallel }: FitAsk): nu
 }
 
 /** The cache that one request of so many tokens takes on one GPU. */
-function kvBytes({ model, kvElementBytes, pipelineParallel }: FitAsk, split: number, tokens: number): number {
+function kvBytes(
+  { model, kvElementBytes, pipelineParallel }: Pick<FitAsk, 'model' | 'kvElementBytes' | 'pipelineParallel'>,
+  split: number,
+  tokens: number,
+): number {
   // Heads that are fewer than GPUs are kept by each; a compressed vector cannot be split at all.
   const elements = model.latentKv ?? 2 * Math.max(1, model.kvHeads / split) * model.headDim
   const { fullLayers, tokens: window } = model.slidingWindow ?? { fullLayers: model.layers, tokens: 0 }
@@ -125,6 +129,28 @@ function longestContext(ask: FitAsk, split: number, room: number, limit: number)
     else high = middle - 1
   }
   return low === limit ? low : low - (low % blockTokens)
+}
+
+type MemoryAsk = Pick<FitAsk, 'model' | 'context' | 'concurrency' | 'dtype' | 'quantization' | 'kvElementBytes'>
+
+/** What a model takes in all, in GiB: on one GPU that holds it, with the cache of so many requests of full length. */
+export interface Memory {
+  readonly totalGib: number
+  readonly weightsGib: number
+  readonly kvGib: number
+  readonly overheadGib: number
+  readonly context: number
+  readonly concurrency: number
+}
+
+export function memoryOf(ask: MemoryAsk): Memory {
+  const { model, concurrency } = ask
+  const context = ask.context ?? model.contextTokens
+  const weights = model.parameters * loadedBytes(ask)
+  const kv = kvBytes({ ...ask, pipelineParallel: 1 }, 1, context) * concurrency
+  const overhead = overheadBytes(model)
+  const parts = { weightsGib: gibOf(weights), kvGib: gibOf(kv), overheadGib: gibOf(overhead) }
+  return { totalGib: gibOf(weights + kv + overhead), ...parts, context, concurrency }
 }
 
 /** Whether the model can run on these GPUs, with what context, and what to tell the engine or the person. */

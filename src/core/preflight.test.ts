@@ -3,7 +3,7 @@ import type { CatalogModel } from './catalog.ts'
 import { engineCommand } from './engine-command.ts'
 import { mayHold } from './fit.ts'
 import type { RankedOffer } from './offer.ts'
-import { fitOffers, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
+import { fitOffers, memoryNeeded, offersToTry, warningsOf, whyGated, whyNoOfferHolds } from './preflight.ts'
 import { builtInRecipe } from './recipe.ts'
 import { defaultSettings, type ModelEntry, type Settings } from './settings.ts'
 
@@ -227,4 +227,20 @@ test('weights that do not fit on the ordered disk are told with the disk to orde
   expect(fitOf(settings)?.fits).toBe(true)
   for (const source of ['s3://bucket/eight', '/models/eight'])
     expect(fitOf(tight, { source, catalog: model.id })?.fits).toBe(true)
+})
+
+test('the memory that a model needs is what it takes on a GPU that holds it, as it is configured', () => {
+  const needed = (over: Partial<ModelEntry>) => memoryNeeded(settings, { ...entry, ...over })
+  const whole = needed({})
+  const [{ fit } = expect.fail()] = fitOffers(settings, entry, {}, [offer('H200', 1)])
+  expect(whole).toMatchObject({ context: 131_072, concurrency: 1 })
+  expect([whole?.weightsGib, whole?.kvGib, whole?.overheadGib]).toEqual([fit?.weightsGib, fit?.kvGib, fit?.overheadGib])
+  expect(whole?.totalGib).toBeCloseTo(14.96 + 16 + 1.25, 1)
+  expect(needed({ args: { 'max-model-len': 8_192, 'tensor-parallel-size': 4 }, concurrency: 4 })).toMatchObject({
+    weightsGib: whole?.weightsGib,
+    kvGib: 4,
+    context: 8_192,
+    concurrency: 4,
+  })
+  expect(needed({ source: 'org/other' })).toBeNull()
 })

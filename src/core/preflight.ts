@@ -1,7 +1,7 @@
 import { type CatalogModel, catalogModelOf, type HubToken } from './catalog.ts'
 import { type EngineArguments, type EngineName, type EnginePreset, enginePresets } from './engine-presets.ts'
 import { type FailureRecord, failureRecord } from './failure.ts'
-import { type Fit, type FitAsk, type FitGpu, fitOf, mayHold } from './fit.ts'
+import { type Fit, type FitAsk, type FitGpu, fitOf, type Memory, mayHold, memoryOf } from './fit.ts'
 import { gpuNamed, makerOf } from './gpus.ts'
 import type { Offer, RankedOffer } from './offer.ts'
 import { isThisHost, recipeOf } from './recipe.ts'
@@ -100,6 +100,26 @@ function notAtAll({ gpu, vramGib }: Offer, failure: FailureRecord): Fit {
   return { verdict: 'does_not_fit', fits: false, gpu: gpu ?? '', vramGib, ...none, ...split, failure }
 }
 
+/** What decides how much memory the model takes, wherever it runs. */
+function takingOf(model: CatalogModel, { engine, concurrency = 1 }: ModelEntry, args: EngineArguments) {
+  const kvType = args['kv-cache-dtype']
+  const { quantization } = args
+  return {
+    model,
+    context: numberOf(args[enginePresets[engine].contextArgument]),
+    concurrency,
+    dtype: dtypeOf(args.dtype),
+    quantization: typeof quantization === 'string' ? quantization : null,
+    kvElementBytes: typeof kvType === 'string' && kvType.startsWith('fp8') ? 1 : 2,
+  }
+}
+
+/** What the model takes as it is configured; null where too little is known of it. */
+export function memoryNeeded({ catalog }: Pick<Settings, 'catalog'>, entry: ModelEntry): Memory | null {
+  const model = catalogModelOf(catalog, entry)
+  return model && engineWords[entry.engine] ? memoryOf(takingOf(model, entry, entry.args)) : null
+}
+
 /** Whether the model fits on the offer with the arguments of its entry under those that are given. */
 export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArguments, offer: Offer): Fit | null {
   const failure = whyNotBuiltFor(settings, entry, offer)
@@ -109,23 +129,15 @@ export function fitOnOffer(settings: Known, entry: ModelEntry, given: EngineArgu
   const gpu = gpuOf(offer)
   if (!model || !words || !gpu) return null
   const args = { ...entry.args, ...given }
-  const context = enginePresets[entry.engine].contextArgument
-  const kvType = args['kv-cache-dtype']
-  const quantization = args.quantization
   const fit = fitOf({
-    model,
+    ...takingOf(model, entry, args),
     gpu,
     count: Math.max(1, offer.gpuCount),
-    context: numberOf(args[context]),
-    concurrency: entry.concurrency ?? 1,
-    dtype: dtypeOf(args.dtype),
-    quantization: typeof quantization === 'string' ? quantization : null,
-    kvElementBytes: typeof kvType === 'string' && kvType.startsWith('fp8') ? 1 : 2,
     tensorParallel: numberOf(args[words.tensorParallel]),
     pipelineParallel: numberOf(args['pipeline-parallel-size']) ?? 1,
     utilization: numberOf(args[words.utilization]) ?? words.defaultUtilization,
     cacheGib: cacheGibOf(settings, entry, offer),
-    words: { ...words, context },
+    words: { ...words, context: enginePresets[entry.engine].contextArgument },
   })
   return withDisk(settings, entry, offer, { ...fit, arguments: acceptedBy(entry.engine, fit.arguments) })
 }

@@ -54,6 +54,21 @@ export const catalogFile = z.strictObject({ models: z.array(catalogEntry) }).sup
 const gib = z.number().min(0)
 const tokens = z.number().int().min(0)
 
+/** What a model takes in all, on one GPU that holds it, with the cache of so many requests of that many tokens. */
+export const memoryView = z.object({
+  totalGib: gib,
+  weightsGib: gib,
+  kvGib: gib,
+  overheadGib: gib,
+  context: tokens,
+  concurrency: tokens,
+})
+export type MemoryView = z.infer<typeof memoryView>
+
+/** With what it takes when nothing else is asked for. */
+export const catalogCard = catalogModelView.extend({ memory: memoryView })
+export type CatalogCard = z.infer<typeof catalogCard>
+
 /** Whether a model fits on an offer's GPUs. Memory is of one GPU of the split. */
 export const fitView = z.object({
   verdict: z.enum(fitVerdicts),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Role, roles } from '../core/tokens.ts'
 import * as agent from './agent.ts'
 import { downloadIndex } from './artefacts.ts'
-import { catalogModelView, fitView } from './catalog.ts'
+import { catalogCard, fitView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
 import { loopView } from './loop-view.ts'
@@ -52,7 +52,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     Deployment: view.deploymentView,
     DeploymentSamples: deploymentSamplesView,
     Model: view.modelView,
-    CatalogModel: catalogModelView,
+    CatalogModel: catalogCard,
     Offer: view.offerView,
     Fit: fitView,
     Plan: planView,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../core/tokens.ts'
 import { agentReply, heartbeat, joinReply, joinRequest, noticeReport, progress } from './agent.ts'
-import { catalogModelView } from './catalog.ts'
+import { catalogCard } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
 import { planView } from './plan.ts'
@@ -289,7 +289,7 @@ export const routes = {
     reply: allOf(view.modelView),
   }),
   listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
-    reply: allOf(catalogModelView),
+    reply: allOf(catalogCard),
   }),
   listOffers: route('GET', '/api/offers', 'viewer', 'What could be bought now', { reply: view.offersView }),
 

@@ -12,6 +12,7 @@ import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
+import { memoryView } from './catalog.ts'
 import { holdView } from './hold-view.ts'
 import { loopView } from './loop-view.ts'
 import { signalsView } from './signals-view.ts'
@@ -297,6 +298,8 @@ export const modelView = z.object({
   description: text(500),
   /** The entry of the catalogue that says what it weighs; null where nothing is known of it. */
   catalog: text(256).nullable(),
+  /** What it takes as it is configured; null where too little is known of it. */
+  memory: memoryView.nullable(),
   readyNodes: count,
 })
 export type ModelView = z.infer<typeof modelView>

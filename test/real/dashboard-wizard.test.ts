@@ -103,3 +103,13 @@ test('the time limit and the concurrency that a launch was asked with are in its
   const again = new URL(page.url()).pathname.split('/').at(-1) ?? ''
   expect(await plane.client.showLaunch({ params: { id: again } })).toMatchObject(terms)
 })
+
+test('a model of the catalogue says how much memory it needs, its cache at full context among it', async () => {
+  const [card] = (await plane.client.listCatalog()).items
+  const page = await visit('/launch')
+  const row = page.getByRole('table', { name: 'Models of the catalogue' }).getByRole('row', { name: card?.id ?? '' })
+  await row.getByText(`${card?.memory.totalGib} GiB`).waitFor()
+  await row
+    .getByText(`KV cache ${card?.memory.kvGib} for ${card?.contextTokens.toLocaleString('en-US')} tokens`)
+    .waitFor()
+})

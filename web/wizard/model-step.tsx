@@ -1,18 +1,17 @@
 import { type CatalogModel, licenceWords, parameterWords } from '../../src/core/catalog.ts'
-import type { CatalogModelView } from '../../src/wire/catalog.ts'
+import type { CatalogCard, MemoryView } from '../../src/wire/catalog.ts'
 import type { ModelView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
 import { type Column, Table } from '../parts/table.tsx'
-import { count } from '../words/counts.ts'
 import { findModels, type Known } from './find-model.ts'
 import { modelOf, wrongOwn } from './own.ts'
 import { OwnModel } from './own-model.tsx'
 import type { Drafting } from './use-draft.ts'
 import look from './wizard.module.css'
-import { weightsOf } from './words.ts'
+import { memoryWords } from './words.ts'
 
 /** What can be launched by its name, what is known beside it, and anything else by where it lies. */
 export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
@@ -46,6 +45,7 @@ export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
 
 interface Figured {
   readonly card: CatalogModel | null
+  readonly memory: MemoryView | null
 }
 
 const figure =
@@ -53,15 +53,27 @@ const figure =
   ({ card }: Figured) =>
     card ? of(card) : <span className="faint">unknown</span>
 
+/** At its own context, or the one that is configured: a shorter one needs less. */
+function Needs({ memory, card }: Figured) {
+  if (!memory) return <span className="faint">unknown</span>
+  return (
+    <span className={look['lines']}>
+      <span>
+        {memory.totalGib} GiB{card && `, ${card.weights.dtype}`}
+      </span>
+      <small className="soft">{memoryWords(memory)}</small>
+    </span>
+  )
+}
+
 const sizes: readonly Column<Figured>[] = [
   { key: 'size', title: 'Parameters', cell: figure(parameterWords), width: '150px', end: true },
-  { key: 'weights', title: 'Weights', cell: figure(weightsOf), width: '130px', end: true },
-  { key: 'context', title: 'Context', cell: figure((model) => count(model.contextTokens)), width: '90px', end: true },
+  { key: 'memory', title: 'Memory needed', cell: Needs, width: '1.8fr' },
 ]
 
 interface ConfiguredProps {
   readonly items: readonly ModelView[]
-  readonly catalog: readonly CatalogModelView[]
+  readonly catalog: readonly CatalogCard[]
   readonly draft: Drafting['draft']
   readonly pick: (name: string) => void
 }
@@ -109,7 +121,7 @@ function Pick({ row, draft, pick }: Pick<ConfiguredProps, 'draft' | 'pick'> & { 
 
 interface UnconfiguredProps {
   readonly models: readonly ModelView[]
-  readonly catalog: readonly CatalogModelView[]
+  readonly catalog: readonly CatalogCard[]
   readonly drafting: Drafting
 }
 
@@ -118,7 +130,7 @@ function Unconfigured({ models, catalog, drafting: { draft, go } }: Unconfigured
   const used = new Set(models.map(({ catalog: id }) => id))
   const others = catalog
     .filter(({ id }) => !used.has(id))
-    .map((card) => ({ name: card.id, source: card.id, description: card.kind, card }))
+    .map((card) => ({ name: card.id, source: card.id, description: card.kind, card, memory: card.memory }))
   const found = findModels(others, draft.search)
   if (found.length === 0) return null
   const take = (own: string) => {

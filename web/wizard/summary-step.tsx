@@ -86,8 +86,8 @@ function WhatHappens({ plan, replicas, source }: WhatHappensProps) {
           <strong>
             <Money microUsd={plan.totalPerHourMicroUsd} perHour />
           </strong>{' '}
-          from the moment {first.cloud} says that it exists until it says that it is gone, which is{' '}
-          <Money microUsd={plan.totalPerMonthMicroUsd} /> in a month of {hoursPerMonth} hours.
+          {replicas > 1 && 'together, each '}from the moment {first.cloud} says that it exists until it says that it is
+          gone, which is <Money microUsd={plan.totalPerMonthMicroUsd} /> in a month of {hoursPerMonth} hours.
           {tried.length > 1 && ` If that fails, the next of ${count(tried.length)} offers is tried, for its own price.`}
         </p>
       )}

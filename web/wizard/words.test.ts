@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { FitView } from '../../src/wire/catalog.ts'
 import { findModels } from './find-model.ts'
-import { fitShares, fitWords } from './words.ts'
+import { fitShares, fitWords, memoryWords } from './words.ts'
 
 const fit: FitView = {
   verdict: 'fits',
@@ -54,4 +54,10 @@ test('every word of a search has to occur, in whatever is told of the model', ()
   expect(findModels(models, 'qwen COLLEAGUES').map(({ name }) => name)).toEqual(['chat'])
   expect(findModels(models, '')).toHaveLength(2)
   expect(findModels(models, '<script>')).toEqual([])
+})
+
+test('what memory is needed for is told part by part', () => {
+  const memory = { totalGib: 33.21, weightsGib: 14.96, kvGib: 17, overheadGib: 1.25, context: 131_072, concurrency: 1 }
+  expect(memoryWords(memory)).toBe('weights 14.96, KV cache 17 for 131,072 tokens, 1.25 beside them')
+  expect(memoryWords({ ...memory, concurrency: 8, context: 4_096 })).toContain('for 8 × 4,096 tokens')
 })

@@ -1,12 +1,15 @@
-import { type CatalogModel, weightsGib } from '../../src/core/catalog.ts'
 import { humanRough } from '../../src/core/human-time.ts'
-import type { FitView } from '../../src/wire/catalog.ts'
+import type { FitView, MemoryView } from '../../src/wire/catalog.ts'
 import type { PlanView, SetupView } from '../../src/wire/plan.ts'
 import type { Share } from '../parts/bar.tsx'
 import { count } from '../words/counts.ts'
 import { usd } from '../words/money.ts'
 
-export const weightsOf = (model: CatalogModel): string => `${count(weightsGib(model))} GiB ${model.weights.dtype}`
+/** What the memory that a model needs is made of. */
+export function memoryWords({ weightsGib, kvGib, overheadGib, context, concurrency }: MemoryView): string {
+  const requests = concurrency === 1 ? `${count(context)} tokens` : `${count(concurrency)} × ${count(context)} tokens`
+  return `weights ${weightsGib}, KV cache ${kvGib} for ${requests}, ${overheadGib} beside them`
+}
 
 /** Weights and cache as shares of one GPU's memory. What does not fit fills it. */
 export function fitShares({ vramGib, weightsGib, kvGib, overheadGib, verdict }: FitView): Share[] {
