@@ -1,14 +1,13 @@
-import { join } from 'node:path'
 import { expect, vi } from 'vitest'
 import { type NodeState, nodeStates } from '../../src/core/node-table.ts'
 import type { LaunchDetail, LaunchView, NodeDetail } from '../../src/wire/views.ts'
-import { type Plane, startPlane, until } from '../e2e/plane.ts'
+import { type Plane, scriptedEngine, startPlane, until } from '../e2e/plane.ts'
 import { deadline, slurmRig } from './slurm-rig.ts'
 
 export const minutes = 60_000
 
 export interface SkyPlaneOptions {
-  /** Scripts of simulated engines, each a model of the name that it is listed under. */
+  /** Scripts of simulated engines, each a model of the name that it is listed under; `engine`: what it is taken for. */
   readonly scripts: Record<string, Record<string, unknown>>
   /** The command of a real vLLM, and arguments for its tiny model under each name. */
   readonly vllm?: { readonly command: readonly string[]; readonly models: Record<string, Record<string, unknown>> }
@@ -18,14 +17,11 @@ export interface SkyPlaneOptions {
   readonly config?: Record<string, unknown>
 }
 
-const scripted = [process.execPath, '--disable-warning=ExperimentalWarning']
-const scriptedEngine = join(import.meta.dirname, '../e2e/scripted-engine.ts')
-
 /** A control plane that rents from the rig's Slurm, and has seen what it offers. */
 export async function startSkyPlane(url: string, options: SkyPlaneOptions): Promise<Plane> {
   const { scripts, vllm, slurm, agentMirror, config } = options
-  const simulated = Object.entries(scripts).map(([name, script]) => {
-    return { name, engine: 'sim', source: JSON.stringify({ startupMs: 300, ...script }) }
+  const simulated = Object.entries(scripts).map(([name, { engine = 'sim', ...script }]) => {
+    return { name, engine, source: JSON.stringify({ startupMs: 300, ...script }) }
   })
   const real = Object.entries(vllm?.models ?? {}).map(([name, args]) => ({
     name,
@@ -36,7 +32,7 @@ export async function startSkyPlane(url: string, options: SkyPlaneOptions): Prom
   const plane = await startPlane({
     local: {
       engines: {
-        sim: { command: [...scripted, scriptedEngine] },
+        sim: { command: scriptedEngine },
         ...(vllm ? { vllm: { command: vllm.command } } : {}),
       },
     },

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { buildAgent } from '../../src/main/build.ts'
 import { projectRoot } from '../../src/main/config.ts'
 import { startMirror } from '../bare-machine.ts'
-import type { Plane } from '../e2e/plane.ts'
+import { type Plane, scriptedEngine } from '../e2e/plane.ts'
 import { type HeldProxy, heldProxy } from './held-proxy.ts'
 import {
   answers,
@@ -150,6 +151,53 @@ describe.concurrent('at the same time', () => {
       await strict.end()
     }
   })
+})
+
+/** By the uv that SkyPilot brought. While `hold` is there it installs for ever, one process in a session of its own. */
+function shortRecipe(hold: string) {
+  const engine = [
+    `if [ -e '${hold}' ]; then setsid tail -f /dev/null & tail -f /dev/null; fi`,
+    `printf '#!/bin/sh\\nexec ${scriptedEngine.join(' ')} "$@"\\n' >"$ENGINE_HOME/bin/serve"`,
+    `chmod 755 "$ENGINE_HOME/bin/serve"`,
+  ].join('\n')
+  const venv = ['uv', 'venv', '--no-project', '--offline', '--allow-existing', '{env}']
+  const stages = [
+    { stage: 'python', title: 'Python environment', commands: [venv] },
+    { stage: 'engine', title: 'an engine', commands: [['sh', '-c', engine]], env: { ENGINE_HOME: '{env}' } },
+  ]
+  return { engine: 'vllm', command: ['{env}/bin/serve'], stages }
+}
+
+test('a machine that installs its engine first shows the stages and serves; cancelled in one of them it leaves no installer', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'fd-hold-'))
+  const hold = join(home, 'hold')
+  writeFileSync(hold, '')
+  const installing = await startSkyPlane(url, {
+    scripts: { installed: { engine: 'vllm' } },
+    slurm: { recipe: 'short' },
+    config: { recipes: { short: shortRecipe(hold) } },
+  })
+  try {
+    const held = await installing.launched('installed', onSlurm('lab/main'))
+    const phaseOf = async (id: string) => (await installing.client.showLaunch({ params: { id } })).phase
+    await vi.waitFor(async () => expect(await phaseOf(held.id)).toBe('engine_install'), deadline)
+    await installing.client.cancelLaunch({ params: { id: held.id } })
+    billIsClosed(await installing.node(await installing.reaches(held.id, ['cancelled'], 4 * minutes)))
+    await nothingIsLeft(url, installing)
+
+    rmSync(hold)
+    const launch = await installing.launched('installed', onSlurm('lab/main'))
+    const live = await installing.reaches(launch.id, ['live'], 8 * minutes)
+    const phases = live.phases.map(({ phase }) => phase)
+    expect(phases).toEqual(expect.arrayContaining(['joined', 'python_install', 'engine_install', 'engine_start']))
+    await answers(installing, 'installed')
+    await installing.client.cancelLaunch({ params: { id: live.id } })
+    billIsClosed(await installing.node(await installing.reaches(live.id, ['cancelled'], 4 * minutes)))
+    await nothingIsLeft(url, installing)
+  } finally {
+    await installing.end()
+    rmSync(home, { recursive: true })
+  }
 })
 
 test('a machine that nobody speaks to any more ends itself, its allocation with it, and is found to be gone', async () => {
