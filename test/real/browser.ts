@@ -98,10 +98,12 @@ export async function seeOff(visitors: Visitor[]): Promise<void> {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** What axe finds on the page that is serious or worse, in one line each. */
-export async function seriousFindings(page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  const { violations } = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as {
+/** What axe finds on the page that is serious or worse, in one line each. `rules`: those alone; `within`: of one element. */
+export async function seriousFindings(page: Page, rules?: readonly string[], within?: string): Promise<string[]> {
+  if (await page.evaluate('typeof axe === "undefined"')) await page.evaluate(axe)
+  const only = rules && { runOnly: { type: 'rule', values: rules } }
+  const options = JSON.stringify({ resultTypes: ['violations'], ...only })
+  const { violations } = (await page.evaluate(`axe.run(${JSON.stringify(within ?? 'html')}, ${options})`)) as {
     violations: { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }[]
   }
   return violations

@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Role } from '../../src/core/tokens.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
-import { type Cable, layCable, seeOff, seriousFindings, startBrowser, type VisitOptions, Visitor } from './browser.ts'
+import { type Cable, layCable, seeOff, startBrowser, type VisitOptions, Visitor } from './browser.ts'
 
 let plane: Plane
 let browser: Browser
@@ -206,41 +206,4 @@ test('the first page needs no more than 250 KB of script', async () => {
   const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0)
   expect(bytes).toBeGreaterThan(50_000)
   expect(bytes).toBeLessThanOrEqual(250_000)
-})
-
-const pages = [
-  '/',
-  '/launch',
-  '/launches',
-  '/launches/$launch',
-  '/fleet',
-  '/nodes/$node',
-  '/deployments',
-  '/deployments/$deployment',
-  '/playground',
-  '/keys',
-  '/people',
-  '/audit',
-  '/settings',
-  '/nowhere',
-]
-
-test.each([
-  ['light', 1440],
-  ['dark', 390],
-] as const)('on no page does axe find anything serious, in %s at %d pixels', async (look, width) => {
-  const launch = await plane.reaches((await plane.launched('quick')).id, ['live'])
-  const { page } = await visit({ look, width })
-  for (const path of pages) {
-    const address = path
-      .replace('$launch', launch.id)
-      .replace('$node', launch.nodeId ?? '')
-      .replace('$deployment', launch.deploymentId)
-    await page.goto(address)
-    await page.getByRole('heading', { level: 1 }).waitFor()
-    await page.waitForLoadState('networkidle')
-    expect(await seriousFindings(page), address).toEqual([])
-    const wide = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number
-    expect(wide, `${address} is wider than the screen`).toBeLessThanOrEqual(0)
-  }
 })

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LaunchDetail } from '../../src/wire/views.ts'
 import { commandOf, type Plane, startPlane, until } from '../e2e/plane.ts'
 import { startBrowser, Visitor } from './browser.ts'
+import { emptyPages, everyPage, type Pages, refusedSteps } from './every-page.ts'
 
 const folder = join(import.meta.dirname, '../../dist/screenshots')
 const looks = ['light', 'dark'] as const
@@ -37,11 +38,7 @@ afterAll(async () => {
 })
 
 /** Each page in each look and width, as it is now. */
-async function take(
-  mood: string,
-  pages: Readonly<Record<string, string>>,
-  token: string | null = plane.token,
-): Promise<void> {
+async function take(mood: string, pages: Pages, token: string | null = plane.token): Promise<void> {
   for (const look of looks)
     for (const width of widths) {
       const visitor = await Visitor.arrive(browser, {
@@ -63,31 +60,6 @@ async function take(
     }
 }
 
-/** The steps of the wizard for a model, beside the first one, on `everyPage`. */
-const laterSteps = (model: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    ['configuration', 'instance', 'summary'].map((step) => [
-      `wizard-${step}`,
-      `/launch?${new URLSearchParams({ step, model })}`,
-    ]),
-  )
-
-const everyPage = (of: LaunchDetail): Readonly<Record<string, string>> => ({
-  start: '/',
-  wizard: '/launch',
-  launches: '/launches',
-  launch: `/launches/${of.id}`,
-  fleet: '/fleet',
-  node: `/nodes/${of.attempts.at(-1)?.nodeId}`,
-  deployments: '/deployments',
-  deployment: `/deployments/${of.deploymentId}`,
-  playground: '/playground',
-  keys: '/keys',
-  people: '/people',
-  audit: '/audit',
-  settings: '/settings',
-})
-
 /** From now on the engine says of itself that it is not well. */
 async function makeIll(launch: LaunchDetail): Promise<void> {
   const name = launch.attempts.at(-1)?.nodeName ?? ''
@@ -100,13 +72,7 @@ async function makeIll(launch: LaunchDetail): Promise<void> {
 
 test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels, light and dark', async () => {
   await take('out', { 'sign-in': '/' }, null)
-  await take('empty', {
-    start: '/',
-    launches: '/launches',
-    fleet: '/fleet',
-    deployments: '/deployments',
-    keys: '/keys',
-  })
+  await take('empty', emptyPages)
 
   const [live, ill] = await Promise.all([
     plane.launched('Qwen/Qwen3-32B', { deployment: 'chat' }).then(({ id }) => plane.reaches(id, ['live'], 60_000)),
@@ -120,7 +86,7 @@ test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels
   const loads = await plane.launched('mistralai/Devstral-24B', { deployment: 'code' })
   const isLoading = async () => (await plane.client.showLaunch({ params: { id: loads.id } })).phase.startsWith('engine')
   await until(isLoading, 60_000, () => 'the slow engine does not start')
-  await take('busy', { ...everyPage(live), ...laterSteps(live.model), launch: `/launches/${loads.id}` })
+  await take('busy', { ...everyPage(live), launch: `/launches/${loads.id}` })
 
   const failed = await plane.launched('fails/out-of-memory', { deployment: 'code-large' })
   await plane.reaches(failed.id, ['failed'], 60_000)
@@ -128,5 +94,6 @@ test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels
   await makeIll(ill)
   const isAccused = async () => (await plane.node(ill)).verdict === 'suspect'
   await until(isAccused, 180_000, () => 'nobody accuses the engine that is not well')
-  await take('broken', { ...everyPage(ill), launch: `/launches/${failed.id}` })
+  const { launch, transcript } = everyPage(failed)
+  await take('broken', { ...everyPage(ill), ...refusedSteps(ill.model), launch, transcript } as Pages)
 })
