@@ -104,25 +104,46 @@ export class FakeAwsMetadata extends FakeMetadata {
 
 type GcpKey = 'preempted' | 'maintenance-event'
 
-/** Compute Engine's: two keys, whose questions may hang until the value changes. */
+/**
+ * Compute Engine's: two keys, whose questions may hang until the value changes. Maintenance is announced only where somebody
+ * has asked for it since it was last announced.
+ */
 export class FakeGcpMetadata extends FakeMetadata {
   readonly #values: Record<string, string> = { preempted: 'FALSE', 'maintenance-event': 'NONE' }
   readonly #versions: Record<string, number> = { preempted: 1, 'maintenance-event': 1 }
   readonly #hanging = new Set<() => void>()
+  #maintenanceAsked = false
+  #hostEvent = false
 
   set(key: GcpKey, value: string): void {
+    if (key === 'maintenance-event' && value !== 'NONE') {
+      if (!this.#maintenanceAsked) return
+      this.#maintenanceAsked = false
+    }
     this.#values[key] = value
     this.#versions[key] = (this.#versions[key] ?? 0) + 1
-    for (const wake of [...this.#hanging]) wake()
+    this.#wake()
+  }
+
+  /** While the host is worked on, every question is answered with 503. */
+  setHostEvent(lasts: boolean): void {
+    this.#hostEvent = lasts
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const look of [...this.#hanging]) look()
   }
 
   protected async answer({ path, query, headers, gone }: Asked): Promise<Answer> {
     const key = path.split('/').at(-1) ?? ''
     if (headers['metadata-flavor'] !== 'Google') return { status: 403 }
     if (!(key in this.#values)) return { status: 404 }
-    const isOld = () => query.get('last_etag') === this.#etag(key)
+    if (key === 'maintenance-event') this.#maintenanceAsked = true
+    const isOld = () => !this.#hostEvent && query.get('last_etag') === this.#etag(key)
     if (query.get('wait_for_change') === 'true')
       await this.#changed(isOld, Number(query.get('timeout_sec')) * 1_000, gone)
+    if (this.#hostEvent) return { status: 503 }
     const etag = this.#etag(key)
     return { status: 200, text: this.#values[key] ?? '', headers: { 'metadata-flavor': 'Google', etag } }
   }
@@ -155,9 +176,13 @@ export interface FakeAzureEvent {
   readonly NotBefore: string
 }
 
-/** Azure's: the events of all machines of a set, and their acknowledgement. */
+/**
+ * Azure's: the events of all machines of a set, and their acknowledgement. One that has started names no time any more.
+ */
 export class FakeAzureMetadata extends FakeMetadata {
   readonly vmName = 'vm-0'
+  /** The first question for events switches the service on, and is answered once this has resolved: up to two minutes. */
+  switchedOn: Promise<void> | null = null
   readonly acknowledged: string[] = []
   #events: readonly FakeAzureEvent[] = []
   #incarnation = 1
@@ -167,16 +192,27 @@ export class FakeAzureMetadata extends FakeMetadata {
     this.#incarnation += 1
   }
 
-  protected answer({ method, path, query, headers, body }: Asked): Answer {
+  protected async answer({ method, path, query, headers, body }: Asked): Promise<Answer> {
     if (headers['metadata'] !== 'true' || !query.has('api-version')) return { status: 400 }
     if (path === '/metadata/instance/compute') return json({ name: this.vmName, location: 'westeurope' })
     if (path !== '/metadata/scheduledevents') return { status: 404 }
-    if (method === 'POST') {
-      const { StartRequests: asked } = JSON.parse(body) as { StartRequests: { EventId: string }[] }
-      this.acknowledged.push(...asked.map(({ EventId }) => EventId))
-      return { status: 200 }
-    }
-    const events = this.#events.map((event) => ({ ResourceType: 'VirtualMachine', EventSource: 'Platform', ...event }))
+    await this.switchedOn
+    if (method === 'POST') return this.#acknowledge(body)
+    const events = this.#events.map((event) => ({
+      ResourceType: 'VirtualMachine',
+      EventSource: 'Platform',
+      ...event,
+      NotBefore: event.EventStatus === 'Started' ? '' : event.NotBefore,
+    }))
     return json({ DocumentIncarnation: this.#incarnation, Events: events })
+  }
+
+  /** One that was acknowledged before may be again; what names no event is malformed. */
+  #acknowledge(body: string): Answer {
+    const { StartRequests: asked } = JSON.parse(body) as { StartRequests?: { EventId?: string }[] }
+    const ids = asked?.map(({ EventId }) => EventId ?? '') ?? []
+    if (ids.length === 0 || ids.includes('')) return { status: 400 }
+    this.acknowledged.push(...ids)
+    return { status: 200 }
   }
 }

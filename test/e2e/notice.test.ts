@@ -55,6 +55,14 @@ const endsAsked = () => [...machines.sky.requests.values()].filter(({ verb }) =>
 // From the preemption to the word of it: the bar is a second, this host may be busy.
 const noticeLateMs = 5_000
 
+/** It drained, and its end was asked for, before the moment that its cloud named. */
+async function endsInside(id: string): Promise<void> {
+  await becomes(id, 'it ends', ({ state }) => state === 'releasing' || state === 'gone', 40_000)
+  const { timeline, notice } = await shown(id)
+  const ends = timeline.find(({ kind }) => kind === 'node.releasing')
+  expect(Date.parse(ends?.at ?? '')).toBeLessThan(Date.parse(notice?.takenAt ?? ''))
+}
+
 /** The gateway learns of a node a moment after it is ready. */
 const answers = (key: string, otherwise: string) =>
   until(
@@ -114,7 +122,7 @@ test("another machine's event is nothing; one of its own drains it, is acknowled
   )
   expect((await shown(node.id)).state).toBe('ready')
   azure.set(event('theirs', 'vm-1'), event('ours', 'vm-0'))
-  await becomes(node.id, 'it ends', ({ state }) => state === 'releasing' || state === 'gone', 40_000)
+  await endsInside(node.id)
   expect(azure.acknowledged).toEqual(['ours'])
   expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)
 }, 120_000)
@@ -141,7 +149,7 @@ test('a machine that is migrated serves on; a preempted one finishes its stream,
   const { notice } = await shown(node.id)
   expect(Date.parse(notice?.takenAt ?? '') - preemptedAt).toBeLessThanOrEqual(30_000 + noticeLateMs)
   expect((await inFlight.text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
-  await becomes(node.id, 'it ends', ({ state }) => state === 'releasing' || state === 'gone', 40_000)
+  await endsInside(node.id)
   expect((await shown(node.id)).failure?.code).toBe('reclaimed')
   await answers(key, 'nothing serves in its place')
   expect((await kinds(node.id)).filter((kind) => kind === 'node.notice')).toHaveLength(1)

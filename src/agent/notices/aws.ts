@@ -1,4 +1,4 @@
-import { type Announced, type Metadata, parsed, type Question, timeOf, unexpected } from './metadata.ts'
+import { type Announced, type Asking, parsed, type Question, timeOf, unexpected } from './metadata.ts'
 
 export const awsMetadataUrl = 'http://169.254.169.254'
 
@@ -13,7 +13,7 @@ const actionPath = '/latest/meta-data/spot/instance-action'
 const rebalancePath = '/latest/meta-data/events/recommendations/rebalance'
 
 /** Spot notices of EC2 through IMDSv2. "Not found" is its way to say that there is none. */
-export function awsQuestions(metadata: Metadata, monotonicMs: () => number): readonly Question[] {
+export function awsQuestions(metadata: Asking, monotonicMs: () => number): readonly Question[] {
   const session = new Session(metadata, monotonicMs)
   return [
     {
@@ -39,11 +39,11 @@ export function awsQuestions(metadata: Metadata, monotonicMs: () => number): rea
 }
 
 class Session {
-  readonly #metadata: Metadata
+  readonly #metadata: Asking
   readonly #monotonicMs: () => number
   #token: { readonly text: string; readonly until: number } | null = null
 
-  constructor(metadata: Metadata, monotonicMs: () => number) {
+  constructor(metadata: Asking, monotonicMs: () => number) {
     this.#metadata = metadata
     this.#monotonicMs = monotonicMs
   }

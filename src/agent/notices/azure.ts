@@ -1,4 +1,4 @@
-import { type Announced, type Metadata, parsed, type Question, timeOf, unexpected } from './metadata.ts'
+import { type Announced, type Asking, parsed, type Question, timeOf, unexpected } from './metadata.ts'
 
 export const azureMetadataUrl = 'http://169.254.169.254'
 
@@ -28,18 +28,18 @@ interface ScheduledEvent {
 }
 
 /** Scheduled events of Azure. They are told to every machine of a set, so only those that name this one count. */
-export const azureQuestions = (metadata: Metadata, now: () => number): readonly Question[] => [
+export const azureQuestions = (metadata: Asking, now: () => number): readonly Question[] => [
   new ScheduledEvents(metadata, now),
 ]
 
 class ScheduledEvents implements Question {
   readonly waitMs = waitMs
-  readonly #metadata: Metadata
+  readonly #metadata: Asking
   readonly #now: () => number
   #ownName: string | null = null
   #asked = false
 
-  constructor(metadata: Metadata, now: () => number) {
+  constructor(metadata: Asking, now: () => number) {
     this.#metadata = metadata
     this.#now = now
   }

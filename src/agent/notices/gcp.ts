@@ -1,13 +1,16 @@
-import { type Announced, type Metadata, type Question, unexpected } from './metadata.ts'
+import { type Announced, type Asking, type Question, unexpected } from './metadata.ts'
 
 export const gcpMetadataUrl = 'http://metadata.google.internal'
 
-// The service holds a question open until the answer changes, for as long as it is asked to.
-const hangS = 60
-const slackMs = 5_000
+// The service holds a question open until the answer changes, for as long as it is asked to. Not for long: over a connection
+// that died nothing would be heard until the question is given up.
+const hangS = 4
+const slackMs = 1_000
 // Between two questions nobody listens, but the next one is answered at once where something changed. A service that
 // does not hold the question is asked no faster than this.
 const waitMs = 1_000
+// The first answer is waited for like any other service's.
+const firstTimeoutMs = 5_000
 
 const instance = '/computeMetadata/v1/instance'
 
@@ -22,7 +25,7 @@ const announcements: Readonly<Record<string, { kind: Announced['kind']; leftMs: 
 }
 
 /** Preemption and host maintenance of Compute Engine. Maintenance is announced only to those who have asked before. */
-export const gcpQuestions = (metadata: Metadata, now: () => number): readonly Question[] => [
+export const gcpQuestions = (metadata: Asking, now: () => number): readonly Question[] => [
   new Key(metadata, now, `${instance}/preempted`),
   new Key(metadata, now, `${instance}/maintenance-event`),
 ]
@@ -31,14 +34,14 @@ const actions: Readonly<Record<string, string>> = { TRUE: 'preempted' }
 
 class Key implements Question {
   readonly waitMs = waitMs
-  readonly #metadata: Metadata
+  readonly #metadata: Asking
   readonly #now: () => number
   readonly #path: string
   #etag: string | null = null
   /** The service names no time, so the first sight of a value is taken for it. */
   #since: { readonly value: string; readonly at: number } | null = null
 
-  constructor(metadata: Metadata, now: () => number, path: string) {
+  constructor(metadata: Asking, now: () => number, path: string) {
     this.#metadata = metadata
     this.#now = now
     this.#path = path
@@ -49,7 +52,7 @@ class Key implements Question {
     const answer = await this.#metadata.ask({
       path: this.#path + hang,
       headers: { 'metadata-flavor': 'Google' },
-      timeoutMs: (this.#etag === null ? 0 : hangS * 1_000) + slackMs,
+      timeoutMs: this.#etag === null ? firstTimeoutMs : hangS * 1_000 + slackMs,
     })
     const value = answer.text.trim()
     const announced = announcements[value]

@@ -61,7 +61,10 @@ export interface Announced extends Pick<Announcement, 'kind' | 'action'> {
   readonly acknowledge?: () => Promise<void>
 }
 
-/** One thing that is asked again and again, `waitMs` after each answer; it may be the service that waits. */
+/** What a question needs of the service. */
+export type Asking = Pick<Metadata, 'ask'>
+
+/** One thing that is asked again and again, every `waitMs` or as soon as it was answered; it may be the service that waits. */
 export interface Question {
   readonly waitMs: number
   ask(): Promise<Announced | null>

@@ -73,7 +73,7 @@ describe('a notice', () => {
   test('that is withdrawn brings the sockets back', async () => {
     const aws = await serving(new FakeAwsMetadata(), 'aws')
     aws.action = terminate()
-    await until('no spare is left', () => control.spares.length === 0)
+    await until('no spare is left', () => control.spares.length === 0, 5_000)
     await told('reclaim')
     aws.action = null
     await told(null)

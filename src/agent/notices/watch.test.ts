@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, test, vi } from 'vitest'
-import type { NoticeService } from '../../core/notice.ts'
+import { type NoticeService, noticeServices } from '../../core/notice.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { FakeAwsMetadata, FakeAzureMetadata, FakeGcpMetadata, type FakeMetadata } from '../../sim/metadata.ts'
-import { NoticeWatch } from './watch.ts'
+import type { MetadataCall } from './metadata.ts'
+import { afterErrorMs, NoticeWatch, questionsOf } from './watch.ts'
 
 // Only what never comes should reach it.
 const promised = { timeout: 30_000, interval: 10 }
@@ -101,13 +102,40 @@ describe('Compute Engine', () => {
   test('a preemption is the answer to the question that hangs: it waits for no other one', async () => {
     const { service, watch, nextChange } = await watched('gcp', new FakeGcpMetadata())
     const hanging = () => service.asked.filter((path) => path.includes('wait_for_change'))
-    await vi.waitFor(() => assert.equal(hanging().length, 2), promised)
+    await vi.waitFor(() => assert.ok(hanging().length >= 2), promised)
     const change = nextChange()
+    const before = hanging().length
     service.set('preempted', 'TRUE')
     await change
     assert.equal(watch.notice?.action, 'preempted')
     assert.ok((watch.notice?.leftMs ?? 0) <= 30_000)
-    assert.equal(hanging().length, 2)
+    assert.equal(hanging().length, before)
+  })
+
+  test('a service that is away while its host is worked on takes nothing back, and is asked until it answers', async () => {
+    const { service, watch } = await watched('gcp', new FakeGcpMetadata())
+    service.set('maintenance-event', 'TERMINATE_ON_HOST_MAINTENANCE')
+    await sees(watch, 'maintenance')
+    service.setHostEvent(true)
+    await vi.waitFor(() => assert.equal(watch.answers, false), promised)
+    assert.equal(watch.notice?.kind, 'maintenance')
+    service.set('preempted', 'TRUE')
+    service.setHostEvent(false)
+    await sees(watch, 'reclaim')
+    await vi.waitFor(() => assert.equal(watch.answers, true), promised)
+  })
+
+  test('maintenance is asked for from the start and anew after each, for it is announced to nobody else', async () => {
+    const service = new FakeGcpMetadata()
+    service.set('maintenance-event', 'TERMINATE_ON_HOST_MAINTENANCE')
+    const { watch } = await watched('gcp', service)
+    assert.equal(watch.notice, null)
+    for (const _ of ['first', 'second']) {
+      service.set('maintenance-event', 'TERMINATE_ON_HOST_MAINTENANCE')
+      await sees(watch, 'maintenance')
+      service.set('maintenance-event', 'NONE')
+      await sees(watch, null)
+    }
   })
 
   test('maintenance that is withdrawn is no notice any more', async () => {
@@ -126,6 +154,40 @@ describe('Compute Engine', () => {
     await vi.waitFor(() => assert.ok(service.asked.length > asked), promised)
     assert.equal(watch.notice, null)
     assert.equal(changes(), before)
+  })
+})
+
+describe('each service as it is shipped', () => {
+  /** What a question asks the service for, the first time and later, while it announces nothing. */
+  async function callsOf(name: NoticeService) {
+    const calls: MetadataCall[] = []
+    const nothing = { aws: '', gcp: 'NONE', azure: '{"name":"vm-0","Events":[]}' }[name]
+    const ask = async (call: MetadataCall) => {
+      calls.push(call)
+      const status = name === 'aws' && call.method !== 'PUT' ? 404 : 200
+      return { status, text: nothing, headers: { etag: 'e1' } }
+    }
+    const questions = questionsOf(name, () => ({ ask }), systemClock)
+    const asked = async () => {
+      calls.length = 0
+      for (const question of questions) await question.ask()
+      return [...calls]
+    }
+    return { questions, first: await asked(), later: await asked() }
+  }
+
+  test.each(noticeServices)('%s is looked at at least every 5 s, also over a connection that died', async (name) => {
+    const { questions, later } = await callsOf(name)
+    assert.ok(later.length > 0)
+    for (const { waitMs } of questions) assert.ok(waitMs <= 5_000)
+    for (const { timeoutMs, path } of later) assert.ok(timeoutMs <= 5_000, path)
+    assert.ok(afterErrorMs <= 5_000)
+  })
+
+  test('Azure has two minutes to switch its events on, the first time that it is asked for them', async () => {
+    const { first } = await callsOf('azure')
+    const [events] = first.filter(({ path }) => path.includes('scheduledevents'))
+    assert.ok(events && events.timeoutMs >= 120_000)
   })
 })
 
@@ -153,7 +215,7 @@ describe('a service that does not do as it should', () => {
     assert.equal(watch.notice, null)
     service.refusesTokens = false
     await sees(watch, 'reclaim')
-    assert.equal(watch.answers, true)
+    await vi.waitFor(() => assert.equal(watch.answers, true), promised)
   })
 
   test('never answers, or answers "not found" to everything: no notice, and no other question is held up', async () => {
@@ -209,6 +271,45 @@ describe('Azure', () => {
     await vi.waitFor(() => assert.equal(watch.notice?.action, 'Terminate'), promised)
     await watch.acknowledge()
     assert.deepEqual(service.acknowledged, ['mine'])
+  })
+
+  test('an event that has started names no time any more: that is now, also where nothing was announced before', async () => {
+    const { service, watch } = await watched('azure', new FakeAzureMetadata())
+    const started = { EventStatus: 'Started' as const }
+    service.set(event('no warning', ['vm-0'], { EventType: 'Reboot', ...started }))
+    await sees(watch, 'maintenance')
+    assert.equal(watch.notice?.leftMs, 0)
+    service.set(event('mine', ['vm-0']))
+    await sees(watch, 'reclaim')
+    const left = watch.notice?.leftMs ?? 0
+    assert.ok(left > 10_000, `${left} ms left`)
+    service.set(event('mine', ['vm-0'], started))
+    await vi.waitFor(() => assert.equal(watch.notice?.leftMs, 0), promised)
+    assert.equal(watch.notice?.action, 'Preempt')
+  })
+
+  test('the service may take long to be switched on: it is asked once, and is neither silent nor without notice until then', async () => {
+    const on = Promise.withResolvers<void>()
+    const service = new FakeAzureMetadata()
+    service.switchedOn = on.promise
+    service.set(event('mine', ['vm-0']))
+    const { watch, said } = await watched('azure', service, null)
+    const asked = () => service.asked.filter((line) => line.includes('scheduledevents')).length
+    await vi.waitFor(() => assert.equal(asked(), 1), promised)
+    assert.deepEqual([watch.notice, watch.answers, said], [null, null, []])
+    on.resolve()
+    await sees(watch, 'reclaim')
+    assert.equal(watch.answers, true)
+  })
+
+  test('an acknowledgement that the service does not understand is said, and the notice stands', async () => {
+    const { service, watch, said } = await watched('azure', new FakeAzureMetadata())
+    service.set(event('', ['vm-0']))
+    await sees(watch, 'reclaim')
+    await watch.acknowledge()
+    assert.match(said.at(-1) ?? '', /could not be told that Preempt may go ahead: .* answered 400/)
+    assert.deepEqual(service.acknowledged, [])
+    assert.equal(watch.notice?.kind, 'reclaim')
   })
 
   test('an event that disappears was cancelled', async () => {

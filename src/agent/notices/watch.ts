@@ -3,7 +3,7 @@ import { type Clock, pause } from '../../lib/clock.ts'
 import { awsMetadataUrl, awsQuestions } from './aws.ts'
 import { azureMetadataUrl, azureQuestions } from './azure.ts'
 import { gcpMetadataUrl, gcpQuestions } from './gcp.ts'
-import { type Announced, Metadata, type Question } from './metadata.ts'
+import { type Announced, type Asking, Metadata, type Question } from './metadata.ts'
 
 export interface WatchOptions {
   readonly service: NoticeService
@@ -18,7 +18,7 @@ export interface WatchOptions {
 }
 
 // Of a service that answers nothing: well within the 5 s in which a notice must be looked for.
-const afterErrorMs = 2_000
+export const afterErrorMs = 2_000
 // One silent answer is noise; from the third on, nobody would know of a notice.
 const silentAfter = 3
 
@@ -34,10 +34,7 @@ export class NoticeWatch {
   constructor(options: WatchOptions) {
     const { service, url, clock, stop } = options
     this.#options = options
-    const at = (usual: string) => new Metadata(url ?? usual, stop)
-    if (service === 'aws') this.#questions = awsQuestions(at(awsMetadataUrl), clock.monotonicMs)
-    else if (service === 'gcp') this.#questions = gcpQuestions(at(gcpMetadataUrl), clock.now)
-    else this.#questions = azureQuestions(at(azureMetadataUrl), clock.now)
+    this.#questions = questionsOf(service, (usual) => new Metadata(url ?? usual, stop), clock)
   }
 
   start(): void {
@@ -76,16 +73,17 @@ export class NoticeWatch {
   }
 
   async #askOn(question: Question): Promise<void> {
-    const { stop, waitMs } = this.#options
+    const { stop, waitMs, clock } = this.#options
     while (!stop.aborted) {
       let pauseMs = question.waitMs
+      const askedAt = clock.monotonicMs()
       try {
         this.#answered(question, await question.ask())
       } catch (error) {
         if (!stop.aborted) this.#failed(question, error)
         pauseMs = afterErrorMs
       }
-      await pause(waitMs ?? pauseMs, stop)
+      await pause(waitMs ?? Math.max(0, askedAt + pauseMs - clock.monotonicMs()), stop)
     }
   }
 
@@ -114,6 +112,13 @@ export class NoticeWatch {
     else if (isClear) this.#answers = true
     if (changed || this.#answers !== before) this.#options.onChange()
   }
+}
+
+/** `at`: the service, by the address that its cloud has it at. */
+export function questionsOf(service: NoticeService, at: (url: string) => Asking, clock: Clock): readonly Question[] {
+  if (service === 'aws') return awsQuestions(at(awsMetadataUrl), clock.monotonicMs)
+  if (service === 'gcp') return gcpQuestions(at(gcpMetadataUrl), clock.now)
+  return azureQuestions(at(azureMetadataUrl), clock.now)
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
