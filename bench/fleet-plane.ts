@@ -105,8 +105,11 @@ export interface FleetPlane {
   end(): Promise<void>
 }
 
-/** `launches`: how many may be asked for in half a minute. The first node comes as any does and is multiplied; from then on each beats every ten seconds, as the reply tells it. */
-export async function startFleetPlane(nodes: number, launches = 1): Promise<FleetPlane> {
+/**
+ * `launches`: how many may be asked for in half a minute. The first node comes as any does and is multiplied; from then on each
+ * beats every ten seconds, as the reply tells it, unless all are `silent`.
+ */
+export async function startFleetPlane(nodes: number, launches = 1, silent = false): Promise<FleetPlane> {
   const dir = mkdtempSync(join(tmpdir(), 'fd-bench-fleet-'))
   const child = fork(join(import.meta.dirname, 'launch-plane.ts'), [dir, String(launches)], {
     execArgv: ['--disable-warning=ExperimentalWarning'],
@@ -132,7 +135,7 @@ export async function startFleetPlane(nodes: number, launches = 1): Promise<Flee
     })
     child.send({ multiply: nodes })
     await told(child, 'multiplied')
-    fleet = new Fleet(url, nodes, 10_000)
+    fleet = new Fleet(url, silent ? 0 : nodes, 10_000)
     const { took, wrong } = fleet
     return { url, adminToken, client, child, dir, took, wrong, end }
   } catch (error) {

@@ -28,6 +28,8 @@ export interface LiveLimits {
   readonly helloMs: number
   /** A reader is asked for a sign of life this often, and its token is looked at again. */
   readonly heartbeatMs: number
+  /** Bytes that wait for a reader before what can be told later is told later. */
+  readonly roomBytes: number
   /** Bytes that wait for a slow reader before it is dropped. */
   readonly bufferedBytes: number
   /** Time for a slow reader to read what was on its way, and then why it was dropped. */
@@ -43,6 +45,7 @@ export const defaultLiveLimits: LiveLimits = {
   topics: 64,
   helloMs: 5_000,
   heartbeatMs: 20_000,
+  roomBytes: 262_144,
   bufferedBytes: 1_048_576,
   slowCloseMs: 10_000,
   coalesceMs: 100,

@@ -6,8 +6,9 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type LiveMessage, type LiveRequest, liveClose, liveRequest } from '../wire/live.ts'
 import type { Door } from './access.ts'
+import type { Follower } from './live-audience.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { Follower, Topics } from './live-topics.ts'
+import type { Topics } from './live-topics.ts'
 import { iso } from './present-time.ts'
 import { refusalOf } from './problem.ts'
 
@@ -30,6 +31,7 @@ const longestTimerMs = 2_147_483_000
 // How long a peer may take to answer our close before its socket is cut.
 const closeWithinMs = 1_000
 const tooSlow = 'Too slow: too much was waiting to be read. Connect again for a fresh start.'
+const standsStill = 'Too slow: what was waiting was not read. Connect again for a fresh start.'
 
 /** One connection: hello first, then topics come and go. */
 export class Reader implements Follower {
@@ -42,6 +44,7 @@ export class Reader implements Follower {
   #secret = ''
   #sessionEnd: NodeJS.Timeout | null = null
   #alive = true
+  #waiting: (() => void)[] = []
   #requests = 0
 
   constructor(deps: ReaderDeps) {
@@ -63,8 +66,31 @@ export class Reader implements Follower {
   send(text: string): void {
     const { socket, limits } = this.#deps
     if (socket.readyState !== socket.OPEN) return
-    if (socket.bufferedAmount <= limits.bufferedBytes) socket.send(text)
+    if (socket.bufferedAmount <= limits.bufferedBytes) socket.send(text, () => this.#drained())
     else this.end(liveClose.slowReader, tooSlow, limits.slowCloseMs)
+  }
+
+  get hasRoom(): boolean {
+    return this.#deps.socket.bufferedAmount < this.#deps.limits.roomBytes
+  }
+
+  whenRoom(act: () => void): void {
+    this.#waiting.push(act)
+    if (this.hasRoom) this.#goOn()
+  }
+
+  /** Something that was sent is on its way. */
+  #drained(): void {
+    if (this.#waiting.length === 0) return
+    // Its answer to a ping comes behind all that waits before it; that it reads on says the same.
+    this.#alive = true
+    if (this.hasRoom) this.#goOn()
+  }
+
+  #goOn(): void {
+    setImmediate(() => {
+      if (this.hasRoom) for (const act of this.#waiting.splice(0)) act()
+    })
   }
 
   end(code: number, reason: string, withinMs = closeWithinMs): void {
@@ -77,13 +103,16 @@ export class Reader implements Follower {
 
   /** Asks for a sign of life and looks at the token again; ends who gave none, or may not read any more. */
   checkLife(): void {
-    const { socket } = this.#deps
-    if (!this.#alive) socket.terminate()
-    this.#alive = false
-    this.#requests = 0
+    const { socket, limits } = this.#deps
     if (socket.readyState !== socket.OPEN) return
-    socket.ping()
-    if (this.#secret) this.#checkSecret()
+    if (this.#alive) {
+      this.#alive = false
+      this.#requests = 0
+      socket.ping()
+      if (this.#secret) this.#checkSecret()
+    } else if (this.#waiting.length > 0 || socket.bufferedAmount > 0) {
+      this.end(liveClose.slowReader, standsStill, limits.slowCloseMs)
+    } else socket.terminate()
   }
 
   /** To be told every topic that the store tells of: sessions may have ended. */
@@ -112,6 +141,7 @@ export class Reader implements Follower {
     if (this.#sessionEnd) clearTimeout(this.#sessionEnd)
     for (const leave of this.#leaves.values()) leave()
     this.#leaves.clear()
+    this.#waiting = []
   }
 
   async #take(data: RawData): Promise<void> {

@@ -1,13 +1,11 @@
 import { Failure } from '../core/failure.ts'
 import type { Log } from '../lib/log.ts'
 import type { LiveRequest } from '../wire/live.ts'
-import { type Feed, fleetFeed, launchFeed, logFeed } from './live-feeds.ts'
+import { type Audience, audienceOf, type Follower, fleetAudience } from './live-audience.ts'
+import { launchFeed, logFeed } from './live-feeds.ts'
+import { fleetFeed } from './live-fleet.ts'
 import type { LiveDeps, LiveLimits } from './live-limits.ts'
 import { changedFeed, deploymentsFeed, launchesFeed, nodeFeed, statusFeed } from './live-more-feeds.ts'
-
-export interface Follower {
-  send(text: string): void
-}
 
 type Follow = Extract<LiveRequest, { do: 'follow' }>
 
@@ -18,24 +16,24 @@ export interface Topics {
   close(): void
 }
 
-function feedFor(deps: LiveDeps, request: Follow, tenantId: string): Feed {
+function audienceFor(deps: LiveDeps, request: Follow, tenantId: string): Audience {
   switch (request.topic) {
     case 'launch':
-      return launchFeed(deps, tenantId, request.id)
+      return audienceOf(launchFeed(deps, tenantId, request.id))
     case 'node':
-      return nodeFeed(deps, tenantId, request.id)
+      return audienceOf(nodeFeed(deps, tenantId, request.id))
     case 'log':
-      return logFeed(deps, tenantId, request.id)
+      return audienceOf(logFeed(deps, tenantId, request.id))
     case 'fleet':
-      return fleetFeed(deps, tenantId)
+      return fleetAudience(fleetFeed(deps, tenantId))
     case 'launches':
-      return launchesFeed(deps, tenantId)
+      return audienceOf(launchesFeed(deps, tenantId))
     case 'deployments':
-      return deploymentsFeed(deps, tenantId)
+      return audienceOf(deploymentsFeed(deps, tenantId))
     case 'status':
-      return statusFeed(deps)
+      return audienceOf(statusFeed(deps))
     case 'changed':
-      return changedFeed()
+      return audienceOf(changedFeed())
   }
 }
 
@@ -47,7 +45,7 @@ export function makeTopics(deps: LiveDeps, limits: LiveLimits): Topics {
   return {
     async follow(request, tenantId, follower) {
       const key = JSON.stringify([tenantId, request.topic, 'id' in request ? request.id : null])
-      const topic = topics.get(key) ?? new Topic(feedFor(deps, request, tenantId), limits.coalesceMs, deps.log)
+      const topic = topics.get(key) ?? new Topic(audienceFor(deps, request, tenantId), limits.coalesceMs, deps.log)
       topics.set(key, topic)
       const leave = () => {
         topic.leave(follower)
@@ -70,12 +68,11 @@ export function makeTopics(deps: LiveDeps, limits: LiveLimits): Topics {
   }
 }
 
-/** One feed and its followers. Looks and joins are done one after the other, so nobody misses what lies between. */
+/** When an audience is told. Looks and joins are done one after the other, so nobody misses what lies between. */
 class Topic {
-  readonly #feed: Feed
+  readonly #audience: Audience
   readonly #coalesceMs: number
   readonly #log: Log
-  readonly #followers = new Set<Follower>()
   #joining = 0
   #turn: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
@@ -84,14 +81,14 @@ class Topic {
   #failed = false
   #closed = false
 
-  constructor(feed: Feed, coalesceMs: number, log: Log) {
-    this.#feed = feed
+  constructor(audience: Audience, coalesceMs: number, log: Log) {
+    this.#audience = audience
     this.#coalesceMs = coalesceMs
     this.#log = log
   }
 
   get isIdle(): boolean {
-    return this.#followers.size === 0 && this.#joining === 0
+    return this.#audience.size === 0 && this.#joining === 0
   }
 
   async join(follower: Follower): Promise<void> {
@@ -99,8 +96,7 @@ class Topic {
     try {
       await this.#inTurn(async () => {
         await this.#look()
-        follower.send(JSON.stringify(this.#feed.whole()))
-        this.#followers.add(follower)
+        this.#audience.welcome(follower)
       })
     } finally {
       this.#joining -= 1
@@ -108,17 +104,17 @@ class Topic {
   }
 
   leave(follower: Follower): void {
-    this.#followers.delete(follower)
+    this.#audience.leave(follower)
     if (this.isIdle) this.close()
   }
 
   hear(storeTopic: string): void {
-    const concerned = this.#feed.hears(storeTopic)
+    const concerned = this.#audience.hears(storeTopic)
     if (concerned || storeTopic === 'gap') this.#soon()
   }
 
   tick(): void {
-    if (this.#failed || this.#feed.movesByItself()) this.#soon()
+    if (this.#failed || this.#audience.movesByItself()) this.#soon()
   }
 
   close(): void {
@@ -146,12 +142,9 @@ class Topic {
 
   async #look(): Promise<void> {
     this.#lookedAt = performance.now()
-    const news = await this.#feed.look()
+    await this.#audience.look()
     this.#tookMs = performance.now() - this.#lookedAt
     this.#failed = false
-    if (!news) return
-    const text = JSON.stringify(news)
-    for (const follower of this.#followers) follower.send(text)
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

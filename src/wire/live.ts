@@ -33,7 +33,10 @@ export const liveMessage = z.discriminatedUnion('topic', [
   z.object({ topic: z.literal('log'), id: z.string(), lines: z.array(logLine) }),
   z.object({
     topic: z.literal('fleet'),
+    /** Here the whole begins: what was told before is of no more use. */
     snapshot: z.boolean(),
+    /** How many nodes of the whole are still to come, in messages of their own. Until none are, those told are not all. */
+    left: z.int().min(0),
     nodes: z.array(nodeView),
     /** Of nodes that were told before: what is not as it was. Every node speaks every few seconds, and most of it stays. */
     changes: z.array(nodeView.partial().required({ id: true })),

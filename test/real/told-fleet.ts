@@ -14,7 +14,7 @@ export async function tell(page: Page, plane: Plane, told: Told): Promise<(nodes
   const status: StatusView = await plane.client.status()
   let say: (message: object) => void = () => undefined
   const answers: Readonly<Record<string, () => object>> = {
-    fleet: () => ({ topic: 'fleet', snapshot: true, nodes: told.nodes, changes: [], status }),
+    fleet: () => ({ topic: 'fleet', snapshot: true, left: 0, nodes: told.nodes, changes: [], status }),
     status: () => ({ topic: 'status', status }),
   }
   await page.routeWebSocket(new RegExp(livePath), (socket) => {
@@ -27,7 +27,7 @@ export async function tell(page: Page, plane: Plane, told: Told): Promise<(nodes
       if (answer) say(answer)
     })
   })
-  return (changes) => say({ topic: 'fleet', snapshot: false, nodes: [], changes, status: null })
+  return (changes) => say({ topic: 'fleet', snapshot: false, left: 0, nodes: [], changes, status: null })
 }
 
 const clouds = ['aws', 'gcp', 'lambda', 'runpod']

@@ -23,6 +23,8 @@ const betweenDrawingsMs = 150
 function hear(message: FleetMessage): void {
   const { status } = message
   takeIn(byId, message)
+  // No count is shown of a part of the fleet: until the whole is there, what was known before stands.
+  if (message.left > 0) return
   // Nobody tells when a node that is gone is not worth showing any more.
   for (const [id, { goneAt }] of byId)
     if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)

@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import type { WebSocket } from 'ws'
+import { liveClose } from '../wire/live.ts'
+import { defaultLiveLimits } from './live-limits.ts'
+import { Reader, type ReaderDeps } from './live-reader.ts'
+
+const { roomBytes } = defaultLiveLimits
+
+/** A reader whose socket takes what it is given when the test says so. */
+function slowReader() {
+  const flushed: (() => void)[] = []
+  const closed: unknown[] = []
+  const socket = {
+    OPEN: 1,
+    readyState: 1,
+    bufferedAmount: 0,
+    on: () => socket,
+    send(text: string, done: () => void) {
+      socket.bufferedAmount += text.length
+      flushed.push(() => {
+        socket.bufferedAmount -= text.length
+        done()
+      })
+    },
+    ping: () => undefined,
+    close(code: number, reason: string) {
+      socket.readyState = 2
+      closed.push(code, reason)
+    },
+    terminate: () => void closed.push('cut'),
+  }
+  const deps = { socket: socket as unknown as WebSocket, limits: defaultLiveLimits, address: '', cookie: null }
+  const reader = new Reader(deps as unknown as ReaderDeps)
+  return { reader, closed, flush: () => flushed.shift()?.() }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const piece = 'x'.repeat(roomBytes)
+
+test('what can be told later waits until there is room, and comes in a turn of its own', async () => {
+  const { reader, flush } = slowReader()
+  let told = 0
+  reader.send(piece)
+  reader.whenRoom(() => told++)
+  await turn()
+  expect([told, reader.hasRoom]).toEqual([0, false])
+  flush()
+  expect(told).toBe(0)
+  await turn()
+  expect([told, reader.hasRoom]).toEqual([1, true])
+})
+
+test('who reads on piece by piece is kept though no pong comes, and who stands still is dropped and told why', async () => {
+  const { reader, closed, flush } = slowReader()
+  const tellOn = () => {
+    reader.send(piece)
+    reader.whenRoom(tellOn)
+  }
+  tellOn()
+  for (let i = 0; i < 5; i++) {
+    flush()
+    await turn()
+    reader.checkLife()
+  }
+  expect(closed).toEqual([])
+  reader.checkLife()
+  expect(closed).toEqual([liveClose.slowReader, expect.stringContaining('was not read')])
+})
+
+test('who was told all and gives no sign of life is cut', () => {
+  const { reader, closed } = slowReader()
+  reader.checkLife()
+  reader.checkLife()
+  expect(closed).toEqual(['cut'])
+})
