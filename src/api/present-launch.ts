@@ -12,6 +12,7 @@ import {
   phasesAfter,
   progressOf,
 } from '../core/phases.ts'
+import { mostTries, type RetryPolicy } from '../core/retry.ts'
 import type { AttemptRow, LaunchRow, PhaseRow } from '../store/read-launches.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { presentOffer } from './present-plan.ts'
@@ -25,6 +26,7 @@ export interface LaunchScene {
   /** Why the server of a cloud takes no further launch now, or null. */
   readonly fullOf: (cloud: string | null) => string | null
   readonly pastOf: (cloud: string | null, engine: string, model: string) => PhasePast
+  readonly retry: RetryPolicy
 }
 
 export function presentLaunch(row: LaunchRow, scene: LaunchScene): LaunchView {
@@ -102,10 +104,19 @@ export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRo
     concurrency: row.concurrency,
     offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
+    attemptsAtMost: attemptsAtMost(row, attempts, scene),
     phases: phasesOf(row, attempts),
     phasesToCome: phasesToComeOf(row, scene),
     steps: attempts.flatMap(stepsOf),
   }
+}
+
+/** One that runs may still fail and be followed by others. */
+function attemptsAtMost({ state, offers }: LaunchRow, attempts: readonly AttemptRow[], { retry }: LaunchScene): number {
+  if (state === 'live' || isLeaving(state)) return attempts.length
+  const failures = attempts.filter(({ closedAt }) => closedAt !== null).map(({ failure }) => failure)
+  const clouds = offers.map(({ cloud }) => cloud)
+  return Math.max(attempts.length, mostTries(failures, clouds, retry))
 }
 
 const presentWish = ({ clouds, regions, gpus, ...rest }: LaunchRow['wish']): LaunchDetail['wish'] => ({

@@ -5,6 +5,7 @@ import { type Fit, memoryOf } from '../core/fit.ts'
 import { pricesOf } from '../core/money.ts'
 import { isStale, type Offer, type OfferRead, type RankedOffer } from '../core/offer.ts'
 import { reasonsFor } from '../core/offer-reasons.ts'
+import type { ReadyIn } from '../core/ready-in.ts'
 import type { Setups } from '../core/setup.ts'
 import type { LastFailure } from '../store/read-launches.ts'
 import type { CatalogCard, FitView } from '../wire/catalog.ts'
@@ -28,7 +29,7 @@ export const presentCatalogModel = (model: CatalogModel): CatalogCard => ({
 
 export function presentPlan(
   { wish, ...plan }: Plan,
-  setupsAt: (offer: Offer) => Setups,
+  expectedAt: (offer: Offer) => { readonly setups: Setups; readonly readyIn: ReadyIn | null },
   failed: readonly LastFailure[],
   now: number,
 ): PlanView {
@@ -41,7 +42,7 @@ export function presentPlan(
         ...presentOfferNow(offer, plan.clouds, now),
         fit: offer.fit && presentFit(offer.fit),
         unchecked: offer.unchecked,
-        setups: setupsAt(offer),
+        ...expectedAt(offer),
         ...pricesOf(offer.pricePerHourMicroUsd, plan.replicas),
         reasons: reasonsFor(offer, wish),
         lately: latelyAt(offer, failed),

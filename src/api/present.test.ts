@@ -2,17 +2,15 @@ import { expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
 import { defaultSignalAges } from '../core/health.ts'
 import { launchStates } from '../core/launch-table.ts'
-import { type LoopName, loopActs } from '../core/loop-table.ts'
 import { nodeStates } from '../core/node-table.ts'
 import type { PhasePast } from '../core/phases.ts'
+import { defaultRetryPolicy } from '../core/retry.ts'
 import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
 import type { NodeRow } from '../store/read-nodes.ts'
-import type { LoopRow } from '../store/read-status.ts'
 import { nodeView } from '../wire/views.ts'
 import { offer } from './api-for-tests.ts'
 import { presentLaunch, presentLaunchDetail } from './present-launch.ts'
 import { presentNode } from './present-node.ts'
-import { presentStatus } from './present-status.ts'
 
 const now = 1_800_000_000_000
 
@@ -127,6 +125,7 @@ const scene = (known: PhasePast) => ({
   ]),
   fullOf: (cloud: string | null) => (cloud === 'full' ? 'SkyPilot has no worker free' : null),
   pastOf: () => known,
+  retry: defaultRetryPolicy,
 })
 const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000 }
 const message = (over: Partial<NodeRow>) => presentNode(nodeRow(over), nodeScene).statusMessage
@@ -284,69 +283,33 @@ test('what was spent is the closed intervals and the open one until now', () => 
   expect(presentNode(nodeRow({ closedMicroUsd: 5, open }), nodeScene).costMicroUsd).toBe(10_005)
 })
 
-const loop = (over: Partial<LoopRow>): LoopRow => ({
-  loop: 'node',
-  server: 'a',
-  at: now,
-  tookMs: 1,
-  moved: 0,
-  everyMs: 1_000,
-  error: null,
-  dueSince: null,
-  ...over,
-})
-
-function statusOf(loops: LoopRow[], paused: boolean) {
-  const row = {
-    install: 'i',
-    paused,
-    pausedReason: null,
-    guard: null,
-    guardHolds: [],
-    sweepArmed: true,
-    orphans: [],
-    silentClouds: [],
-    burnPerHourMicroUsd: 0,
-  }
-  const waits = () => ({ count: 0, totalMs: 0 })
-  const pool = { size: 1, waitingNow: () => 0, longestWaitMs: () => 0, waits, statements: () => 0 }
-  return presentStatus(
-    { ...row, nodes: [], launches: [], loops, gateways: [] },
-    { now, databaseKind: 'given', pool, tableVersion: null },
-  )
+const attemptRow = (of: Partial<AttemptRow>): AttemptRow => {
+  const node = { nodeId: 'no-1', nodeName: 'fd-a-1', nodeState: 'booting' as const }
+  const over = { closedAt: null, outcome: null, failure: null, closedMicroUsd: 0, open: [] }
+  return { id: 'at-1', ordinal: 1, offer, ...node, openedAt: 0, ...over, phases: [], steps: [], ...of }
 }
 
-test('while automation is paused, loops that act are paused and not late; those that watch are late as ever', () => {
-  const loops = Object.keys(loopActs).map((name) => loop({ loop: name, dueSince: now - 60_000 }))
-  for (const { loop, late, paused } of statusOf(loops, true).loops)
-    expect([loop, late, paused]).toEqual([loop, !loopActs[loop as LoopName], loopActs[loop as LoopName]])
-  for (const { late, paused } of statusOf(loops, false).loops) expect([late, paused]).toEqual([true, false])
-})
-
-test('a loop is late when due rows are left alone, not when there is nothing to do; a server that left is not shown', () => {
-  const day = 86_400_000
-  const loops = [
-    loop({ at: now - day, server: 'left' }),
-    loop({ dueSince: now - 4_000 }),
-    loop({ loop: 'sight', at: now - day }),
-  ]
-  const view = statusOf(loops, false)
-  expect(view.loops.map((shown) => [shown.loop, shown.server, shown.late])).toEqual([
-    ['node', 'a', true],
-    ['sight', 'a', false],
-  ])
-  expect(view.nodes.ready).toBe(0)
+test('a launch on its way says how many attempts there may be at most, one that serves or ended how many there were', () => {
+  const offers = ['a', 'b'].map((id) => ({ ...offer, id, standing: null }))
+  const most = (row: Partial<LaunchRow>, attempts: readonly AttemptRow[]) =>
+    presentLaunchDetail(launchRow({ offers, ...row }), attempts, scene(past)).attemptsAtMost
+  const full = attemptRow({ closedAt: now, outcome: 'failed', failure: failureRecord('no_capacity', 'Full.') })
+  const runs = attemptRow({ ordinal: 2 })
+  // Two offers, two rounds, two tries each; what is full is not tried a second time at once.
+  expect(most({}, [attemptRow({})])).toBe(8)
+  expect(most({}, [full, runs])).toBe(7)
+  expect(most({ state: 'failed' }, [full, full])).toBe(2)
+  expect(most({ state: 'live' }, [full, runs])).toBe(2)
 })
 
 function stepsOf(phases: AttemptRow['phases'], steps: AttemptRow['steps']) {
-  const node = { nodeId: 'no-1', nodeName: 'fd-a-1', nodeState: 'booting' as const }
-  const over = { closedAt: null, outcome: null, failure: null, closedMicroUsd: 0, open: [] }
-  const attempt: AttemptRow = { id: 'at-1', ordinal: 1, offer, ...node, openedAt: 0, ...over, phases, steps }
+  const attempt = attemptRow({ phases, steps })
   const detail = presentLaunchDetail(launchRow({}), [attempt], {
     now,
     queue: new Map(),
     fullOf: () => null,
     pastOf: () => new Map(),
+    retry: defaultRetryPolicy,
   })
   return detail.steps.map(({ phase, text, startedAt, endedAt }) => [
     phase,

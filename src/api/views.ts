@@ -6,6 +6,7 @@ import { type NodeState, nodeStates } from '../core/node-table.ts'
 import { rememberedMs } from '../core/offer-memory.ts'
 import { paceOf } from '../core/pace.ts'
 import { fullServerOf, holdsOf } from '../core/queue.ts'
+import { readyIn } from '../core/ready-in.ts'
 import { setupsOf } from '../core/setup.ts'
 import { lookAtQueue } from '../store/queue.ts'
 import { readDeployments } from '../store/read-deployments.ts'
@@ -47,7 +48,7 @@ interface LaunchViews {
   launchesNow(tenantId: string): Promise<LaunchView[]>
   /** @throws Failure `not_found`. */
   launch(tenantId: string, id: string): Promise<LaunchDetail>
-  /** With what getting the engine onto each machine costs, as far as the past or a guess says. */
+  /** With how long each offer takes until it serves and what that costs, and what getting the engine onto each machine costs, as far as the past or a guess says. */
   plan(tenantId: string, plan: Plan): Promise<PlanView>
 }
 
@@ -102,6 +103,7 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
       queue: queue ? holdsOf(queue.order, queue, settings) : new Map(),
       fullOf: (cloud) => (queue ? fullServerOf(cloud, queue, settings) : null),
       pastOf,
+      retry: settings.retry,
     }
   }
   return {
@@ -133,7 +135,13 @@ function launchViews({ store: { db }, clock, settings }: ViewDeps): LaunchViews 
       ])
       return presentPlan(
         plan,
-        (offer) => setupsOf(settings, engine, offer, pastOf(offer.cloud, engine, model)),
+        (offer) => {
+          const there = pastOf(offer.cloud, engine, model)
+          return {
+            setups: setupsOf(settings, engine, offer, there),
+            readyIn: readyIn(offer.pricePerHourMicroUsd, there),
+          }
+        },
         failed,
         clock.now(),
       )

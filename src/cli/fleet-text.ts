@@ -1,11 +1,11 @@
 import { humanRough } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
+import type { ModelView } from '../wire/catalog.ts'
 import type { SpendView } from '../wire/spend-view.ts'
 import type {
   AuditView,
   DeploymentView,
   KeyView,
-  ModelView,
   OfferNowView,
   OffersView,
   OperatorView,

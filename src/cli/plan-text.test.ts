@@ -49,7 +49,7 @@ const none: FitView = {
 }
 
 const costs = { pricePerMonthMicroUsd: 584_000_000, totalPerHourMicroUsd: 800_000, totalPerMonthMicroUsd: 584_000_000 }
-const unseen = { ...costs, reasons: [], lately: null }
+const unseen = { ...costs, readyIn: null, reasons: [], lately: null }
 const gpu = { ...offered, ...unseen, gpu: 'L4', cloud: 'sky', region: 'eu', pricePerHourMicroUsd: 800_000 }
 const brought = { does: null, instead: null }
 const recipe = { way: 'recipe' as const, name: 'vllm', ms: 95_000, measured: true, costMicroUsd: 21_111 }
@@ -62,7 +62,7 @@ const plan: PlanView = {
   deployment: 'eight',
   becomes: { id: null, wantedFrom: 0, wantedTo: 1 },
   offers: [
-    { ...gpu, gpuCount: 4, fit, unchecked: null, setups },
+    { ...gpu, gpuCount: 4, fit, unchecked: null, setups, readyIn: { ms: 190_000, costMicroUsd: 40_000 } },
     { ...gpu, gpuCount: 1, fit: cut, unchecked: null, setups: brought },
     { ...gpu, gpuCount: 1, fit: none, unchecked: null, setups: brought },
   ],
@@ -106,6 +106,7 @@ offers, in the order they would be tried
   1  sky eu L4 x4, $0.8000/h, $584.00 a month
      installs by recipe vllm: about 1m35s (measured), $0.0211
      instead, image docker:vllm: about 3m20s (a guess), $0.0211
+     usually serves after 3m10s, $0.0400 before the first token
      [#####++=====............] L4 22.25 GiB, split over 4: weights 3.74
      KV cache 4 GiB for 1 x 131072 tokens (room for 3)
      adds tensor-parallel-size=4

@@ -77,6 +77,7 @@ function offerText(offer: PlannedOffer, mark: string, now: number, look: Look): 
     `  ${mark}  ${offerWords(offer)}, ${aMonth}${offer.stale ? `, stale (${ageOf(offer.seenAt, now)})` : ''}`,
     ...(lately ? [`${indent}${lately}`] : []),
     ...setupLines(offer.setups),
+    ...readyLines(offer),
     ...(offer.fit ? fitLines(offer.fit, look) : []),
     ...(offer.unchecked ? [`${indent}NOT CHECKED whether it fits: ${plainLine(offer.unchecked)}`] : []),
   ]
@@ -94,6 +95,13 @@ function setupLines({ does, instead }: PlannedOffer['setups']): string[] {
     ...(does && instead ? [`${indent}instead, ${words(instead)}`] : []),
   ]
 }
+
+const readyLines = ({ readyIn }: PlannedOffer): string[] =>
+  readyIn
+    ? [
+        `${indent}usually serves after ${humanRough(readyIn.ms)}, ${formatUsd(readyIn.costMicroUsd)} before the first token`,
+      ]
+    : []
 
 function fitLines(fit: FitView, look: Look): string[] {
   const { weightsGib, kvGib, vramGib, gpu, context, maxContext, maxConcurrency, concurrency } = fit

@@ -162,6 +162,7 @@ test('a plan says what it costs an hour and a month, and that nothing was starte
         fit: null,
         unchecked: null,
         setups: { does: null, instead: null },
+        readyIn: null,
         pricePerMonthMicroUsd: 1_817_700_000,
         totalPerHourMicroUsd: 2_490_000,
         totalPerMonthMicroUsd: 1_817_700_000,

@@ -90,6 +90,7 @@ export const launch = (over: Partial<LaunchDetail> = {}): LaunchDetail => ({
   actions: ['cancel'],
   wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
   engineArgs: {},
+  attemptsAtMost: 4,
   timeLimitS: null,
   concurrency: null,
   offers: [offer],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { failureRecord } from './failure.ts'
-import { backOffMs, nextOffer, type RetryPolicy } from './retry.ts'
+import { backOffMs, mostTries, nextOffer, type RetryPolicy } from './retry.ts'
 
 const policy: RetryPolicy = {
   triesPerOffer: 2,
@@ -65,6 +65,22 @@ test('whatever fails, tries are bounded and every offer gets its turn', () => {
         }
         assert.ok(tries.length <= most)
         assert.equal(new Set(tries).size, offers)
+      },
+    ),
+  )
+})
+
+test('the most tries that there may be are as many as there are where all to come may be tried again', () => {
+  const [credentials, place] = [failureRecord('cloud_credentials', 'x'), failureRecord('no_capacity', 'x')]
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom(same, place, credentials, never, null), { maxLength: 6 }),
+      fc.array(fc.constantFrom('one', 'two'), { maxLength: 4 }),
+      fc.record({ triesPerOffer: fc.integer({ min: 1, max: 3 }), rounds: fc.integer({ min: 1, max: 3 }) }),
+      (soFar, clouds, limits) => {
+        const tried = [...soFar]
+        while (nextOffer(tried, clouds, { ...policy, ...limits }) !== null) tried.push(same)
+        assert.equal(mostTries(soFar, clouds, { ...policy, ...limits }), tried.length)
       },
     ),
   )

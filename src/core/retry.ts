@@ -45,8 +45,37 @@ export function nextOffer(
   clouds: readonly string[],
   policy: RetryPolicy,
 ): number | null {
-  if (failuresSoFar.at(-1)?.retry === 'never') return null
+  return afterTries(failuresSoFar, clouds, policy).offer
+}
+
+/** How many tries there may be in all, those so far among them: as if each to come failed in a way that is tried again there. */
+export function mostTries(
+  failuresSoFar: readonly (FailureRecord | null)[],
+  clouds: readonly string[],
+  policy: RetryPolicy,
+): number {
+  const { offer, triesHere, turns } = afterTries(failuresSoFar, clouds, policy)
+  if (offer === null) return failuresSoFar.length
+  const turnsLeft = turns.reduce((sum, used) => sum + policy.rounds - used, 0)
+  return failuresSoFar.length + turnsLeft * policy.triesPerOffer - triesHere
+}
+
+interface AfterTries {
+  /** What is tried next. */
+  readonly offer: number | null
+  /** Tries at it within its turn that is not over. */
+  readonly triesHere: number
+  /** Turns that each offer has used up. */
+  readonly turns: readonly number[]
+}
+
+function afterTries(
+  failuresSoFar: readonly (FailureRecord | null)[],
+  clouds: readonly string[],
+  policy: RetryPolicy,
+): AfterTries {
   const turns = clouds.map(() => 0)
+  if (failuresSoFar.at(-1)?.retry === 'never') return { offer: null, triesHere: 0, turns }
   const unknown = new Map<string, number>()
   const leastTried = () => {
     const fewest = Math.min(policy.rounds, ...turns)
@@ -55,7 +84,7 @@ export function nextOffer(
   let offer = leastTried()
   let triesHere = 0
   for (const failure of failuresSoFar) {
-    if (offer === null) return null
+    if (offer === null) break
     const cloud = clouds[offer] ?? ''
     triesHere += 1
     if (failure?.code === 'cloud_unknown') unknown.set(cloud, (unknown.get(cloud) ?? 0) + 1)
@@ -67,5 +96,5 @@ export function nextOffer(
     if (wholeCloud) for (const [i, other] of clouds.entries()) if (other === cloud) turns[i] = policy.rounds
     offer = leastTried()
   }
-  return offer
+  return { offer, triesHere, turns }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { figures, weightTypes, whatIsWrongWith } from '../core/catalog.ts'
 import { fitVerdicts } from '../core/fit.ts'
+import { engineArguments } from './views.ts'
 
 const hubId = z.string().regex(/^[\w.-]{1,96}\/[\w.-]{1,96}$/, 'a hub path: owner/name')
 const size = z.number().int().min(1).max(1e15)
@@ -68,6 +69,20 @@ export type MemoryView = z.infer<typeof memoryView>
 /** With what it takes when nothing else is asked for. */
 export const catalogCard = catalogModelView.extend({ memory: memoryView })
 export type CatalogCard = z.infer<typeof catalogCard>
+
+export const modelView = z.object({
+  name: z.string().max(256),
+  engine: z.string().max(32),
+  source: z.string().max(512),
+  args: engineArguments,
+  description: z.string().max(500),
+  /** The entry of the catalogue that says what it weighs; null where nothing is known of it. */
+  catalog: z.string().max(256).nullable(),
+  /** What it takes as it is configured; null where too little is known of it. */
+  memory: memoryView.nullable(),
+  readyNodes: z.number().int().min(0),
+})
+export type ModelView = z.infer<typeof modelView>
 
 /** Whether a model fits on an offer's GPUs. Memory is of one GPU of the split. */
 export const fitView = z.object({

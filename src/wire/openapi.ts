@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Role, roles } from '../core/tokens.ts'
 import * as agent from './agent.ts'
 import { downloadIndex } from './artefacts.ts'
-import { catalogCard, fitView } from './catalog.ts'
+import { catalogCard, fitView, modelView } from './catalog.ts'
 import * as gateway from './gateway.ts'
 import { liveMessage, liveRequest } from './live.ts'
 import { loopView } from './loop-view.ts'
@@ -51,7 +51,7 @@ const names: Record<Direction, Record<string, z.ZodType>> = {
     NodeSamples: nodeSamplesView,
     Deployment: view.deploymentView,
     DeploymentSamples: deploymentSamplesView,
-    Model: view.modelView,
+    Model: modelView,
     CatalogModel: catalogCard,
     Offer: view.offerView,
     Fit: fitView,

@@ -21,10 +21,16 @@ export type SetupView = z.infer<typeof setupView>
 /** How the engine gets onto the machine, and what the other way would cost; null: it is there, or there is none. */
 const setupsView = z.object({ does: setupView.nullable(), instead: setupView.nullable() })
 
+/** How long launches of the model took on that cloud until they served, and what the machine costs until then. */
+const readyInView = z.object({ ms: count, costMicroUsd: microUsd })
+export type ReadyInView = z.infer<typeof readyInView>
+
 const plannedOffer = offerNow.extend({
   fit: fitView.nullable(),
   unchecked: text(500).nullable(),
   setups: setupsView,
+  /** Null where no past launch tells. */
+  readyIn: readyInView.nullable(),
   pricePerMonthMicroUsd: microUsd,
   /** Of all replicas, where each is taken here. */
   totalPerHourMicroUsd: microUsd,

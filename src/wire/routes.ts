@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../core/tokens.ts'
 import { agentReply, heartbeat, joinReply, joinRequest, noticeReport, progress } from './agent.ts'
-import { catalogCard } from './catalog.ts'
+import { catalogCard, modelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
 import { agentPaths } from './paths.ts'
 import { planView } from './plan.ts'
@@ -286,7 +286,7 @@ export const routes = {
   ),
 
   listModels: route('GET', '/api/models', 'viewer', 'What can be launched by its name', {
-    reply: allOf(view.modelView),
+    reply: allOf(modelView),
   }),
   listCatalog: route('GET', '/api/catalog', 'viewer', 'What is known about open-weight models', {
     reply: allOf(catalogCard),

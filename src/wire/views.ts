@@ -12,7 +12,6 @@ import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
-import { memoryView } from './catalog.ts'
 import { holdView } from './hold-view.ts'
 import { loopView } from './loop-view.ts'
 import { signalsView } from './signals-view.ts'
@@ -174,6 +173,8 @@ export const launchDetail = launchView.extend({
   concurrency: count.nullable(),
   offers: z.array(rankedOfferView),
   attempts: z.array(attemptView),
+  /** As things stand; once none can follow, those that there were. */
+  attemptsAtMost: count,
   phases: z.array(phaseView),
   /** Those that follow, where the past knows them; empty once it is live or ends. */
   phasesToCome: z.array(phaseToComeView),
@@ -289,20 +290,6 @@ export const deploymentView = z.object({
   createdAt: time,
 })
 export type DeploymentView = z.infer<typeof deploymentView>
-
-export const modelView = z.object({
-  name: text(256),
-  engine: text(32),
-  source: text(512),
-  args: engineArguments,
-  description: text(500),
-  /** The entry of the catalogue that says what it weighs; null where nothing is known of it. */
-  catalog: text(256).nullable(),
-  /** What it takes as it is configured; null where too little is known of it. */
-  memory: memoryView.nullable(),
-  readyNodes: count,
-})
-export type ModelView = z.infer<typeof modelView>
 
 export const keyView = z.object({
   id,

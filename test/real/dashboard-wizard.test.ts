@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { humanRough } from '../../src/core/human-time.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
 import { press } from './story.ts'
@@ -10,7 +11,10 @@ const visitors: Visitor[] = []
 
 beforeAll(async () => {
   const config = { launch: { rounds: 1, triesPerOffer: 1 } }
-  plane = await startPlane({ config, scripts: { quick: {}, wrong: { says: ['ValueError: It cannot be served.'] } } })
+  plane = await startPlane({
+    config,
+    scripts: { quick: {}, slow: { startupMs: 120_000 }, wrong: { says: ['ValueError: It cannot be served.'] } },
+  })
   browser = await startBrowser()
 })
 afterEach(() => seeOff(visitors))
@@ -112,4 +116,22 @@ test('a model of the catalogue says how much memory it needs, its cache at full 
   await row
     .getByText(`KV cache ${card?.memory.kvGib} for ${card?.contextTokens.toLocaleString('en-US')} tokens`)
     .waitFor()
+})
+
+test('an offer says how long launches of the model took there, and what that costs before the first token', async () => {
+  const first = async () => (await plane.client.plan({ body: { model: 'quick', replicas: 2 } })).offers[0]?.readyIn
+  await expect.poll(first, { timeout: 60_000 }).toBeTruthy()
+  const page = await configured({ Replicas: '2' })
+  const row = page.getByRole('table', { name: /^Offers/ }).getByRole('row', { name: /CPU/ })
+  const told = (await first()) ?? expect.fail()
+  await row.getByText(humanRough(told.ms), { exact: false }).waitFor()
+  await press(page, 'Go on')
+  await page.getByText(`It usually serves after ${humanRough(told.ms)}: about $`).waitFor()
+  await page.getByText('each before the first token.').waitFor()
+})
+
+test('a launch on its way says how many attempts there may be at most', async () => {
+  const { id } = await plane.launched('slow')
+  const page = await visit(`/launches/${id}`)
+  await page.getByText('attempt 1 of at most 1', { exact: true }).waitFor()
 })

@@ -24,9 +24,8 @@ export interface PhasesProps {
 export function Phases({ launch, attempt }: PhasesProps) {
   const rows = phaseRows(launch, attempt)
   const isOnItsWay = launch.state !== 'live' && !isLeaving(launch.state)
-  const nth = attempt && launch.attempts.length > 1 ? `attempt ${attempt.ordinal} of ${launch.attempts.length}` : null
   return (
-    <Panel title="Phases" sub={nth} flush>
+    <Panel title="Phases" sub={nthOf(attempt, launch, isOnItsWay)} flush>
       <ol className={look['phases']}>
         {rows.map((row) => (
           <Phase key={row.key} row={row} />
@@ -42,6 +41,12 @@ export function Phases({ launch, attempt }: PhasesProps) {
       </ol>
     </Panel>
   )
+}
+
+function nthOf(attempt: PhasesProps['attempt'], launch: LaunchDetail, isOnItsWay: boolean): string | null {
+  if (!attempt) return null
+  if (isOnItsWay) return `attempt ${attempt.ordinal} of at most ${launch.attemptsAtMost}`
+  return launch.attempts.length > 1 ? `attempt ${attempt.ordinal} of ${launch.attempts.length}` : null
 }
 
 function ToCome({ name, when }: { readonly name: string; readonly when: string | null }) {

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { type KeyboardEvent, useState } from 'react'
-import type { ModelView } from '../../src/wire/views.ts'
+import type { ModelView } from '../../src/wire/catalog.ts'
 import { useFleet } from '../live/fleet.ts'
 import { useStatus } from '../live/status.ts'
 import { useAddressState } from '../parts/address-state.ts'

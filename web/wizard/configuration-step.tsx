@@ -1,5 +1,6 @@
 import { type ArgumentKind, type EnginePreset, enginePresets, writtenArguments } from '../../src/core/engine-presets.ts'
-import type { ModelView, OfferNowView } from '../../src/wire/views.ts'
+import type { ModelView } from '../../src/wire/catalog.ts'
+import type { OfferNowView } from '../../src/wire/views.ts'
 import { useRead } from '../api/reading.ts'
 import { Choice, Field, TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'

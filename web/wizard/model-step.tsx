@@ -1,6 +1,5 @@
 import { type CatalogModel, licenceWords, parameterWords } from '../../src/core/catalog.ts'
-import type { CatalogCard, MemoryView } from '../../src/wire/catalog.ts'
-import type { ModelView } from '../../src/wire/views.ts'
+import type { CatalogCard, MemoryView, ModelView } from '../../src/wire/catalog.ts'
 import { useRead } from '../api/reading.ts'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'

@@ -1,7 +1,8 @@
 import { Link } from '@tanstack/react-router'
 import { writtenArguments } from '../../src/core/engine-presets.ts'
 import { mayHold } from '../../src/core/fit.ts'
-import type { PlannedOffer } from '../../src/wire/plan.ts'
+import { humanRough } from '../../src/core/human-time.ts'
+import type { PlannedOffer, ReadyInView } from '../../src/wire/plan.ts'
 import { Bar } from '../parts/bar.tsx'
 import { Tag } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
@@ -38,6 +39,7 @@ export function OfferTable({ offers, picked, onPick }: OfferTableProps) {
         { key: 'fit', title: 'Fit in memory of one GPU', width: '2fr', cell: (offer) => <Fit offer={offer} /> },
         { key: 'place', title: 'Place', width: '1.2fr', cell: (offer) => <Place offer={offer} /> },
         { key: 'why', title: 'Lately, and its rank', width: '1.4fr', cell: (offer) => <Lately offer={offer} /> },
+        { key: 'ready', title: 'Ready in', width: '110px', end: true, cell: (offer) => <Ready in={offer.readyIn} /> },
         {
           key: 'hour',
           title: '$ / h',
@@ -100,6 +102,19 @@ function Fit({ offer: { fit, unchecked } }: { readonly offer: PlannedOffer }) {
       {fit.fits && adds.length > 0 && <small className="soft">the engine is told {adds.join(', ')}</small>}
       {fit.cause && <small className={fit.fits ? 'warn' : 'bad'}>{fit.cause}</small>}
       {fit.remedy && !fit.fits && <small className="soft">{fit.remedy}</small>}
+    </span>
+  )
+}
+
+/** As long as launches took there before. */
+function Ready({ in: usual }: { readonly in: ReadyInView | null }) {
+  if (!usual) return <span className="faint">not known</span>
+  return (
+    <span className={look['lines']}>
+      {humanRough(usual.ms)}
+      <small className="soft">
+        for <Money microUsd={usual.costMicroUsd} />
+      </small>
     </span>
   )
 }

@@ -1,5 +1,5 @@
+import type { ModelView } from '../../src/wire/catalog.ts'
 import { ownEngines } from '../../src/wire/routes.ts'
-import type { ModelView } from '../../src/wire/views.ts'
 import { Button } from '../parts/button.tsx'
 import { CopyText } from '../parts/copy.tsx'
 import { Choice, TextField } from '../parts/field.tsx'

@@ -1,5 +1,6 @@
+import type { ModelView } from '../../src/wire/catalog.ts'
 import { type LaunchRequest, ownEngines, ownModel } from '../../src/wire/routes.ts'
-import { type ModelView, modelName } from '../../src/wire/views.ts'
+import { modelName } from '../../src/wire/views.ts'
 import type { Draft } from './draft.ts'
 
 type OwnModel = NonNullable<LaunchRequest['own']>

@@ -1,7 +1,8 @@
 import { becomesWords } from '../../src/core/becomes.ts'
 import { mayHold } from '../../src/core/fit.ts'
+import { humanRough } from '../../src/core/human-time.ts'
 import { hoursPerMonth } from '../../src/core/money.ts'
-import type { PlanView } from '../../src/wire/plan.ts'
+import type { PlanView, ReadyInView } from '../../src/wire/plan.ts'
 import type { LaunchRequest } from '../../src/wire/routes.ts'
 import { Button } from '../parts/button.tsx'
 import { CopyText } from '../parts/copy.tsx'
@@ -88,6 +89,7 @@ function WhatHappens({ plan, replicas, source }: WhatHappensProps) {
           </strong>{' '}
           {replicas > 1 && 'together, each '}from the moment {first.cloud} says that it exists until it says that it is
           gone, which is <Money microUsd={plan.totalPerMonthMicroUsd} /> in a month of {hoursPerMonth} hours.
+          {first.readyIn && <BeforeFirstToken {...first.readyIn} replicas={replicas} />}
           {tried.length > 1 && ` If that fails, the next of ${count(tried.length)} offers is tried, for its own price.`}
         </p>
       )}
@@ -121,6 +123,17 @@ function WhatHappens({ plan, replicas, source }: WhatHappensProps) {
         ]}
       />
     </div>
+  )
+}
+
+/** As long as launches took at that cloud before. */
+function BeforeFirstToken({ ms, costMicroUsd, replicas }: ReadyInView & Pick<SummaryStepProps, 'replicas'>) {
+  return (
+    <>
+      {' '}
+      It usually serves after {humanRough(ms)}: about <Money microUsd={costMicroUsd} />
+      {replicas > 1 && ' each'} before the first token.
+    </>
   )
 }
 
