@@ -28,6 +28,15 @@ test('after a clock was set back no row rests for that long, and no word of befo
     .values({ name, cloud: 'local', seen: 'absent', at: wrong, absent_since: wrong })
     .execute()
   await db.updateTable('nodes').set({ verdict: 'suspect', verdict_since: wrong }).execute()
+  await db
+    .updateTable('nodes')
+    .set({ created_at: wrong, state_since: wrong, asked_at: wrong, well_since: wrong, hold_until: wrong })
+    .execute()
+  await db.updateTable('launches').set({ state_since: wrong }).execute()
+  await db.updateTable('deployments').set({ last_failure_at: wrong }).execute()
+  const hold = { holder: 'died', realms: [], acts: true }
+  await enrol(db, 'offers', 'held', clock.now())
+  await claimDue(db, 'offers', 1, clock.now() + hourMs, 20_000, hold)
 
   const now = clock.now()
   await resumeAfterGap(db, now)
@@ -36,8 +45,20 @@ test('after a clock was set back no row rests for that long, and no word of befo
   assert.deepEqual(signals, { heard_at: now, probe_at: now })
   const sighting = await db.selectFrom('sightings').select(['at', 'absent_since']).executeTakeFirstOrThrow()
   assert.deepEqual(sighting, { at: now, absent_since: now })
-  const node = await db.selectFrom('nodes').select('verdict_since').executeTakeFirstOrThrow()
-  assert.equal(node.verdict_since, now)
+  const node = await db
+    .selectFrom('nodes')
+    .select(['verdict_since', 'created_at', 'state_since', 'asked_at', 'well_since', 'accused_at', 'hold_until'])
+    .executeTakeFirstOrThrow()
+  const past = { verdict_since: now, created_at: now, state_since: now, asked_at: now, well_since: now }
+  assert.deepEqual(node, { ...past, accused_at: null, hold_until: now + hourMs })
+  const launch = await db.selectFrom('launches').select('state_since').executeTakeFirstOrThrow()
+  const deployment = await db.selectFrom('deployments').select('last_failure_at').executeTakeFirstOrThrow()
+  assert.deepEqual([launch.state_since, deployment.last_failure_at], [now, now])
+  const claimed = await claimDue(db, 'offers', 1, now, 20_000, { ...hold, holder: 'lives' })
+  assert.deepEqual(
+    claimed.map(({ rowId }) => rowId),
+    ['held'],
+  )
 })
 
 test('a clock that is set ahead makes no word older and takes nobody`s time, once, however many control planes saw it', async () => {

@@ -13,12 +13,32 @@ export async function resumeAfterGap(db: Db, now: number, aheadMs = 0): Promise<
   if (aheadMs > 0) await keepAges(db, aheadMs, now)
   const present = sql`${at(now)}::timestamptz`
   await sql`update claims set due_at = ${present} where due_at > ${present} and due_at <> 'infinity'`.execute(db)
+  // Whoever still works on it writes nothing any more.
+  await sql`update claims set until = ${present} where until > ${at(now + longestHoldMs)}`.execute(db)
   await spareGateways(db, now)
-  const words = movedBy(0, now)
-  await sql`update signals set ${words('heard_at')}, ${words('probe_at')}
-    where heard_at > ${present} or probe_at > ${present}`.execute(db)
-  await sql`update sightings set ${words('at')}, ${words('absent_since')} where at > ${present}`.execute(db)
-  await sql`update nodes set verdict_since = ${present} where verdict_since > ${present}`.execute(db)
+  await transact(db, async (tx) => {
+    for (const [table, columns] of Object.entries(counted)) {
+      const moved = sql.join(columns.map(movedBy(0, now)))
+      await sql`update ${sql.table(table)} set ${moved}
+        where greatest(${sql.join(columns.map((column) => sql.ref(column)))}) > ${present}`.execute(tx)
+    }
+  })
+}
+
+// Longer than any claim is held: one that lasts longer is of a clock that was ahead.
+const longestHoldMs = 60_000
+
+/** Times that have been, from which something is waited for or how old a word is told. */
+const counted = {
+  signals: ['heard_at', 'probe_at'],
+  sightings: ['at', 'absent_since'],
+  orphans: ['first_seen_at'],
+  nodes: [
+    ...['created_at', 'state_since', 'asked_at', 'queued_until', 'joined_at', 'answered_at', 'ready_at'],
+    ...['verdict_since', 'accused_at', 'well_since'],
+  ],
+  launches: ['state_since'],
+  deployments: ['last_failure_at'],
 }
 
 /** Sets a time later, but not past now; one that is null stays so (`least` would make it now). */
