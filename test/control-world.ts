@@ -306,6 +306,8 @@ export class Process {
   readonly deps: ControlDeps
   readonly holder: string
   readonly #loops: readonly Loop[]
+  /** Rows that its loops have looked at. */
+  passes = 0
 
   constructor(deps: ControlDeps, holder: string, loops = [launchLoop(deps), nodeLoop(deps), sightLoop(deps)]) {
     this.deps = deps
@@ -334,6 +336,7 @@ export class Process {
 
   async pass(loop: Loop, claim: Claim): Promise<void> {
     let next: number | null
+    this.passes += 1
     try {
       next = (await loop.pass(claim)).nextDueAt
     } catch (error) {

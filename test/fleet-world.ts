@@ -4,6 +4,7 @@ import { drainNode, releaseNode } from '../src/commands/nodes.ts'
 import { pauseAutomation } from '../src/commands/pause.ts'
 import { Continuity } from '../src/control/continuity.ts'
 import { deploymentLoop } from '../src/control/deployment.ts'
+import { endGap } from '../src/control/end-gap.ts'
 import { healthLoop } from '../src/control/health.ts'
 import { launchLoop } from '../src/control/launch.ts'
 import { nodeLoop } from '../src/control/node.ts'
@@ -21,6 +22,7 @@ import type { Db } from '../src/store/database.ts'
 import { saveHeard } from '../src/store/heard.ts'
 import { saveOffers } from '../src/store/offers.ts'
 import type { TestWorld } from '../src/store/world-for-tests.ts'
+import type { GatewayReport } from '../src/wire/gateway.ts'
 import { Process, worldSettings, worldTraits } from './control-world.ts'
 import { Crashes, type CrashPlan, withCrashes, withCrashesInCloud } from './crashes.ts'
 import { fleetFaults, nodesOf } from './fleet-faults.ts'
@@ -54,12 +56,16 @@ export class FleetWorld {
   readonly #planes: Readonly<Record<PlaneName, Plane>>
   readonly #gateway: ReturnType<typeof makeGatewayIntake>
   #lives = 2
+  /** Rows that loops of it have looked at. */
+  passes = 0
 
   private constructor(base: TestWorld, name: string) {
     const { clock } = base.deps
     this.#base = base
     this.#name = name
-    this.cloud = new SimCloud({ clock, offers, traits: worldTraits })
+    // Clouds and machines have clocks of their own, which nobody sets.
+    const steady = { now: () => clock.monotonicMs(), monotonicMs: () => clock.monotonicMs() }
+    this.cloud = new SimCloud({ clock: steady, offers, traits: worldTraits })
     this.agents = new SimAgents(base.deps, this.cloud)
     this.#gateway = makeGatewayIntake(base.deps)
     const plane = (holder: string): Plane => ({ holder, continuity: new Continuity(clock.now()) })
@@ -147,6 +153,14 @@ export class FleetWorld {
     else if (name) this.sick.delete(name)
   }
 
+  /** Nobody reaches the machine from now on, and it reaches nobody; its cloud lists it. Or that is over. */
+  cut(nth: number, isCut: boolean): void {
+    const { cutOff } = this.agents
+    const name = nthOf(isCut ? [...this.cloud.machines.keys()] : [...cutOff], nth)
+    if (name && isCut) cutOff.add(name)
+    else if (name) cutOff.delete(name)
+  }
+
   notice(nth: number, stands: boolean): void {
     const { notices } = this.agents
     const name = nthOf(stands ? [...this.cloud.machines.keys()] : [...notices.keys()], nth)
@@ -157,26 +171,54 @@ export class FleetWorld {
   /** All that machines and gateways have to say now. */
   async speak(): Promise<void> {
     await this.agents.speak()
-    const { machines } = this.cloud
-    const serving = (await this.nodes()).filter(({ readyAt }) => readyAt !== null)
-    const alive = serving.filter(({ name }) => machines.has(name))
     const now = this.#base.deps.clock.now()
+    const alive = (await this.#serving()).filter(({ name }) => this.#isReached(name))
     await this.#db.transaction().execute(async (tx) => {
       for (const { id } of alive) await saveHeard(tx, id, now)
     })
-    const probes = serving.map(({ id: nodeId, name }) => {
-      const reached = machines.has(name)
+    await this.#report(await this.#probes())
+  }
+
+  async #serving() {
+    return (await this.nodes()).filter(({ readyAt }) => readyAt !== null)
+  }
+
+  #isReached(name: string): boolean {
+    return this.cloud.machines.has(name) && !this.agents.cutOff.has(name)
+  }
+
+  async #probes(): Promise<GatewayReport['probes']> {
+    return (await this.#serving()).map(({ id: nodeId, name }) => {
+      const reached = this.#isReached(name)
       return { nodeId, good: reached && !this.sick.has(name), reached, detail: 'a test', tookMs: 1, agoMs: 0 }
     })
+  }
+
+  async #report(probes: GatewayReport['probes']): Promise<void> {
     const gateway = { gatewayId: 'gateway-1', url: 'http://127.0.0.1:1', fingerprint: null, startedAt: gatewayStart }
     const nothing = { tableVersion: null, batch: null, usage: [], nodes: [], secondHolders: [] }
     await this.#gateway.take({ ...gateway, ...nothing, probes })
   }
 
+  /** What machines and gateways say now is on its way during that, and then comes twice, the last word first. */
+  async sayLate(meanwhile: () => Promise<void>): Promise<void> {
+    const nodes = await this.nodes()
+    const draining = new Set(nodes.filter(({ state }) => state === 'draining').map(({ name }) => name))
+    const probes = await this.#probes()
+    const words = [() => this.#report(probes), ...this.agents.words(draining).reverse()]
+    await meanwhile()
+    await Promise.all([...words, ...words].map((word) => word()))
+  }
+
   /** The loops of one control plane pass once. One that dies is started anew, under its old name or as another. */
   async pass(name: PlaneName, plan?: CrashPlan, sameName = true): Promise<void> {
     const plane = this.#planes[name]
-    if (await this.#process(plane, plan).turn()) return
+    const { clock } = this.#base.deps
+    await endGap({ db: this.#db, clock, continuity: plane.continuity })
+    const process = this.#process(plane, plan)
+    const lives = await process.turn()
+    this.passes += process.passes
+    if (lives) return
     const now = this.#base.deps.clock.now()
     plane.continuity = new Continuity(now)
     this.#lives += 1
@@ -218,10 +260,11 @@ export class FleetWorld {
       fleetSize: this.#base.deps.store.fleetSize,
     }
     const loops = [launchLoop, nodeLoop, sightLoop, healthLoop, deploymentLoop]
+    const seen = { ...deps, clock: continuity.knownTo(clock) }
     return new Process(
       deps,
       holder,
-      loops.map((make) => make(deps)),
+      loops.map((make) => make(seen)),
     )
   }
 
@@ -234,20 +277,27 @@ export class FleetWorld {
   /** Until something is due again; never long, and never not at all. */
   async letTimePass(): Promise<void> {
     const { clock } = this.#base.deps
-    const now = clock.now()
     const rows = await this.#db.selectFrom('claims').select(['due_at', 'until']).execute()
-    const due = [...rows.map((row) => row.until ?? row.due_at), ...this.agents.nextAt()].filter(Number.isFinite)
-    const waiting = due.some((at) => at <= now)
-    clock.pass(waiting ? 10 : Math.min(5_000, Math.max(10, Math.min(...due) - now)))
+    const waits = [
+      ...rows.map((row) => (row.until ?? row.due_at) - clock.now()),
+      ...this.agents.nextAt().map((at) => at - clock.monotonicMs()),
+    ].filter(Number.isFinite)
+    clock.pass(waits.some((ms) => ms <= 0) ? 10 : Math.min(5_000, Math.max(10, Math.min(...waits))))
   }
 
   timePasses(ms: number): void {
     this.#base.deps.clock.pass(ms)
   }
 
+  /** Somebody sets the clock of both control planes. */
+  clockJumps(ms: number): void {
+    this.#base.deps.clock.jump(ms)
+  }
+
   /** Nothing goes wrong any more, and whatever was stopped goes on. */
   async calm(): Promise<void> {
     this.sick.clear()
+    this.agents.cutOff.clear()
     this.agents.notices.clear()
     Object.assign(this.cloud.faults, { loseAnswers: 0, failAsks: 0, failLooks: 0 })
     await this.goOn()

@@ -2,8 +2,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Claim, claimDue, countRows, finishClaim, recordPass } from '../store/claims.ts'
 import type { Db } from '../store/database.ts'
-import { resumeAfterGap } from '../store/gap.ts'
 import type { Continuity } from './continuity.ts'
+import { endGap } from './end-gap.ts'
 
 export interface PassResult {
   readonly moved: boolean
@@ -107,17 +107,6 @@ export class Driver {
     })
   }
 
-  /** What is claimed after a gap is looked at in rows that know of it. */
-  async #endGap(): Promise<void> {
-    const { db, clock, log, continuity } = this.#deps
-    await continuity.tellJump(clock.now(), clock.monotonicMs(), async (aheadMs) => {
-      if (aheadMs === 0 && !continuity.hasBroken(clock.now(), clock.monotonicMs())) return
-      await resumeAfterGap(db, clock.now(), aheadMs)
-      log.warn({ loop: this.loop }, 'there was a gap, or the clock jumped: nothing is released until all were heard')
-    })
-    continuity.beat(clock.now(), clock.monotonicMs())
-  }
-
   /** Starts a pass for each row that is due, as far as there is room. Returns how long nothing more is due. */
   async #claimMore(): Promise<number> {
     const { db, clock, server, realms } = this.#deps
@@ -131,7 +120,11 @@ export class Driver {
         realms,
         acts,
       })
-      await this.#endGap()
+      if (await endGap(this.#deps))
+        this.#deps.log.warn(
+          { loop: this.loop },
+          'there was a gap, or the clock jumped: nothing is released until all were heard',
+        )
       if (this.#isCutOff) this.#deps.log.info({ loop: this.loop }, 'the loop claims rows again')
       this.#isCutOff = false
       for (const claim of claims) this.#begin(claim)
