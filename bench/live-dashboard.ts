@@ -4,10 +4,11 @@ import { signIn } from '../src/api/sign-in-for-tests.ts'
 import { livePath } from '../src/wire/live.ts'
 
 export interface Event {
-  /** What is told once it happened, and was not told before. */
-  readonly text: string
-  /** What the page of deployments then shows; absent: nothing of it. */
-  readonly onPage?: string
+  readonly name: string
+  /** What sockets are told once it happened, and were not told before; absent: nothing of which that can be said. */
+  readonly text?: string
+  /** What one row, or one note, of the page of deployments then has, all of it; absent: nothing of it is there to see. */
+  readonly onPage?: readonly string[]
   readonly ask: () => Promise<unknown>
   /** Until what it set going is done. */
   readonly restMs?: number
@@ -20,7 +21,7 @@ export interface Dashboard {
   close(): Promise<void>
 }
 
-const giveUpMs = 10_000
+export const giveUpMs = 10_000
 const topics = ['fleet', 'launches', 'deployments', 'status', 'changed']
 
 /** A reader that follows what a page follows. */
@@ -50,8 +51,8 @@ export class Socket implements Dashboard {
     return opened
   }
 
-  shows({ text }: Event): Promise<number> {
-    return this.#hears(text)
+  shows({ text }: Event): Promise<number> | null {
+    return text === undefined ? null : this.#hears(text)
   }
 
   #hears(text: string): Promise<number> {

@@ -1,16 +1,20 @@
 // The dashboard that a person looks at, in Debian's chromium: the page of deployments, timed at the drawing of what is new.
 import { startBrowser, Visitor } from '../test/real/browser.ts'
 import type { FleetPlane } from './fleet-plane.ts'
-import type { Dashboard } from './live-dashboard.ts'
+import { type Dashboard, giveUpMs } from './live-dashboard.ts'
 
-/** Resolves in the page with the epoch time, in ms with fractions, of the first frame that shows the text. */
-const seen = (text: string) => `new Promise((resolve) => {
+/** Resolves in the page with the epoch time, in ms with fractions, of the first frame that shows all the texts in one place. */
+const seen = (texts: readonly string[]) => `new Promise((resolve, reject) => {
+  const texts = ${JSON.stringify(texts)}
   const look = () => {
-    if (!document.body.innerText.includes(${JSON.stringify(text)})) return
+    const places = [...document.querySelectorAll('[role=row], .note')]
+    if (!places.some(({ innerText }) => texts.every((text) => innerText.includes(text)))) return
     observer.disconnect()
+    clearTimeout(late)
     requestAnimationFrame(() => resolve(performance.timeOrigin + performance.now()))
   }
   const observer = new MutationObserver(look)
+  const late = setTimeout(() => reject(new Error('never shown: ' + texts)), ${giveUpMs})
   observer.observe(document.body, { childList: true, subtree: true, characterData: true })
   look()
 })`
@@ -22,7 +26,7 @@ export async function firstVisits({ url, adminToken }: FleetPlane, count: number
   for (let i = 0; i < count; i++) {
     const visitor = await Visitor.arrive(browser, { url, token: adminToken })
     await visitor.page.goto('/deployments', { waitUntil: 'domcontentloaded' })
-    const shown = (await visitor.page.evaluate(seen('sim-small'))) as number
+    const shown = (await visitor.page.evaluate(seen(['sim-small']))) as number
     took.push(shown - ((await visitor.page.evaluate('performance.timeOrigin')) as number))
     await visitor.leave()
   }
@@ -35,7 +39,7 @@ export async function openPage({ url, adminToken }: FleetPlane): Promise<Dashboa
   const visitor = await Visitor.arrive(browser, { url, token: adminToken })
   const { page } = visitor
   await page.goto('/deployments')
-  await page.evaluate(seen('sim-small'))
+  await page.evaluate(seen(['sim-small']))
   return {
     shows: ({ onPage }) =>
       onPage === undefined

@@ -80,7 +80,9 @@ function takeDeployments({ snapshot, deployments }: MessageOf<'deployments'>): v
   const fresh = new Map(deployments.map((deployment) => [deployment.id, deployment]))
   const known = had.map((deployment) => fresh.get(deployment.id) ?? deployment)
   const ids = new Set(known.map(({ id }) => id))
-  hold(key, { items: [...known, ...deployments.filter(({ id }) => !ids.has(id))] })
+  const items = [...known, ...deployments.filter(({ id }) => !ids.has(id))]
+  // As they would stand were they read again.
+  hold(key, { items: items.toSorted((a, b) => a.name.localeCompare(b.name)) })
 }
 
 function takeChanged({ what }: MessageOf<'changed'>): void {
