@@ -2,6 +2,7 @@ import { agentStanding } from '../core/agent-protocol.ts'
 import type { FailureRecord } from '../core/failure.ts'
 import { actionOf, faultText, gpuFailure } from '../core/gpu-fault.ts'
 import { healthScore, type SignalAges, saidBefore, saidNow } from '../core/health.ts'
+import { holdChoices } from '../core/hold.ts'
 import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
 import { nodeTable } from '../core/node-table.ts'
@@ -16,6 +17,7 @@ export interface NodeScene {
   readonly now: number
   readonly signalAges: SignalAges
   readonly leaseMs: number
+  readonly holdLimitS: number
 }
 
 export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
@@ -174,8 +176,10 @@ export function presentNodeDetail(
   events: readonly EventRow[],
   scene: NodeScene,
 ): NodeDetail {
+  const node = presentNode(row, scene)
   return {
-    ...presentNode(row, scene),
+    ...node,
+    holdChoices: node.actions.includes('hold') ? holdChoices(row.pricePerHourMicroUsd, scene.holdLimitS) : [],
     addresses: row.addresses,
     hostname: row.hostname,
     ledger: intervals.map(({ duty, openedAt, closedAt, pricePerHourMicroUsd, amountMicroUsd }) => ({

@@ -127,7 +127,7 @@ const scene = (known: PhasePast) => ({
   pastOf: () => known,
   retry: defaultRetryPolicy,
 })
-const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000 }
+const nodeScene = { now, signalAges: defaultSignalAges, leaseMs: 1_000, holdLimitS: 3_600 }
 const message = (over: Partial<NodeRow>) => presentNode(nodeRow(over), nodeScene).statusMessage
 
 test('the past gives the remaining time; without one there is a percentage and no promise', () => {

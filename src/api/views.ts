@@ -154,7 +154,7 @@ const livingStates = nodeStates.filter((state) => state !== 'gone')
 function nodeViews({ store: { db, fleetSize }, clock, settings }: ViewDeps): NodeViews {
   const scene = async (): Promise<NodeScene> => {
     const { signalAges } = paceOf(settings, await fleetSize())
-    return { now: clock.now(), signalAges, leaseMs: settings.leaseMs }
+    return { now: clock.now(), signalAges, leaseMs: settings.leaseMs, holdLimitS: settings.holdLimitS }
   }
   return {
     async nodes(tenantId, query) {

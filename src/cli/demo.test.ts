@@ -27,7 +27,14 @@ test('the bill names what each second was for, and what a million tokens came to
     { ...line, duty: 'starting' as const, closedAt: at(10), costMicroUsd: 6_917 },
     { ...line, duty: 'serving' as const, closedAt: at(100), costMicroUsd: 69_167 },
   ]
-  const detail = { ...node({ costMicroUsd: 76_084 }), addresses: [], hostname: null, ledger, timeline: [] }
+  const detail = {
+    ...node({ costMicroUsd: 76_084 }),
+    addresses: [],
+    hostname: null,
+    holdChoices: [],
+    ledger,
+    timeline: [],
+  }
   const spend = {
     from: at(0),
     to: at(100),

@@ -254,7 +254,7 @@ test('a node is found by the first letters of its id, and two that fit are refus
 
 test('`nodes NODE` and `nodes show NODE` are one: the witnesses, and the verdict with the row that applied', async () => {
   const judged = node({ verdict: 'degraded', verdictRow: 'cloud-disagrees' })
-  const detail = { ...judged, addresses: [], hostname: null, ledger: [], timeline: [] }
+  const detail = { ...judged, addresses: [], hostname: null, holdChoices: [], ledger: [], timeline: [] }
   control.answer('GET /api/nodes/no-0000000001', detail)
   const [short, long] = await Promise.all([run(['nodes', judged.id]), run(['nodes', 'show', judged.id])])
   expect([short.code, short.err]).toEqual([exitCodes.ok, ''])

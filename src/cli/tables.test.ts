@@ -208,7 +208,7 @@ test('one node shows who witnessed what, what was paid for, and what happened', 
     timeline: [{ id: 1, at: at(10), kind: 'node_ready', text: 'The node is ready.', nodeId: null, launchId: null }],
   } as const
   const text = nodeText(
-    { ...detail, ledger: [...detail.ledger], timeline: [...detail.timeline], addresses: [] },
+    { ...detail, ledger: [...detail.ledger], timeline: [...detail.timeline], addresses: [], holdChoices: [] },
     now(100),
     ascii(100),
   )
@@ -219,7 +219,7 @@ test('one node shows who witnessed what, what was paid for, and what happened', 
 })
 
 test('a node shows what was announced of its end, or that nobody would announce it', () => {
-  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const rest = { addresses: [], hostname: null, holdChoices: [], ledger: [], timeline: [] }
   const line = (over: Partial<NodeView>) =>
     /^notice +(.*)$/m.exec(nodeText({ ...node(over), ...rest }, now(100), ascii(100)))?.[1]
   const notice = { source: 'aws', kind: 'reclaim', action: 'terminate', toldAt: at(90), takenAt: at(210) } as const
@@ -230,7 +230,7 @@ test('a node shows what was announced of its end, or that nobody would announce 
 })
 
 test('a node shows until when it is kept, for whom, and what that costs', () => {
-  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const rest = { addresses: [], hostname: null, holdChoices: [], ledger: [], timeline: [] }
   const line = (over: Partial<NodeView>) =>
     /^hold +(.*)$/m.exec(nodeText({ ...node(over), ...rest }, now(100), ascii(100)))?.[1]
   const hold = { until: at(3_700), by: 'ann', isKept: true, pricePerHourMicroUsd: 2_490_000, costMicroUsd: 2_490_000 }
@@ -242,7 +242,7 @@ test('a node shows until when it is kept, for whom, and what that costs', () => 
 })
 
 test('a node shows what was said of its GPUs, the line itself, and what it leads to', () => {
-  const rest = { addresses: [], hostname: null, ledger: [], timeline: [] }
+  const rest = { addresses: [], hostname: null, holdChoices: [], ledger: [], timeline: [] }
   const fault = { source: 'xid', xid: 79, gpu: 'GPU-1', evidence: 'NVRM: Xid 79, fallen', toldAt: at(90) }
   const told = (heldBack: boolean) => [
     { ...fault, heldBack, means: 'XID 79 (GPU has fallen off the bus), GPU-1', action: 'replace' as const },

@@ -11,3 +11,6 @@ export const holdView = z.object({
   /** What is paid from now until then, at most; what it cost until now is with the rest of the node. */
   costMicroUsd: microUsd,
 })
+
+/** How long it may be kept from now on, and what that costs at most. */
+export const holdChoiceView = z.object({ forS: z.number().int().min(1), costMicroUsd: microUsd })

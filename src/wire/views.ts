@@ -12,7 +12,7 @@ import { phases } from '../core/phases.ts'
 import { roles } from '../core/tokens.ts'
 import { verdicts } from '../core/verdict-table.ts'
 import { failureSchema, gpuFaultSchema, gpuSchema } from './agent.ts'
-import { holdView } from './hold-view.ts'
+import { holdChoiceView, holdView } from './hold-view.ts'
 import { loopView } from './loop-view.ts'
 import { signalsView } from './signals-view.ts'
 
@@ -256,6 +256,8 @@ export type EventView = z.infer<typeof eventView>
 export const nodeDetail = nodeView.extend({
   addresses: z.array(text(255)),
   hostname: text(255).nullable(),
+  /** Empty where it cannot be held, or nobody may. */
+  holdChoices: z.array(holdChoiceView),
   ledger: z.array(
     z.object({
       duty: z.enum(duties),

@@ -1,25 +1,23 @@
 import { type ReactNode, useState } from 'react'
-import { costMicroUsd } from '../../src/core/money.ts'
-import type { NodeView } from '../../src/wire/views.ts'
+import type { NodeDetail, NodeView } from '../../src/wire/views.ts'
 import { useAct } from '../api/acting.ts'
+import { useNode } from '../live/fed.ts'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { Choice } from '../parts/field.tsx'
 import { Money } from '../parts/money.tsx'
+import { Loaded } from '../parts/page.tsx'
 import { Problem } from '../parts/problem.tsx'
 import { Left } from '../parts/time.tsx'
+import { counted } from '../words/counts.ts'
 import { usd } from '../words/money.ts'
 import look from './node-dialog.module.css'
 
 type Action = NodeView['actions'][number]
+type HoldChoice = NodeDetail['holdChoices'][number]
 
-const holds = [
-  { value: '1800', text: '30 minutes' },
-  { value: '3600', text: '1 hour' },
-  { value: '14400', text: '4 hours' },
-  { value: '0', text: 'no longer: let it go' },
-] as const
-type HoldS = (typeof holds)[number]['value']
+const timeWords = (forS: number): string =>
+  forS % 3_600 === 0 ? counted(forS / 3_600, 'hour') : counted(Math.round(forS / 60), 'minute')
 
 export interface NodeDialogProps {
   readonly node: NodeView
@@ -27,7 +25,7 @@ export interface NodeDialogProps {
 }
 
 /** Does what was chosen; what is not possible any more is refused by the server, in its words. */
-function useWays(nodeId: string, chosen: Action | null, holdS: HoldS) {
+function useWays(nodeId: string, chosen: Action | null, held: HoldChoice | undefined) {
   const drain = useAct('drainNode')
   const release = useAct('releaseNode')
   const hold = useAct('holdNode')
@@ -36,7 +34,7 @@ function useWays(nodeId: string, chosen: Action | null, holdS: HoldS) {
   const runs: Readonly<Record<Action, () => Promise<unknown>>> = {
     drain: () => drain.run({ ...call, body: {} }),
     release: () => release.run(call),
-    hold: () => hold.run({ ...call, body: { forS: holdS === '0' ? null : Number(holdS) } }),
+    hold: () => hold.run({ ...call, body: { forS: held?.forS ?? null } }),
   }
   return { isRunning, failure, run: async () => chosen !== null && (await runs[chosen]()) !== undefined }
 }
@@ -44,14 +42,15 @@ function useWays(nodeId: string, chosen: Action | null, holdS: HoldS) {
 /** What may be done with a node, what comes of it, and what it costs; then it is done. */
 export function NodeDialog({ node, onClose }: NodeDialogProps) {
   const [chosen, setChosen] = useState<Action | null>(node.actions[0] ?? null)
-  const [holdS, setHoldS] = useState<HoldS>('3600')
-  const act = useWays(node.id, chosen, holdS)
+  const [holdS, setHoldS] = useState<number | null>(null)
+  const detail = useNode(node.id)
+  const held = holdOf(detail.data?.holdChoices ?? [], holdS)
+  const act = useWays(node.id, chosen, held)
   const done = async () => (await act.run()) && onClose()
-  const holdCost = costMicroUsd(node.offer.pricePerHourMicroUsd, Number(holdS) * 1_000)
   const verbs: Readonly<Record<Action, string>> = {
     drain: 'Drain it',
     release: 'Release it now',
-    hold: holdS === '0' ? 'Let it go' : `Hold it for up to ${usd(holdCost)}`,
+    hold: held ? `Hold it for up to ${usd(held.costMicroUsd)}` : 'Let it go',
   }
   return (
     <Dialog
@@ -62,7 +61,14 @@ export function NodeDialog({ node, onClose }: NodeDialogProps) {
         <>
           <Button onPress={onClose}>Leave it as it is</Button>
           {chosen && (
-            <Button type="submit" look="main" act={`${chosen}Node`} danger={chosen === 'release'} busy={act.isRunning}>
+            <Button
+              type="submit"
+              look="main"
+              act={`${chosen}Node`}
+              danger={chosen === 'release'}
+              busy={act.isRunning}
+              blocked={chosen === 'hold' && !detail.data ? 'what it costs is not read yet' : null}
+            >
               {verbs[chosen]}
             </Button>
           )}
@@ -81,9 +87,37 @@ export function NodeDialog({ node, onClose }: NodeDialogProps) {
           </label>
         ))}
       </div>
-      {chosen === 'hold' && <Choice label="Keep it for" value={holdS} options={holds} onChange={setHoldS} />}
+      {chosen === 'hold' && (
+        <Loaded of={detail}>
+          {({ holdChoices }) => <HoldFor choices={holdChoices} held={held} onChange={setHoldS} />}
+        </Loaded>
+      )}
       <Problem of={act.failure} />
     </Dialog>
+  )
+}
+
+/** What was chosen; before anything was, an hour, or the longest that there is. 0: no longer. */
+function holdOf(choices: readonly HoldChoice[], chosenS: number | null): HoldChoice | undefined {
+  const wanted = choices.find(({ forS }) => forS === (chosenS ?? 3_600))
+  return wanted ?? (chosenS === null ? choices.at(-1) : undefined)
+}
+
+interface HoldForProps {
+  readonly choices: readonly HoldChoice[]
+  readonly held: HoldChoice | undefined
+  readonly onChange: (forS: number) => void
+}
+
+function HoldFor({ choices, held, onChange }: HoldForProps) {
+  const times = choices.map(({ forS }) => ({ value: String(forS), text: timeWords(forS) }))
+  return (
+    <Choice
+      label="Keep it for"
+      value={String(held?.forS ?? 0)}
+      options={[...times, { value: '0', text: 'no longer: let it go' }]}
+      onChange={(value) => onChange(Number(value))}
+    />
   )
 }
 
