@@ -162,7 +162,7 @@ test('every figure of the first page, the wizard, the playground and what is adm
   const { page, told } = await arrive(3_600_000)
   for (const [path, [figures, written = null]] of Object.entries(answered)) {
     await standsStill(page, told, path, figures)
-    await expect.poll(() => unansweredOn(page, told, written), { message: path }).toEqual([])
+    await expect.poll(() => unansweredOn(page, told, written), { message: path, timeout: 20_000 }).toEqual([])
   }
   await told.end()
 })
@@ -173,8 +173,10 @@ test('graphs say last, and in their tables, what the samples say', async () => {
     await standsStill(page, told, path)
     const samples = () =>
       told.answers.findLast((answer) => answer !== null && Object.hasOwn(answer as Thing, 'sampleS'))
-    await expect.poll(() => wronglyDrawn(page, samples() as Thing), { message: path }).toEqual([])
+    await expect.poll(() => wronglyDrawn(page, samples() as Thing), { message: path, timeout: 20_000 }).toEqual([])
     expect(await page.locator('figure tbody tr').count(), path).toBeGreaterThan(3)
+    const graphs = await page.locator('figure').count()
+    expect(await page.locator('figure canvas').count(), `${path} draws each graph`).toBe(graphs)
   }
   await told.end()
 })

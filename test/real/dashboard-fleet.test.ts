@@ -1,17 +1,21 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { NodeView } from '../../src/wire/views.ts'
+import { setFaults } from '../e2e/engine-faults.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
+import { startQuickGateway } from '../e2e/quick-gateway.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
 import { fleetLike, tell } from './told-fleet.ts'
 
 let plane: Plane
 let browser: Browser
 let node: NodeView
+let endGateway: (() => Promise<void>) | undefined
 const visitors: Visitor[] = []
 
 beforeAll(async () => {
-  plane = await startPlane({ scripts: { quick: {} } })
+  plane = await startPlane({ scripts: { quick: {} }, gateway: false })
+  endGateway = startQuickGateway(plane)
   browser = await startBrowser()
   node = await plane.node(await plane.reaches((await plane.launched('quick')).id, ['live']))
 })
@@ -19,6 +23,7 @@ afterEach(() => seeOff(visitors))
 afterAll(async () => {
   await browser?.close()
   await plane?.end()
+  await endGateway?.()
 })
 
 async function visit(): Promise<Visitor> {
@@ -100,6 +105,37 @@ test('who disagrees is told with since when, however lately it said so again', a
     .waitFor()
 })
 
+test('the fleet is narrowed by its map and by each choice, its address keeps that, and each node of the map leads to its page', async () => {
+  const { page } = await visit()
+  const nodes = fleetLike(node, 60)
+  await tell(page, plane, { nodes })
+  await page.goto('/fleet')
+  const rows = page.getByRole('table', { name: 'Nodes' }).getByRole('row')
+  const shows = async (of: (one: NodeView) => boolean) => {
+    const names = nodes.filter(of).map(({ name }) => name)
+    const shown = async () => (await rows.locator('a.rowlink').allInnerTexts()).map((text) => text.trim()).sort()
+    await expect.poll(shown, { timeout: 20_000 }).toEqual(names.sort())
+  }
+  const at = (cloud: string, region: string) => (one: NodeView) =>
+    one.offer.cloud === cloud && one.offer.region === region
+  await shows(() => true)
+  expect(await page.locator(`a[href="/nodes/no-7"][title*="suspect"]`).count()).toBe(1)
+  await page.getByRole('button', { name: 'aws us-east-1' }).click()
+  await shows(at('aws', 'us-east-1'))
+  await page.reload()
+  await shows(at('aws', 'us-east-1'))
+  await page.getByLabel('Place', { exact: true }).selectOption('gcp us-west-2')
+  await shows(at('gcp', 'us-west-2'))
+  await page.getByRole('button', { name: 'Show all' }).click()
+  await page.getByLabel('State', { exact: true }).selectOption('to look at')
+  await shows(({ verdict }) => verdict === 'suspect')
+  await page.getByLabel('State', { exact: true }).selectOption('any state')
+  await page.getByLabel('Model', { exact: true }).selectOption('BAAI/bge-m3')
+  await shows(({ model }) => model === 'BAAI/bge-m3')
+  await page.getByLabel('Billed', { exact: true }).selectOption('not billed')
+  await page.getByText('No node is like that.').waitFor()
+})
+
 test('markup and escape codes in what others name and print are shown as they are, and a line of 1 MB is bounded', async () => {
   const { page, complaints } = await visit()
   const evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
@@ -120,4 +156,34 @@ test('markup and escape codes in what others name and print are shown as they ar
   await log.getByText('\\x1b[31mred').waitFor()
   await log.getByText('more characters').waitFor()
   expect((await log.innerText()).length).toBeLessThan(20_000)
+})
+
+test('a node whose engine falls ill is told of with who says so and since when, on the start, in the fleet and on its page', async () => {
+  const { page } = await visit()
+  await page.goto(`/nodes/${node.id}`)
+  const witnesses = page.getByRole('table', { name: 'What the witnesses say' }).getByRole('row')
+  await witnesses
+    .filter({ hasText: 'probe' })
+    .getByText(/^good for/)
+    .waitFor()
+  await setFaults(plane, node.name, { health: 'unavailable' })
+  await witnesses
+    .filter({ hasText: 'probe' })
+    .getByText(/^bad for \d+s/)
+    .waitFor()
+  await witnesses
+    .filter({ hasText: 'heartbeat' })
+    .getByText(/^good for/)
+    .waitFor()
+  await page.getByText('The engine does not answer: no traffic until it does.', { exact: true }).waitFor()
+  await page
+    .getByText(/-> suspect \(row engine-silent\)/)
+    .first()
+    .waitFor()
+  for (const place of ['Start', 'Fleet']) {
+    await page.getByRole('link', { name: place }).first().click()
+    const note = page.locator('.note').filter({ hasText: node.name })
+    await note.getByText(/is suspect for \d+s \(probe bad for \d+s\)\. The engine does not answer/).waitFor()
+  }
+  await page.getByRole('row', { name: new RegExp(`${node.name}.*probe bad for \\d+s`) }).waitFor()
 })

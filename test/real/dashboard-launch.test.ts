@@ -11,8 +11,8 @@ let browser: Browser
 const visitors: Visitor[] = []
 
 beforeAll(async () => {
-  const scripts = { slow: { startupMs: 120_000 }, wrong: { says: [tooLong] } }
-  plane = await startPlane({ scripts })
+  const scripts = { slow: { startupMs: 120_000 }, wrong: { says: [tooLong] }, dies: { faults: { exitCode: 3 } } }
+  plane = await startPlane({ scripts, config: { launch: { rounds: 1, triesPerOffer: 2 } } })
   browser = await startBrowser()
 })
 afterEach(() => seeOff(visitors))
@@ -60,6 +60,50 @@ test('a launch is cancelled after saying what that ends, and whoever watches rea
   const { state, nodeId } = await plane.client.showLaunch({ params: { id } })
   expect(state).toBe('cancelled')
   expect(nodeId && (await plane.client.showNode({ params: { id: nodeId } })).state).toBe('gone')
+})
+
+test('each attempt of a launch has its phases, its log and why it failed, at an address of its own', async () => {
+  const { id, attempts } = await plane.reaches((await plane.launched('dies')).id, ['failed'], 60_000)
+  const [first, second] = attempts
+  const page = await visit(`/launches/${id}`)
+  await page.getByText('2 so far').waitFor()
+  await page.getByText('attempt 2 of 2').waitFor()
+  await page.getByRole('heading', { name: `Log of ${second?.nodeName}` }).waitFor()
+  await page.getByRole('button', { name: 'Its phases and log' }).click()
+  await page.getByText('attempt 1 of 2').waitFor()
+  await page.reload()
+  await page.getByRole('heading', { name: `Log of ${first?.nodeName}` }).waitFor()
+  for (const attempt of attempts) {
+    const item = page.getByRole('listitem').filter({ hasText: attempt.nodeName })
+    await item
+      .getByText(attempt.failure?.cause ?? '')
+      .first()
+      .waitFor()
+    await item
+      .getByText(attempt.failure?.remedy ?? '')
+      .first()
+      .waitFor()
+  }
+  expect(attempts).toHaveLength(2)
+})
+
+test('the transcript of a launch has an address of its own to send around, and is copied as text', async () => {
+  const { id } = await plane.reaches((await plane.launched('wrong')).id, ['failed'])
+  const page = await visit(`/launches/${id}`)
+  await page.getByRole('link', { name: 'Transcript' }).click()
+  await page.getByText(tooLong).waitFor()
+  const { token } = await plane.client.createOperator({ body: { name: 'vera', role: 'viewer' } })
+  const hers = await visit(new URL(page.url()).pathname, token)
+  await hers.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await hers.getByText(tooLong).waitFor()
+  await hers.getByRole('button', { name: 'Copy as text' }).click()
+  await hers.getByText('Copied').first().waitFor()
+  const copied = String(await hers.evaluate('navigator.clipboard.readText()'))
+  const { lines, events } = await plane.client.transcript({ params: { id } })
+  expect(copied.trim().split('\n')).toHaveLength(lines.length + events.length)
+  expect(copied).toContain(tooLong)
+  await hers.getByRole('link', { name: 'The launch' }).click()
+  await hers.getByText('Set max-model-len to 40960 or less.').first().waitFor()
 })
 
 test('a key is shown once, opens the gateway, and is refused by name before the API is asked', async () => {

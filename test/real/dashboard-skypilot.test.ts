@@ -27,7 +27,7 @@ test('a machine of the real SkyPilot is chosen, watched, asked and given back in
   const visitor = await Visitor.arrive(browser, plane)
   visitors.push(visitor)
   const { page } = visitor
-  await page.goto('/')
+  await page.goto('/launch')
   await launchInSteps(page, { model: 'tiny-chat', deployment: 'rented', offer: /lab\/main/ })
   const steps = page.getByRole('listitem')
   for (const phase of ['requesting', 'booting', 'engine start'])

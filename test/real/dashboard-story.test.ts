@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { counted } from '../../web/words/counts.ts'
 import { type Plane, startPlane } from '../e2e/plane.ts'
 import { seeOff, startBrowser, Visitor } from './browser.ts'
 import { chatFromLaunch, launchInSteps, press, releaseServing } from './story.ts'
@@ -29,14 +30,23 @@ test('from a token to the first token: signed in, launched step by step, asked, 
   await page.goto('/')
   await page.getByLabel('Your token').fill(plane.token)
   await press(page, 'Sign in')
+  const first = page.getByRole('region', { name: 'Nothing runs, and nothing is billed' })
+  const { length: models } = (await plane.client.listModels()).items
+  const { length: offers } = (await plane.client.listOffers()).items
+  await first.getByText(`${counted(models, 'model')} configured`).waitFor()
+  await first.getByText(`${counted(offers, 'offer')} to choose from now`).waitFor()
+  await first.getByRole('link', { name: 'Launch a model' }).click()
   await launchInSteps(page, { model: 'tiny-chat', deployment: 'story', offer: /./ })
   await page.getByText('Ready after').waitFor()
   await chatFromLaunch(page)
-  const id = await releaseServing(page)
+  await isGivenBack(page, await releaseServing(page))
+})
+
+async function isGivenBack(page: Page, id: string): Promise<void> {
   await page.getByText('gone', { exact: true }).first().waitFor()
   expect(await plane.client.showNode({ params: { id } })).toMatchObject({ state: 'gone', billed: 'no' })
   expect(await plane.running('scripted-engine')).toEqual(new Map())
-})
+}
 
 test('a model that no configuration names is launched by where its weights lie, and each text to copy says so', async () => {
   const page = await arrive(plane.token)

@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { LaunchDetail } from '../../src/wire/views.ts'
-import { commandOf, type Plane, startPlane, until } from '../e2e/plane.ts'
+import { setFaults } from '../e2e/engine-faults.ts'
+import { type Plane, startPlane, until } from '../e2e/plane.ts'
 import { startBrowser, Visitor } from './browser.ts'
 import { emptyPages, everyPage, type Pages, refusedSteps } from './every-page.ts'
 
@@ -60,16 +60,6 @@ async function take(mood: string, pages: Pages, token: string | null = plane.tok
     }
 }
 
-/** From now on the engine says of itself that it is not well. */
-async function makeIll(launch: LaunchDetail): Promise<void> {
-  const name = launch.attempts.at(-1)?.nodeName ?? ''
-  const [pid = 0] = (await plane.running('scripted-engine')).get(name) ?? []
-  const port = /--port\0(\d+)/.exec(commandOf(pid))?.[1]
-  const headers = { 'content-type': 'application/json' }
-  const body = JSON.stringify({ health: 'unavailable' })
-  await fetch(`http://127.0.0.1:${port}/sim/faults`, { method: 'POST', headers, body })
-}
-
 test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels, light and dark', async () => {
   await take('out', { 'sign-in': '/' }, null)
   await take('empty', emptyPages)
@@ -91,7 +81,7 @@ test('every page has its picture, empty, busy and broken, at 1440 and 390 pixels
   const failed = await plane.launched('fails/out-of-memory', { deployment: 'code-large' })
   await plane.reaches(failed.id, ['failed'], 60_000)
   await plane.client.pause({ body: { paused: true, reason: 'looking into the out-of-memory of code-large' } })
-  await makeIll(ill)
+  await setFaults(plane, ill.attempts.at(-1)?.nodeName ?? '', { health: 'unavailable' })
   const isAccused = async () => (await plane.node(ill)).verdict === 'suspect'
   await until(isAccused, 180_000, () => 'nobody accuses the engine that is not well')
   const { launch, transcript } = everyPage(failed)

@@ -11,9 +11,8 @@ export interface Story {
 
 export const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
-/** Step by step through the wizard, from wherever the page is, to the page of the launch. */
+/** Step by step through the wizard to the page of the launch. */
 export async function launchInSteps(page: Page, { model, deployment, offer }: Story): Promise<void> {
-  await page.getByRole('link', { name: 'Launch', exact: true }).first().click()
   await press(page, model)
   await page.getByLabel('Deployment').fill(deployment)
   await press(page, 'See what it costs')
