@@ -22,9 +22,9 @@ export function deploymentLoop(deps: ControlDeps): Loop {
 }
 
 async function reconcileDeployment({ db, settings, clock }: ControlDeps, claim: Claim): Promise<PassResult> {
-  const deployment = await loadDeployment(db, claim.rowId, settings.stopAfterFailures)
-  if (!deployment) return { moved: false, nextDueAt: null }
   const now = clock.now()
+  const deployment = await loadDeployment(db, claim.rowId, settings.stopAfterFailures, now)
+  if (!deployment) return { moved: false, nextDueAt: null }
   const { fill, withdraw } = decideDeployment(deployment.view, now)
   if (fill === 0 && withdraw.length === 0) return { moved: false, nextDueAt: now + 10_000 }
   const standingOf = await standingsNow(db, settings.capacity, now)

@@ -27,7 +27,7 @@ export interface SlotHolder {
   readonly seen: boolean
   /** Its node gets requests: it is ready, and nobody accuses it. */
   readonly serves: boolean
-  /** Requests that it has now, as far as its agent told. */
+  /** Requests that it has now, as far as gateways or its agent told. */
   readonly inFlight: number
 }
 

@@ -60,7 +60,9 @@ test('other batches and other gateways add to the same minute, also when they co
 test('a gateway is known by its last report', async () => {
   await intake.take(gatewayReport({ tableVersion: 'v1' }))
   world.deps.clock.pass(5_000)
-  expect(await intake.take(gatewayReport({ url: 'http://other', tableVersion: 'v2' }))).toEqual({ acceptedBatch: null })
+  const nodes = [2, 0].map((inFlight, i) => ({ id: `no-${i}`, inFlight, spareSockets: 1 }))
+  const report = gatewayReport({ url: 'http://other', tableVersion: 'v2', nodes })
+  expect(await intake.take(report)).toEqual({ acceptedBatch: null })
   const rows = await db().selectFrom('gateways').selectAll().execute()
   expect(rows).toEqual([
     {
@@ -70,6 +72,7 @@ test('a gateway is known by its last report', async () => {
       started_at: Date.parse('2026-03-01T11:00:00Z'),
       seen_at: world.deps.clock.now(),
       table_version: 'v2',
+      open_requests: { 'no-0': 2 },
     },
   ])
 })

@@ -15,7 +15,7 @@ export interface GatewayIntake {
   take(report: GatewayReport): Promise<{ acceptedBatch: number | null }>
 }
 
-/** Takes the reports of gateways: that they live, what was used, what the engines answered, who knocked twice. */
+/** Takes the reports of gateways: that they live, what they have open, what was used, what the engines answered, who knocked twice. */
 export function makeGatewayIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(deps)): GatewayIntake {
   return {
     async take(given) {
@@ -24,7 +24,10 @@ export function makeGatewayIntake(deps: IntakeDeps, alarm: Alarm = makeAlarm(dep
       const now = deps.clock.now()
       const changed = await transact(db, async (tx) => {
         const { gatewayId: id, url, fingerprint, tableVersion, batch } = report
-        await saveGateway(tx, { id, url, fingerprint, tableVersion, startedAt: Date.parse(report.startedAt) }, now)
+        const startedAt = Date.parse(report.startedAt)
+        const busy = report.nodes.filter(({ inFlight }) => inFlight > 0)
+        const openRequests = Object.fromEntries(busy.map(({ id: nodeId, inFlight }) => [nodeId, inFlight]))
+        await saveGateway(tx, { id, url, fingerprint, tableVersion, startedAt, openRequests }, now)
         if (batch !== null) await addUsage(tx, id, batch, report.usage, now)
         const probes = report.probes.map(({ nodeId, good, reached, detail, agoMs }) => ({
           nodeId,

@@ -25,6 +25,7 @@ import { oneInstall } from './migrations/0023_one_install.ts'
 import { deploymentTerms } from './migrations/0024_deployment_terms.ts'
 import { askedTerms } from './migrations/0025_asked_terms.ts'
 import { signalsSince } from './migrations/0026_signals_since.ts'
+import { openRequests } from './migrations/0029_open_requests.ts'
 import type { Database } from './tables.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -127,6 +128,7 @@ async function migrate(config: pg.PoolConfig): Promise<void> {
       '0024_deployment_terms': deploymentTerms,
       '0025_asked_terms': askedTerms,
       '0026_signals_since': signalsSince,
+      '0029_open_requests': openRequests,
     }),
   }
   try {

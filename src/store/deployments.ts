@@ -9,6 +9,7 @@ import { routableVerdicts } from '../core/verdict-table.ts'
 import { type Claim, holds, nudge } from './claims.ts'
 import { at, type Db, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { openAtGateways } from './gateways.ts'
 import { openLaunch } from './launches.ts'
 import { ownModelIn } from './model-source.ts'
 import { transact } from './transact.ts'
@@ -36,7 +37,10 @@ interface SlotRow {
   readonly unwanted: boolean
   readonly seen: boolean
   readonly serves: boolean
-  /** Of an agent that speaks: the last word of one that is silent would keep its machine for ever. */
+  /**
+   * As the gateways count them, or its agent does: whoever counts more. Only of those that speak: the last word of one that
+   * is silent would keep the machine for ever.
+   */
   readonly inFlight: number
 }
 
@@ -45,6 +49,7 @@ export async function loadDeployment(
   db: Db | Tx,
   id: string,
   stopAfterFailures: number,
+  now: number,
 ): Promise<DeploymentForLoop | null> {
   const row = await db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()
   if (!row) return null
@@ -56,7 +61,7 @@ export async function loadDeployment(
     from launches l
     left join lateral (
       select n.state = 'ready' and n.verdict = any(${[...routableVerdicts]}) as serves,
-        case when n.signals_judged->>'heartbeat' = 'good' then g.in_flight end as in_flight,
+        greatest(case when n.signals_judged->>'heartbeat' = 'good' then g.in_flight end, ${openAtGateways(now)}) as in_flight,
         n.replace_asked_at is not null as doubted
       from nodes n left join signals g on g.node_id = n.id
       where n.launch_id = l.id and n.state in ('ready', 'draining') limit 1) w on true
@@ -112,7 +117,7 @@ export async function saveDeploymentDecision(db: Db, claim: Claim, refill: Refil
   const withdrawn = await transact(db, async (tx) => {
     await sql`select 1 from deployments where id = ${claim.rowId} for update`.execute(tx)
     if (!(await holds(tx, claim))) return null
-    const deployment = await loadDeployment(tx, claim.rowId, refill.stopAfterFailures)
+    const deployment = await loadDeployment(tx, claim.rowId, refill.stopAfterFailures, now)
     if (!deployment) return []
     const { fill, withdraw } = refill.decide(deployment.view)
     for (let i = 0; i < fill && refill.offers.length > 0; i++) {

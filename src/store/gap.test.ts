@@ -134,7 +134,13 @@ test('what rests until it is nudged, and what somebody works on, is left alone',
 test('gateways that were there when a long silence began are dialled in it and after it; one that had left is not', async () => {
   const { store, clock } = world.deps
   const { db } = store
-  const gateway = { url: 'http://gateway', fingerprint: null, startedAt: clock.now(), tableVersion: null }
+  const gateway = {
+    url: 'http://gateway',
+    fingerprint: null,
+    startedAt: clock.now(),
+    tableVersion: null,
+    openRequests: {},
+  }
   const reports = (id: string) => db.transaction().execute((tx) => saveGateway(tx, { ...gateway, id }, clock.now()))
   const living = async () => (await livingGateways(db)).map(({ id }) => id)
   await reports('left')

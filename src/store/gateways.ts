@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { at, type Db, type Tx, tell } from './database.ts'
+import { at, type Db, json, type Tx, tell } from './database.ts'
 
 export interface LivingGateway {
   readonly id: string
@@ -32,14 +32,24 @@ export async function spareGateways(db: Db, now: number): Promise<void> {
 export interface SeenGateway extends LivingGateway {
   readonly startedAt: number
   readonly tableVersion: string | null
+  /** By node; those with none are left out. */
+  readonly openRequests: Readonly<Record<string, number>>
 }
 
 export async function saveGateway(tx: Tx, gateway: SeenGateway, now: number): Promise<void> {
   const { rows } = await sql<{ isNew: boolean }>`
-    insert into gateways (id, url, fingerprint, started_at, seen_at, table_version)
-    values (${gateway.id}, ${gateway.url}, ${gateway.fingerprint}, ${at(gateway.startedAt)}, ${at(now)}, ${gateway.tableVersion})
+    insert into gateways (id, url, fingerprint, started_at, seen_at, table_version, open_requests)
+    values (${gateway.id}, ${gateway.url}, ${gateway.fingerprint}, ${at(gateway.startedAt)}, ${at(now)}, ${gateway.tableVersion},
+      ${json(gateway.openRequests)}::jsonb)
     on conflict (id) do update set url = excluded.url, fingerprint = excluded.fingerprint, started_at = excluded.started_at,
-      seen_at = greatest(gateways.seen_at, excluded.seen_at), table_version = excluded.table_version
+      seen_at = greatest(gateways.seen_at, excluded.seen_at), table_version = excluded.table_version,
+      open_requests = excluded.open_requests
     returning xmax = 0 as "isNew"`.execute(tx)
   if (rows[0]?.isNew) await tell(tx, ['status'])
 }
+
+/** How many requests the gateways have open at the node of a row `n`, each its own; one that is silent for long is not counted. */
+export const openAtGateways = (
+  now: number,
+) => sql<number>`(select coalesce(sum((w.open_requests ->> n.id)::int), 0)::int
+  from gateways w where w.seen_at > ${at(now - livingMs)})`

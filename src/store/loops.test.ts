@@ -7,6 +7,7 @@ import { failureRecord } from '../core/failure.ts'
 import { type Claim, claimDue } from './claims.ts'
 import { at, type Db } from './database.ts'
 import { loadDeployment } from './deployments.ts'
+import { saveGateway } from './gateways.ts'
 import { saveFailure } from './heard.ts'
 import { lockJoining, saveJoin } from './joins.ts'
 import { loadLaunch, saveLaunchDecision } from './launches.ts'
@@ -203,7 +204,7 @@ describe("the cloud's word that a machine is not there", () => {
 test('a launch that ends by itself is counted as leaving, so that no other is withdrawn in its stead', async () => {
   const { launchId, deploymentId } = await addNode(world, { state: 'releasing' })
   await db.updateTable('launches').set({ state: 'ending' }).where('id', '=', launchId).execute()
-  const deployment = await loadDeployment(db, deploymentId, 3)
+  const deployment = await loadDeployment(db, deploymentId, 3, now())
   const [holder] = deployment?.view.holders ?? []
   assert.deepEqual([holder?.launchId, holder?.live, holder?.unwanted], [launchId, false, true])
 })
@@ -211,7 +212,7 @@ test('a launch that ends by itself is counted as leaving, so that no other is wi
 test('a launch that is back from a withdrawn notice is told apart, and takes its slot back only while nobody holds it', async () => {
   const { launchId, deploymentId } = await addNode(world, { state: 'ready' })
   await db.updateTable('launches').set({ holds_slot: false }).where('id', '=', launchId).execute()
-  const view = async () => (await loadDeployment(db, deploymentId, 3))?.view
+  const view = async () => (await loadDeployment(db, deploymentId, 3, now()))?.view
   assert.deepEqual([(await view())?.holders.length, (await view())?.returned[0]?.launchId], [0, launchId])
   assert.equal((await loadLaunch(db, launchId))?.view.slot, 'free')
   const replacement = await addNode(world, { state: 'loading' })
@@ -220,6 +221,25 @@ test('a launch that is back from a withdrawn notice is told apart, and takes its
   await db.updateTable('launches').set({ state: 'live' }).where('id', '=', replacement.launchId).execute()
   await setNodeState(world.deps.store, replacement.nodeId, 'ready')
   assert.equal((await loadLaunch(db, launchId))?.view.slot, 'served')
+})
+
+test('open requests are what the gateways that speak have at a node, and no longer what one said that fell silent', async () => {
+  const { deploymentId, nodeId } = await addNode(world, { state: 'ready' })
+  const reports = (id: string, count: number) =>
+    db.transaction().execute((tx) => {
+      const gateway = { id, url: 'http://gateway', fingerprint: null, startedAt: now(), tableVersion: null }
+      return saveGateway(tx, { ...gateway, openRequests: { [nodeId]: count, other: 9 } }, now())
+    })
+  const open = async () => (await loadDeployment(db, deploymentId, 3, now()))?.view.holders[0]?.inFlight
+  assert.equal(await open(), 0)
+  await reports('one', 2)
+  world.deps.clock.pass(40_000)
+  await reports('two', 1)
+  assert.equal(await open(), 3)
+  world.deps.clock.pass(30_000)
+  assert.equal(await open(), 1)
+  world.deps.clock.pass(40_000)
+  assert.equal(await open(), 0)
 })
 
 test('open requests are those of an agent that speaks: one that is silent keeps no machine by its last word', async () => {
@@ -237,7 +257,7 @@ test('open requests are those of an agent that speaks: one that is silent keeps 
       .set({ signals_judged: JSON.stringify(signals) })
       .where('id', '=', nodeId)
       .execute()
-    return (await loadDeployment(db, deploymentId, 3))?.view.holders[0]?.inFlight
+    return (await loadDeployment(db, deploymentId, 3, now()))?.view.holders[0]?.inFlight
   }
   assert.deepEqual([await open('good'), await open('unknown')], [3, 0])
 })

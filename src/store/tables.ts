@@ -78,6 +78,7 @@ export interface Database {
     started_at: Time
     seen_at: Time
     table_version: Maybe<string>
+    open_requests: ColumnType<Readonly<Record<string, number>>, string | undefined, string>
   }
   deployments: {
     id: string
