@@ -19,8 +19,8 @@ afterAll(async () => {
   await plane?.end()
 })
 
-async function arrive(token?: string): Promise<Page> {
-  const visitor = await Visitor.arrive(browser, { url: plane.url, ...(token === undefined ? {} : { token }) })
+async function arrive(token?: string, width = 1440): Promise<Page> {
+  const visitor = await Visitor.arrive(browser, { url: plane.url, width, ...(token === undefined ? {} : { token }) })
   visitors.push(visitor)
   return visitor.page
 }
@@ -47,6 +47,21 @@ async function isGivenBack(page: Page, id: string): Promise<void> {
   expect(await plane.client.showNode({ params: { id } })).toMatchObject({ state: 'gone', billed: 'no' })
   expect(await plane.running('scripted-engine')).toEqual(new Map())
 }
+
+test('on a phone the same is done by pressing, from the menu to the machine that is given back', async () => {
+  const page = await arrive(plane.token, 390)
+  await page.goto('/')
+  const pages = page.getByRole('navigation', { name: 'Pages' })
+  await press(page, 'Menu')
+  await pages.getByRole('link', { name: 'Fleet' }).click()
+  await page.getByRole('heading', { name: 'Fleet', level: 1 }).waitFor()
+  await pages.waitFor({ state: 'hidden' })
+  await page.getByRole('link', { name: 'Launch', exact: true }).click()
+  await launchInSteps(page, { model: 'tiny-chat', deployment: 'pocket', offer: /./ })
+  await page.getByText('Ready after').waitFor()
+  await chatFromLaunch(page)
+  await isGivenBack(page, await releaseServing(page))
+})
 
 test('a model that no configuration names is launched by where its weights lie, and each text to copy says so', async () => {
   const page = await arrive(plane.token)
