@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { saidIn, transcriptText } from './transcript-text.ts'
+import { saidIn, transcriptText, withLines } from './transcript-text.ts'
 
 const event = (id: number, at: string, text: string) => ({ id, at, kind: 'k', text, nodeId: null, launchId: null })
 const line = (n: number, at: string, text: string) => ({ n, at, source: 'engine' as const, text })
@@ -19,4 +19,10 @@ test('events and lines stand in the order of time, each with its moment, and lin
     ].join('\n'),
   )
   expect(new Set(said.map(({ key }) => key)).size).toBe(4)
+})
+
+test('of the lines that are followed only those are put behind which were not read, also those of a node that counts anew', () => {
+  const [first, second] = [line(0, '2026-03-01T12:00:01.000Z', 'a'), line(1, '2026-03-01T12:00:02.000Z', 'b')]
+  const anew = line(0, '2026-03-01T12:00:03.000Z', 'c')
+  expect(withLines({ events: [], lines: [first, second] }, [second, anew]).lines).toEqual([first, second, anew])
 })

@@ -13,6 +13,13 @@ export interface Said {
   readonly text: string
 }
 
+/** With the lines of one of its nodes that were printed since it was read. */
+export function withLines(transcript: Transcript, printed: readonly LogLine[]): Transcript {
+  const keyOf = ({ n, at, text }: LogLine) => `${n} ${at} ${text}`
+  const read = new Set(transcript.lines.map(keyOf))
+  return { ...transcript, lines: [...transcript.lines, ...printed.filter((line) => !read.has(keyOf(line)))] }
+}
+
 /** What happened and what was printed, in the order of time; an event before the lines that it led to. */
 export function saidIn({ events, lines }: Transcript): readonly Said[] {
   const said: Said[] = [
@@ -20,7 +27,8 @@ export function saidIn({ events, lines }: Transcript): readonly Said[] {
     // Lines of several nodes count from 0 each.
     ...lines.map(({ n, at, source, text }, i) => ({ key: `l${i}-${n}`, at, who: source, text: plainText(text) })),
   ]
-  return said.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  // All times are of one form, in UTC, so they sort as texts, and thousands of lines are sorted each time that one is printed.
+  return said.sort((a, b) => Number(a.at > b.at) - Number(a.at < b.at))
 }
 
 /** As a text to hand on, times in UTC. */

@@ -13,11 +13,12 @@ export const useNode = (id: string) => useRead('showNode', { params: { id } })
 /** The most lines that the page keeps; older ones are dropped. */
 const keptLines = 5_000
 
-/** The last lines of a node's log, and each new one; null until the first word of it came. */
-export function useLog(nodeId: string): readonly LogLine[] | null {
+/** The last lines of a node's log, and each new one; null until the first word of it came, and where there is no node. */
+export function useLog(nodeId: string | null): readonly LogLine[] | null {
   const [lines, setLines] = useState<readonly LogLine[] | null>(null)
   useEffect(() => {
     setLines(null)
+    if (nodeId === null) return
     return live.follow({ topic: 'log', id: nodeId }, (message) => {
       const { lines: told } = message as Extract<LiveMessage, { topic: 'log' }>
       setLines((had) => {

@@ -9,13 +9,15 @@ import type { Topic } from './live-socket.ts'
 type MessageOf<T extends LiveMessage['topic']> = Extract<LiveMessage, { topic: T }>
 
 /** What tells of changes in what a route reads. Where nothing is named, `changed` says that it is to be read again. */
-const topicOf: Partial<Record<RouteName, LiveMessage['topic']>> = {
-  showLaunch: 'launch',
-  showNode: 'node',
-  listLaunches: 'launches',
-  listDeployments: 'deployments',
-  showDeployment: 'deployments',
-  status: 'status',
+const topicsOf: Partial<Record<RouteName, readonly LiveMessage['topic'][]>> = {
+  showLaunch: ['launch'],
+  showNode: ['node'],
+  listLaunches: ['launches'],
+  listDeployments: ['deployments'],
+  showDeployment: ['deployments'],
+  status: ['status'],
+  // Its place in the queue moves with every launch.
+  plan: ['launches', 'changed'],
 }
 
 /** The routes that read what a kind of change concerns. What is not listed concerns the audit alone. */
@@ -34,7 +36,13 @@ const fed = new Map<string, { readers: number; readonly leave: () => void }>()
 
 /** Keeps what a route reads up to date for as long as somebody reads it. Returns what ends that. */
 export function feed(name: RouteName, id: string | undefined): () => void {
-  const topic = topicOf[name] ?? 'changed'
+  const leaves = (topicsOf[name] ?? ['changed']).map((topic) => feedFrom(topic, id))
+  return () => {
+    for (const leave of leaves) leave()
+  }
+}
+
+function feedFrom(topic: LiveMessage['topic'], id: string | undefined): () => void {
   const followed: Topic = (topic === 'launch' || topic === 'node') && id ? { topic, id } : { topic }
   const key = `${topic}:${followed.id ?? ''}`
   const entry = fed.get(key) ?? { readers: 0, leave: live.follow(followed, take) }
@@ -68,7 +76,8 @@ function takeLaunches({ launches }: MessageOf<'launches'>): void {
     { queryKey: keyOf('listLaunches') },
     (had) => had && { ...had, items: had.items.map((launch) => fresh.get(launch.id) ?? launch) },
   )
-  if (moved) void queries.invalidateQueries({ queryKey: keyOf('listLaunches') })
+  if (moved)
+    for (const name of ['listLaunches', 'plan'] as const) void queries.invalidateQueries({ queryKey: keyOf(name) })
 }
 
 function takeDeployments({ snapshot, deployments }: MessageOf<'deployments'>): void {

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
-import { useRead } from '../api/reading.ts'
 import look from '../launches/launch.module.css'
 import { saidIn, type Transcript, transcriptAddress, transcriptText } from '../launches/transcript-text.ts'
+import { useTranscript } from '../launches/use-transcript.ts'
 import { useLaunch } from '../live/fed.ts'
 import { useIdOfPage } from '../parts/address-state.ts'
 import { Copy } from '../parts/copy.tsx'
@@ -17,7 +17,7 @@ const drawnMost = 2_000
 export function TranscriptPage() {
   const id = useIdOfPage()
   const launch = useLaunch(id)
-  const transcript = useRead('transcript', { params: { id } })
+  const transcript = useTranscript(id)
   return (
     <Page
       title={launch.data ? `Transcript of ${launch.data.model}` : 'Transcript'}

@@ -1,6 +1,7 @@
 import { type CatalogModel, licenceWords, parameterWords } from '../../src/core/catalog.ts'
 import type { CatalogCard, MemoryView, ModelView } from '../../src/wire/catalog.ts'
 import { useRead } from '../api/reading.ts'
+import { useModels } from '../live/ready-counts.ts'
 import { TextField } from '../parts/field.tsx'
 import { Loaded } from '../parts/page.tsx'
 import { Empty, Panel } from '../parts/panel.tsx'
@@ -15,7 +16,7 @@ import { memoryWords } from './words.ts'
 /** What can be launched by its name, what is known beside it, and anything else by where it lies. */
 export function ModelStep({ drafting }: { readonly drafting: Drafting }) {
   const { draft, change, go } = drafting
-  const models = useRead('listModels')
+  const models = useModels()
   const catalog = useRead('listCatalog')
   const pick = (model: string) => go('configuration', { from: 'list', model, offer: '' })
   return (

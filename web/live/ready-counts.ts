@@ -2,7 +2,7 @@ import { useEffect } from 'react'
 import { isRoutable } from '../../src/core/verdict-table.ts'
 import { keyOf, queries } from '../api/queries.ts'
 import { useRead } from '../api/reading.ts'
-import { useFleet } from '../live/fleet.ts'
+import { useFleet } from './fleet.ts'
 
 /** The models with how many ready nodes each has, read again whenever a node becomes ready or is no longer. */
 export function useModels() {
