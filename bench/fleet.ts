@@ -11,19 +11,42 @@ const sizes = (process.argv.find((argument) => argument.startsWith('--nodes='))?
   .map(Number)
 const settleMs = 40_000
 const measureMs = 60_000
-const bars = { cores: 1, rssMib: 1_024 }
+interface Figures {
+  readonly nodes: number
+  readonly cores: number
+  readonly rssMib: number
+  readonly beatsPerS: number
+  readonly beatP50Ms: number
+  readonly beatP99Ms: number
+  readonly failedBeats: number
+  /** The share of the first 500 nodes that are ready and healthy in the end. */
+  readonly wellOfPage: number
+}
 
-async function measure(nodes: number) {
+/** Of every size. A heartbeat each ten seconds of each node, with a twentieth for where the minute is cut. */
+const bars: Readonly<Record<string, (figures: Figures) => boolean>> = {
+  cores: ({ cores }) => cores <= 1,
+  rssMib: ({ rssMib }) => rssMib <= 1_024,
+  beatsPerS: ({ nodes, beatsPerS }) => beatsPerS >= 0.95 * (nodes / 10),
+  failedBeats: ({ failedBeats }) => failedBeats === 0,
+  wellOfPage: ({ wellOfPage }) => wellOfPage === 1,
+}
+
+async function measure(nodes: number): Promise<Figures> {
   const { child, dir, client, took: beats, wrong, end } = await startFleetPlane(nodes)
   try {
     await pause(settleMs)
-    const [cpu, at, before] = [cpuMs(child.pid, dir), performance.now(), beats.length]
+    const [cpu, at] = [cpuMs(child.pid, dir), performance.now()]
+    const [before, wrongBefore] = [beats.length, wrong.length]
     await pause(measureMs)
     const seconds = (performance.now() - at) / 1_000
     const cores = (cpuMs(child.pid, dir) - cpu) / 1_000 / seconds
     const took = beats.slice(before).sort((a, b) => a - b)
+    const failedBeats = wrong.length - wrongBefore
     const { items } = await client.listNodes({ query: { limit: 500 } })
-    const well = items.filter(({ state, verdict }) => state === 'ready' && verdict === 'healthy').length
+    // The node that was multiplied has no agent any more.
+    const fleet = items.filter(({ id }) => id.startsWith('no-b'))
+    const well = fleet.filter(({ state, verdict }) => state === 'ready' && verdict === 'healthy').length
     for (const one of new Set(wrong)) console.log(`  ${one}`)
     return {
       nodes,
@@ -31,11 +54,11 @@ async function measure(nodes: number) {
       rssMib: Math.round(
         [child.pid ?? 0, ...databaseProcesses(dir).map(({ pid }) => pid)].reduce((sum, pid) => sum + pssMib(pid), 0),
       ),
-      beatsPerS: Math.round(took.length / seconds),
+      beatsPerS: Number(((took.length - failedBeats) / seconds).toFixed(1)),
       beatP50Ms: round(took[Math.floor(took.length * 0.5)]),
       beatP99Ms: round(took[Math.floor(took.length * 0.99)]),
-      failedBeats: wrong.length,
-      wellOfPage: Number((well / items.length).toFixed(3)),
+      failedBeats,
+      wellOfPage: Number((well / fleet.length).toFixed(3)),
     }
   } finally {
     await end()
@@ -61,15 +84,13 @@ function pssMib(pid: number): number {
 
 const round = (ms: number | undefined): number => Number((ms ?? Number.NaN).toFixed(1))
 
-const all = []
+const all: Figures[] = []
 for (const nodes of sizes) {
   const figures = await measure(nodes)
   console.log(JSON.stringify(figures))
   all.push(figures)
 }
 const largest = all.at(-1)
-const missed = (Object.keys(bars) as (keyof typeof bars)[]).filter(
-  (name) => (largest?.[name] ?? Number.NaN) > bars[name],
-)
+const missed = Object.entries(bars).flatMap(([name, holds]) => (all.every(holds) ? [] : [name]))
 console.log(JSON.stringify({ bench: 'fleet', ...largest, sizes: all, met: missed.length === 0, missed }))
 if (missed.length > 0) process.exitCode = 1
