@@ -54,7 +54,7 @@ async function areSound(page: Page, pages: Pages): Promise<void> {
   for (const [name, path] of Object.entries(pages)) {
     await page.goto(path)
     await page.getByRole('heading', { level: 1 }).waitFor()
-    await page.waitForLoadState('networkidle')
+    await expect.poll(() => page.locator('main .waiting').count(), { timeout: 20_000 }).toBe(0)
     await isSound(page, name)
   }
 }
