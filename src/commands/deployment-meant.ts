@@ -33,16 +33,18 @@ export function whyTaken(found: DeploymentRow, asked: Asked): FailureRecord | nu
 
 /** Why several more replicas of it cannot be had as asked: all that it launches by itself is launched as it says. */
 export function whyNotExtended({ name, wish, timeLimitS }: DeploymentRow, asked: Asked): FailureRecord | null {
-  const saysElsewhere = !isSame(asked.wish, anyWish) && !isSame(asked.wish, wish)
-  const saysLimit = asked.timeLimitS !== undefined && asked.timeLimitS !== timeLimitS
-  if (!saysElsewhere && !saysLimit) return null
-  const limit = timeLimitS === null ? 'no time limit of its own' : `a time limit of ${humanRough(timeLimitS * 1_000)}`
-  const own = saysElsewhere ? `its own choice of machines, which is not this one` : `${limit}, which is not this one`
-  const what = saysElsewhere ? 'the choice of machines' : 'the time limit'
-  return failureRecord('name_taken', `The deployment "${name}" has ${own}.`, {
-    remedy: `Leave ${what} open, and it is extended as it is; or name another deployment; or launch one replica, which may differ.`,
-  })
+  const refused = (cause: string, what: string) => {
+    const remedy = `Leave ${what} open, and it is extended as it is; or name another deployment; or launch one replica, which may differ.`
+    return failureRecord('name_taken', `The deployment "${name}" has ${cause}.`, { remedy })
+  }
+  if (!isSame(asked.wish, anyWish) && !isSame(asked.wish, wish))
+    return refused('a choice of machines of its own, and this is another', 'the choice of machines')
+  if (asked.timeLimitS === undefined || asked.timeLimitS === timeLimitS) return null
+  const own = timeLimitS === null ? 'no time limit' : `a time limit of ${timeWords(timeLimitS)}`
+  return refused(`${own} for its launches, and this asks for ${timeWords(asked.timeLimitS)}`, 'the time limit')
 }
+
+const timeWords = (seconds: number): string => humanRough(seconds * 1_000)
 
 /** Why replicas that are wanted of it do not come yet. */
 export function warningsOfDeployment(

@@ -58,10 +58,10 @@ test('several more replicas run where their deployment says and for as long, and
   expect(await as({ wish: inSky, timeLimitS: 600 }, 2)).toEqual(asItSays)
   const here = { ...inSky, clouds: ['local'] }
   expect((await as({ wish: here }, 2))[2]).toEqual([
-    'The deployment "chat" has its own choice of machines, which is not this one.',
+    'The deployment "chat" has a choice of machines of its own, and this is another.',
   ])
   expect((await as({ timeLimitS: 60 }, 2))[2]).toEqual([
-    'The deployment "chat" has a time limit of 10m00s, which is not this one.',
+    'The deployment "chat" has a time limit of 10m00s for its launches, and this asks for 1m00s.',
   ])
   expect(await as({ wish: here, timeLimitS: 60 }, 1)).toEqual([['local'], 60, []])
 })

@@ -1,5 +1,4 @@
 import { useState } from 'react'
-import type { CallFailure } from '../../src/wire/client.ts'
 import type { DeploymentRequest, LaunchRequest } from '../../src/wire/routes.ts'
 import { useAct } from './acting.ts'
 import type { ReplyOf } from './reading.ts'
@@ -20,7 +19,7 @@ export function useKeyed<N extends keyof Bodies>(name: N) {
     // The types follow from the contract by name, which the compiler cannot follow through a type parameter.
     return run({ body, idempotencyKey } as unknown as Parameters<typeof run>[0])
   }
-  return { ask, isRunning, failure: failure as CallFailure | null }
+  return { ask, isRunning, failure }
 }
 
 /** 128 bits of chance. Browsers make UUIDs for pages on loopback or TLS alone. */

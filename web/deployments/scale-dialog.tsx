@@ -22,7 +22,9 @@ export function ScaleDialog({ of, onClose }: ScaleDialogProps) {
   const submit = async () => {
     setPressed(true)
     if (!('wanted' in read)) return
-    if (await scale.run({ params: { id: of.id }, body: { wanted: read.wanted } })) onClose()
+    // What is told here to start or end follows from what is wanted now.
+    const body = { wanted: read.wanted, from: of.wanted }
+    if (await scale.run({ params: { id: of.id }, body })) onClose()
   }
   return (
     <ActDialog
