@@ -1,5 +1,7 @@
 // The dashboard that a person looks at, in Debian's chromium: the page of deployments, timed at the drawing of what is new.
 import { startBrowser, Visitor } from '../test/real/browser.ts'
+import { tasksOfScrolling } from '../test/real/page-tasks.ts'
+import { fleetLike, tell } from '../test/real/told-fleet.ts'
 import type { FleetPlane } from './fleet-plane.ts'
 import { type Dashboard, giveUpMs } from './live-dashboard.ts'
 
@@ -32,6 +34,21 @@ export async function firstVisits({ url, adminToken }: FleetPlane, count: number
   }
   await browser.close()
   return took
+}
+
+/** The longest task of scrolling through so many nodes, in ms of the processor; the page is told of them by the bench. */
+export async function longestTask({ url, adminToken, client }: FleetPlane, nodes: number): Promise<number> {
+  const browser = await startBrowser()
+  const visitor = await Visitor.arrive(browser, { url, token: adminToken })
+  const [node] = (await client.listNodes({ query: { limit: 1 } })).items
+  if (!node) throw new Error('the plane has no node')
+  await tell(visitor.page, { client }, { nodes: fleetLike(node, nodes) })
+  await visitor.page.goto('/fleet')
+  await visitor.page.getByText(`${nodes.toLocaleString('en-US')} nodes on`).waitFor()
+  const tasks = await tasksOfScrolling(visitor.page)
+  await visitor.leave()
+  await browser.close()
+  return Math.max(...tasks)
 }
 
 export async function openPage({ url, adminToken }: FleetPlane): Promise<Dashboard> {

@@ -10,7 +10,11 @@ export interface Told {
 }
 
 /** Puts itself between the page and the live socket of its control plane. Returns what tells of nodes that changed. */
-export async function tell(page: Page, plane: Plane, told: Told): Promise<(nodes: readonly NodeView[]) => void> {
+export async function tell(
+  page: Page,
+  plane: Pick<Plane, 'client'>,
+  told: Told,
+): Promise<(nodes: readonly NodeView[]) => void> {
   const status: StatusView = await plane.client.status()
   let say: (message: object) => void = () => undefined
   const answers: Readonly<Record<string, () => object>> = {
