@@ -48,6 +48,8 @@ export interface World {
   /** Aborts, with a CliFailure as its reason, when the control plane ends without having been told to. */
   readonly died: AbortSignal
   start(): Promise<ControlPlane>
+  /** To the control plane alone: its gateway, its database and its machines are other processes. */
+  signal(name: NodeJS.Signals): void
   /** Ends what was started; resolves to what still ran afterwards and had to be ended one by one. */
   stop(install: string | null): Promise<number[]>
   remove(): void
@@ -94,6 +96,7 @@ export function makeWorld(config: object, signal: AbortSignal, purpose = 'demo')
     logFile,
     died: died.signal,
     start,
+    signal: (name) => void child?.kill(name),
     stop,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

@@ -6,14 +6,21 @@ import { failureRecord } from '../core/failure.ts'
 import { projectRoot } from './connection.ts'
 import { CliFailure, exitCodes } from './exit.ts'
 
+/** One line of what the cloud's process is told, as JSON. */
+export interface CloudOrder {
+  /** That machine is taken back two minutes from now, or no more; the time that is named may slide with each look. */
+  readonly notice?: { readonly name: string; readonly stands: boolean; readonly slides: boolean }
+  /** The API answers nobody. */
+  readonly away?: boolean
+  /** Machines that it lists no more, although they run. */
+  readonly unlisted?: readonly string[]
+}
+
 /** A cloud whose machines are processes of this host, and which does as it is told. */
 export interface RehearsalCloud {
   /** Of its API server. */
   readonly url: string
-  /** Takes that machine back, two minutes from now, or takes that back. */
-  notice(name: string, stands: boolean): void
-  /** Answers nobody. */
-  away(away: boolean): void
+  order(of: CloudOrder): void
   end(): Promise<void>
 }
 
@@ -26,11 +33,9 @@ export async function startRehearsalCloud(most: number): Promise<RehearsalCloud>
   ]
   // A group of its own: Ctrl-C ends the rehearsal, and the rehearsal ends this in order.
   const child = spawn(process.execPath, words, { detached: true, stdio: ['pipe', 'pipe', 'inherit'] })
-  const order = (of: object) => void child.stdin.write(`${JSON.stringify(of)}\n`)
   return {
     url: await urlOf(child),
-    notice: (name, stands) => order({ notice: { name, stands } }),
-    away: (away) => order({ away }),
+    order: (of) => void child.stdin.write(`${JSON.stringify(of)}\n`),
     async end() {
       const ended = once(child, 'exit')
       child.stdin.end()

@@ -1,8 +1,20 @@
 import { readFileSync } from 'node:fs'
+import type { GuardKind } from '../core/guard.ts'
+import type { Verdict } from '../core/verdict-table.ts'
 import type { NodeView } from '../wire/views.ts'
-import { markedProcesses, signalProcess } from './demo-world.ts'
+import { markedProcesses, signalProcess, type World } from './demo-world.ts'
 import { usage } from './exit.ts'
+import { quietPause } from './live-feed.ts'
 import type { RehearsalCloud } from './rehearse-cloud.ts'
+
+/** What a fault has to do with besides the machines that it befalls. */
+export interface Stage {
+  /** Null: the machines are this host's. */
+  readonly cloud: RehearsalCloud | null
+  readonly world: Pick<World, 'signal'>
+  /** Aborts when the rehearsal is interrupted. */
+  readonly signal: AbortSignal
+}
 
 /** One thing that goes wrong, done to real processes of this host. */
 export interface Fault {
@@ -12,11 +24,13 @@ export interface Fault {
   readonly takesS: number
   /** How many machines it befalls, of so many. */
   readonly strikes: (replicas: number) => number
-  readonly strike: (nodes: readonly NodeView[], cloud: RehearsalCloud | null) => void | Promise<void>
+  readonly strike: (nodes: readonly NodeView[], stage: Stage) => void | Promise<void>
+  /** The machines that it befalls go on getting requests. */
+  readonly keeps?: true
   /** It is over once what is seen has come to this; otherwise its machines are lost. */
   readonly heal?: {
     readonly when: (seen: Seen) => boolean
-    readonly end: (nodes: readonly NodeView[], cloud: RehearsalCloud | null) => void
+    readonly end?: (nodes: readonly NodeView[], stage: Stage) => void
   }
   /** It is a cloud's doing, so the machines are rented of a simulated one instead of being this host's. */
   readonly rented?: true
@@ -24,15 +38,20 @@ export interface Fault {
 
 /** What is seen of a fault while it lasts. */
 export interface Seen {
-  readonly guard: string | null
+  readonly guard: GuardKind | null
   readonly asked: number
   readonly silentClouds: number
+  /** Of the machines that it befell. */
+  readonly verdicts: readonly Verdict[]
 }
 
 const one = () => 1
 const half = (replicas: number) => Math.floor(replicas / 2)
 /** Half of a fleet is more than the guard takes for chance, which is three or a fifth of many, only from here on. */
 export const leastForHalf = 8
+
+// Longer than the three heartbeats after which a silent agent is looked for.
+const standstillS = 40
 
 export const faults = {
   notice: {
@@ -87,14 +106,29 @@ export const faults = {
     does: 'A cloud announces that it takes the machine back, and withdraws that once another one was asked for. The machine serves again.',
     takesS: 60,
     strikes: one,
-    strike: (nodes, cloud) => {
-      for (const { name } of nodes) cloud?.notice(name, true)
-    },
+    strike: (nodes, stage) => tellNotices(nodes, stage, { stands: true, slides: false }),
     heal: {
       when: ({ asked }) => asked > 0,
-      end: (nodes, cloud) => {
-        for (const { name } of nodes) cloud?.notice(name, false)
-      },
+      end: (nodes, stage) => tellNotices(nodes, stage, { stands: false, slides: false }),
+    },
+    rented: true,
+  },
+  sliding: {
+    does: 'A cloud takes the machine back, and names two minutes from now however often it is asked. It is one notice whose time stands: the machine drains, another one is asked for, and after two minutes the cloud has taken it.',
+    takesS: 220,
+    strikes: one,
+    strike: (nodes, stage) => tellNotices(nodes, stage, { stands: true, slides: true }),
+    rented: true,
+  },
+  unlisted: {
+    does: 'The cloud says of a machine that it is gone, while it serves. It serves on, degraded, nothing is released and its bill stays open; then the cloud lists it again.',
+    takesS: 100,
+    strikes: one,
+    strike: (nodes, { cloud }) => cloud?.order({ unlisted: nodes.map(({ name }) => name) }),
+    keeps: true,
+    heal: {
+      when: ({ verdicts }) => verdicts.includes('degraded'),
+      end: (_, { cloud }) => cloud?.order({ unlisted: [] }),
     },
     rented: true,
   },
@@ -102,9 +136,16 @@ export const faults = {
     does: 'The API of the cloud answers nobody until that is noticed, and then it does. All machines serve on, and nothing is released.',
     takesS: 120,
     strikes: () => 0,
-    strike: (_, cloud) => cloud?.away(true),
-    heal: { when: ({ silentClouds }) => silentClouds > 0, end: (_, cloud) => cloud?.away(false) },
+    strike: (_, { cloud }) => cloud?.order({ away: true }),
+    heal: { when: ({ silentClouds }) => silentClouds > 0, end: (_, { cloud }) => cloud?.order({ away: false }) },
     rented: true,
+  },
+  control: {
+    does: `The control plane stands still for ${standstillS} s (SIGSTOP). Gateway and machines serve without it; when it is back the guard holds for a while, and nothing is released.`,
+    takesS: standstillS + 20,
+    strikes: () => 0,
+    strike: standStill,
+    heal: { when: ({ guard }) => guard === 'gap' || guard === 'held_up' },
   },
 } satisfies Record<string, Fault>
 export type FaultName = keyof typeof faults
@@ -144,6 +185,20 @@ export function killMachine(name: string): void {
 /** Nothing of a machine moves any more and no connection closes, as with a power cut. */
 export function vanishMachines(machines: readonly { readonly name: string }[]): void {
   for (const { name } of machines) send('SIGSTOP', processesOf(name))
+}
+
+function tellNotices(
+  nodes: readonly NodeView[],
+  { cloud }: Stage,
+  notice: { readonly stands: boolean; readonly slides: boolean },
+): void {
+  for (const { name } of nodes) cloud?.order({ notice: { name, ...notice } })
+}
+
+async function standStill(_: readonly NodeView[], { world, signal }: Stage): Promise<void> {
+  world.signal('SIGSTOP')
+  await quietPause(standstillS * 1_000, signal)
+  world.signal('SIGCONT')
 }
 
 async function wedgeEngine(nodes: readonly NodeView[]): Promise<void> {

@@ -2,8 +2,7 @@ import type { Client } from '../wire/client.ts'
 import type { LaunchView, NodeView } from '../wire/views.ts'
 import { until } from './demo-world.ts'
 import { quietPause } from './live-feed.ts'
-import type { RehearsalCloud } from './rehearse-cloud.ts'
-import { type Fault, type FaultName, faults, type Seen } from './rehearse-faults.ts'
+import { type Fault, type FaultName, faults, type Seen, type Stage } from './rehearse-faults.ts'
 import type { Load } from './rehearse-load.ts'
 
 /** What came of one fault. Times are ms after it; null: not seen. */
@@ -29,13 +28,11 @@ export interface Aftermath {
 
 export type Tell = (event: string, facts: object, text: string) => void
 
-export interface Scene {
+export interface Scene extends Stage {
   readonly client: Client
   readonly gatewayUrl: string
   readonly replicas: number
   readonly load: Load
-  readonly cloud: RehearsalCloud | null
-  readonly signal: AbortSignal
   readonly tell: Tell
 }
 
@@ -109,14 +106,17 @@ export class Storm {
     const calm = await nodesOf(client)
     for (const node of calm) this.#isNew(node.id, wordsOf(node))
     this.#struck = serving(calm).slice(0, this.#fault.strikes(replicas))
-    await this.#fault.strike(this.#struck, this.#scene.cloud)
-    const watches = this.#struck.map((node) => this.#watch(node))
+    await this.#fault.strike(this.#struck, this.#scene)
+    for (const { name } of this.#struck)
+      this.#tell('struck', { fault: this.#name, node: name }, `${this.#name} befalls ${name}`)
+    const watched = this.#fault.keeps ? [] : this.#struck
+    const watches = watched.map((node) => this.#watch(node))
     for (const end = performance.now() + backLimitMs; performance.now() < end; ) {
       signal.throwIfAborted()
       if (this.#isOver(await this.#look())) break
     }
     // Whoever stays routable is not waited for: that is a gap in the table.
-    if (this.#unroutableAt.size === this.#struck.length) await Promise.all(watches)
+    if (this.#hasBegun) await Promise.all(watches)
     const costMicroUsd = (await client.spend({})).totalMicroUsd - before
     const { requests, failed: failedRequests, broken: brokenStreams } = load.since(this.#from)
     return { ...this.#times(), requests, failedRequests, brokenStreams, costMicroUsd }
@@ -141,7 +141,6 @@ export class Storm {
 
   async #watch(node: NodeView): Promise<void> {
     const { gatewayUrl, signal } = this.#scene
-    this.#tell('struck', { fault: this.#name, node: node.name }, `${this.#name} befalls ${node.name}`)
     try {
       const at = await unroutable(gatewayUrl, node.name, backLimitMs, signal)
       this.#unroutableAt.set(node.id, at)
@@ -164,7 +163,7 @@ export class Storm {
   }
 
   get #hasBegun(): boolean {
-    return this.#unroutableAt.size === this.#struck.length
+    return this.#fault.keeps === true || this.#unroutableAt.size === this.#struck.length
   }
 
   /** Tells what changed since the last look, and waits a moment. */
@@ -183,7 +182,8 @@ export class Storm {
     this.#guard ??= guard
     this.#silentClouds = silentClouds.length
     const kind = guard === null ? null : (guardHolds[0]?.guard ?? null)
-    this.#healOnce({ guard: kind, asked: this.#asked.length, silentClouds: this.#silentClouds })
+    const verdicts = nodes.filter(({ id }) => this.#struck.some((node) => node.id === id)).map(({ verdict }) => verdict)
+    this.#healOnce({ guard: kind, asked: this.#asked.length, silentClouds: this.#silentClouds, verdicts })
     await quietPause(fleetLookMs, signal)
     return nodes
   }
@@ -198,7 +198,7 @@ export class Storm {
     const { heal } = this.#fault
     if (!heal?.when(seen) || this.#healedAt !== null || !this.#hasBegun) return
     this.#healedAt = performance.now()
-    heal.end(this.#struck, this.#scene.cloud)
+    heal.end?.(this.#struck, this.#scene)
     this.#tell('healed', { nodes: this.#struck.map(({ name }) => name) }, `${this.#name} is over`)
   }
 

@@ -56,15 +56,20 @@ test('the end of a storm is a table of what each fault came to, what it did to r
       ...{ ...calm, fault: 'cloud', nodes: [], replacementsAsked: 0, released: 0, costMicroUsd: 10_000 },
       ...{ unroutableMs: null, replacementAskedMs: null, servesAgainMs: 60_000 },
     },
+    {
+      ...{ ...calm, fault: 'unlisted', nodes: ['fd-a-2'], replacementsAsked: 0, released: 0, costMicroUsd: 10_000 },
+      ...{ unroutableMs: null, replacementAskedMs: null, servesAgainMs: 64_000 },
+    },
   ]
   const counted = { requests: 336, failedRequests: 2, brokenStreams: 1, why: ['plain: 502'] }
   expect(
     resultText({ replicas: 2, ...counted, faults, costMicroUsd: 52_100, rented: false, allBack: false }, ascii(120)),
   ).toBe(`
-FAULT   NODES  NO REQUESTS AFTER  ANOTHER ASKED FOR  ALL SERVE AGAIN  RELEASED      LOST     COST
-notice      1               43ms              610ms             4.0s         1  0 of 168  $0.0200
-half        4           not seen            11s (2)         not seen         1  3 of 168  $0.0300
-cloud       0                  -                  -            1m00s         0  0 of 168  $0.0100
+FAULT     NODES  NO REQUESTS AFTER  ANOTHER ASKED FOR  ALL SERVE AGAIN  RELEASED      LOST     COST
+notice        1               43ms              610ms             4.0s         1  0 of 168  $0.0200
+half          4           not seen            11s (2)         not seen         1  3 of 168  $0.0300
+cloud         0                  -                  -            1m00s         0  0 of 168  $0.0100
+unlisted      1                  -                  -            1m04s         0  0 of 168  $0.0100
   half: the guard held. 4 of 8 nodes are suspect.
 336 requests: 2 failed, 1 streams broke.
   lost: plain: 502

@@ -215,7 +215,8 @@ async function rehearsed(here: Rehearsal): Promise<StormResult> {
   const befell: Aftermath[] = []
   for (const name of flags.faults) {
     tell('fault', { fault: name, does: faults[name].does }, `${name}: ${faults[name].does}`)
-    const scene = { client, gatewayUrl: plane.gatewayUrl, replicas, load, cloud: here.cloud, signal, tell }
+    const { cloud, world } = here
+    const scene = { client, gatewayUrl: plane.gatewayUrl, replicas, load, cloud, world, signal, tell }
     befell.push(await new Storm(scene, name).blow())
     if (befell.at(-1)?.servesAgainMs === null) break
   }
@@ -257,7 +258,7 @@ export function resultText(result: StormResult, look: Look): string {
       { title: 'NODES', cell: ({ nodes }) => String(nodes.length), right: true },
       {
         title: 'NO REQUESTS AFTER',
-        cell: ({ nodes, unroutableMs }) => (nodes.length === 0 ? '-' : ms(unroutableMs)),
+        cell: (of) => (takesNone(of) ? '-' : ms(of.unroutableMs)),
         right: true,
       },
       { title: 'ANOTHER ASKED FOR', cell: askedText, right: true },
@@ -283,7 +284,11 @@ export function resultText(result: StormResult, look: Look): string {
   ].join('\n')
 }
 
-const askedText = ({ nodes, replacementAskedMs, replacementsAsked }: Aftermath): string => {
-  if (nodes.length === 0 && replacementsAsked === 0) return '-'
+/** It takes requests from no machine. */
+const takesNone = ({ fault, nodes }: Aftermath): boolean => nodes.length === 0 || 'keeps' in faults[fault]
+
+const askedText = (of: Aftermath): string => {
+  const { replacementAskedMs, replacementsAsked } = of
+  if (takesNone(of) && replacementsAsked === 0) return '-'
   return replacementsAsked > 1 ? `${ms(replacementAskedMs)} (${replacementsAsked})` : ms(replacementAskedMs)
 }

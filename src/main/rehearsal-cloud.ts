@@ -1,32 +1,50 @@
 // The cloud of a rehearsal: an API server, machines of this host and their metadata services, until its input ends.
 import { createInterface } from 'node:readline'
 import { parse } from 'yaml'
+import type { CloudOrder } from '../cli/rehearse-cloud.ts'
+import { killMachine } from '../cli/rehearse-faults.ts'
 import { FakeAwsMetadata } from '../sim/metadata.ts'
 import { SimRentedMachines } from '../sim/rented-machines.ts'
 
-/** One line of its input, as JSON. */
-interface Order {
-  /** The machine of that name is taken back, or no more. */
-  readonly notice?: { readonly name: string; readonly stands: boolean }
-  /** The API server answers nobody. */
-  readonly away?: boolean
-}
+// As EC2 names it, from the first word of the notice.
+const noticeMs = 120_000
 
 const machines = new SimRentedMachines(parse)
+const { sky } = machines
 const services: FakeAwsMetadata[] = []
 for (let n = Number(process.argv[2]); n > 0; n--) services.push(await new FakeAwsMetadata().listen())
 machines.metadata.push(...services)
-machines.sky.faults.infra = ['aws']
+sky.faults.infra = ['aws']
 console.log(JSON.stringify({ url: await machines.start() }))
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { notice, away } = JSON.parse(line) as Order
-  if (away !== undefined) machines.sky.faults.away = away
-  const service = services[machines.rented.findIndex(({ name }) => name === notice?.name)]
-  if (notice && service) {
-    service.slides = true
-    service.action = notice.stands ? { action: 'terminate', time: '' } : null
-  }
+const taking = new Map<string, NodeJS.Timeout>()
+
+/** A machine is taken back, and taken when its time is over; or it is not, after all. */
+function tellNotice({ name, stands, slides }: NonNullable<CloudOrder['notice']>): void {
+  const service = services[machines.rented.findIndex((rented) => rented.name === name)]
+  if (!service) return
+  clearTimeout(taking.get(name))
+  const time = new Date(Date.now() + noticeMs).toISOString()
+  service.slides = slides
+  service.action = stands ? { action: 'terminate', time } : null
+  if (stands)
+    taking.set(
+      name,
+      setTimeout(() => take(name), noticeMs),
+    )
 }
+
+function take(name: string): void {
+  killMachine(name)
+  sky.vanish(name)
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { notice, away, unlisted } = JSON.parse(line) as CloudOrder
+  if (away !== undefined) sky.faults.away = away
+  if (unlisted !== undefined) sky.faults.unlisted = new Set(unlisted)
+  if (notice) tellNotice(notice)
+}
+for (const timer of taking.values()) clearTimeout(timer)
 await machines.stop()
 for (const service of services) await service.close()

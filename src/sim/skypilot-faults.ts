@@ -37,6 +37,8 @@ export interface SkyFaults {
   setUpError: { readonly type: string; readonly message: string } | null
   /** Rows are not listed before they are this old, in ms. */
   listingLagMs: number
+  /** Clusters that are listed no more although they are there. */
+  unlisted: ReadonlySet<string>
   /** Machines are called up, and no job was ever submitted to them. */
   noJobs: boolean
   /** What the job of a machine comes to once it was submitted; it is `PENDING` first, as every job. */
@@ -71,6 +73,7 @@ export const noFaults = (): SkyFaults => ({
   strange: false,
   setUpError: null,
   listingLagMs: 0,
+  unlisted: new Set(),
   noJobs: false,
   jobState: 'RUNNING',
   jobLines: ['flightdeck: the agent cannot be fetched'],

@@ -217,9 +217,10 @@ export class SimSkyPilot {
     if (path === '/status') {
       const names = body['cluster_names'] as string[] | null
       if (body['refresh'] === 'FORCE') this.#lookAtClouds(names)
-      const ripe = Date.now() - this.faults.listingLagMs
+      const { listingLagMs, unlisted } = this.faults
+      const ripe = Date.now() - listingLagMs
       const rows = [...this.clusters.values()].filter(
-        ({ name, madeAt }) => madeAt <= ripe && (names?.includes(name) ?? true),
+        ({ name, madeAt }) => madeAt <= ripe && !unlisted.has(name) && (names?.includes(name) ?? true),
       )
       return rows.map((row) => this.#strange(clusterRow(row)))
     }

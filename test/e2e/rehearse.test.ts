@@ -95,14 +95,17 @@ test('half of eight machines fall silent at once and come back: the guard holds,
   await leavesNothing(ended)
 }, 360_000)
 
-test('on a simulated cloud: a notice that is withdrawn loses no request, a cloud that answers nobody costs nobody a machine, and one that says nothing of a machine without power has it replaced', async () => {
-  const ended = await storm(['--replicas', '2', '--faults', 'withdrawn,cloud,vanish'])
-  const nobody = { nodes: [], replacementsAsked: 0, released: 0, servesAgainMs: expect.any(Number) }
+test('on a simulated cloud: a notice that is withdrawn loses no request, neither a cloud nor a control plane that is away costs a machine, nor a cloud that says gone of one that serves; one that says nothing of a machine without power has it replaced', async () => {
+  const ended = await storm(['--replicas', '2', '--faults', 'withdrawn,cloud,unlisted,control,vanish'])
+  const calm = { replacementsAsked: 0, released: 0, failedRequests: 0, brokenStreams: 0 }
+  const nobody = { ...calm, nodes: [], servesAgainMs: expect.any(Number) }
   expect(ended.told.at(-1)).toMatchObject({
     event: 'result',
     faults: [
       { ...overcome('withdrawn'), released: expect.any(Number), failedRequests: 0, brokenStreams: 0 },
-      { fault: 'cloud', ...nobody, failedRequests: 0, brokenStreams: 0 },
+      { fault: 'cloud', ...nobody },
+      { ...overcome('unlisted'), ...calm, unroutableMs: null, replacementAskedMs: null },
+      { fault: 'control', ...nobody, guard: expect.any(String) },
       { ...overcome('vanish'), failedRequests: 0 },
     ],
     rented: true,
@@ -110,7 +113,7 @@ test('on a simulated cloud: a notice that is withdrawn loses no request, a cloud
   })
   expect(ended.code).toBe(0)
   await leavesNothing(ended)
-}, 480_000)
+}, 600_000)
 
 test('a storm that is interrupted ends all that it has started', async () => {
   const ended = await storm(['--replicas', '2'], ({ event }, end) => {
