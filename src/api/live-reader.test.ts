@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { EventEmitter } from 'node:events'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { WebSocket } from 'ws'
 import { liveClose } from '../wire/live.ts'
 import { defaultLiveLimits } from './live-limits.ts'
@@ -33,6 +34,8 @@ function slowReader() {
   const reader = new Reader(deps as unknown as ReaderDeps)
   return { reader, closed, flush: () => flushed.shift()?.() }
 }
+
+afterEach(() => vi.useRealTimers())
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const piece = 'x'.repeat(roomBytes)
@@ -72,4 +75,21 @@ test('who was told all and gives no sign of life is cut', () => {
   reader.checkLife()
   reader.checkLife()
   expect(closed).toEqual(['cut'])
+})
+
+test('who leaves before the hello was looked up follows nothing and leaves no timer behind that keeps the process', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const socket = Object.assign(new EventEmitter(), { OPEN: 1, readyState: 1, send: () => undefined })
+  const found = Promise.withResolvers<unknown>()
+  const follow = vi.fn()
+  const clock = { now: () => 0 }
+  const deps = { socket, limits: defaultLiveLimits, door: { person: () => found.promise }, topics: { follow }, clock }
+  new Reader({ ...deps, address: '', cookie: 'a cookie' } as unknown as ReaderDeps)
+  for (const request of [{ do: 'hello' }, { do: 'follow', topic: 'fleet' }])
+    socket.emit('message', JSON.stringify(request))
+  socket.emit('close')
+  const actor = { id: 'op-1', tenantId: 'te-1', name: 'ada', role: 'admin' }
+  found.resolve({ actor, session: { endsAt: 604_800_000 } })
+  await turn()
+  expect([vi.getTimerCount(), follow.mock.calls]).toEqual([0, []])
 })

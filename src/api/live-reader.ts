@@ -44,6 +44,8 @@ export class Reader implements Follower {
   #secret = ''
   #sessionEnd: NodeJS.Timeout | null = null
   #alive = true
+  /** Nothing begins any more: what is still looked up for it comes to nothing. */
+  #isOver = false
   #waiting: (() => void)[] = []
   #requests = 0
 
@@ -137,6 +139,7 @@ export class Reader implements Follower {
   }
 
   #forget(): void {
+    this.#isOver = true
     clearTimeout(this.#lateHello)
     if (this.#sessionEnd) clearTimeout(this.#sessionEnd)
     for (const leave of this.#leaves.values()) leave()
@@ -154,6 +157,7 @@ export class Reader implements Follower {
     }
     // What went wrong with it has been told where it was awaited first.
     await this.#greeting?.catch(() => undefined)
+    if (this.#isOver) return
     if (!this.#actor) return this.end(liveClose.unauthenticated, 'Say hello first.')
     if (request.do === 'follow') return this.#follow(request, this.#actor)
     const key = keyOf(request)
@@ -177,9 +181,11 @@ export class Reader implements Follower {
         token === undefined
           ? await door.person(secret, address)
           : { actor: await door.tokenOfPerson(token, address), session: null }
+      if (this.#isOver) return
       this.#actor = actor
       this.#endWith(session)
     } catch (error) {
+      if (this.#isOver) return
       if (error instanceof Failure) return this.end(liveClose.unauthenticated, error.message.slice(0, 120))
       this.#lateHello = this.#awaitHello()
       throw error
