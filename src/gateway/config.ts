@@ -24,6 +24,7 @@ export interface GatewayConfig {
   /** Of silence, after which a stream's head is sent before the engine's own. */
   readonly earlyHeadersMs: number
   readonly maxSocketsPerNode: number
+  /** Also how many may wait for a node to come, where none serves their model. */
   readonly maxWaitingPerNode: number
   readonly probeMs: number
   readonly badProbeMs: number

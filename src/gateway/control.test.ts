@@ -178,6 +178,16 @@ test('a request that finds no node waits a moment for one: the next table may ha
   assert.equal((await unmet).body, '{"by":"n2"}')
 })
 
+test('no more of them wait for a node to come than may wait at one', async () => {
+  world = await World.start([routed('n1', { routable: false })], { maxWaitingPerNode: 1 })
+  await world.node('n1', ({ socket }) => answerJson(socket, { by: 'n1' }))
+  const both = [world.post(hello), world.post(hello)]
+  const refused = await Promise.race(both)
+  assert.deepEqual([refused.status, JSON.parse(refused.body).error.code], [503, 'no_node'])
+  world.setNode('n1', { routable: true })
+  assert.deepEqual((await Promise.all(both)).map(({ status }) => status).sort(), [200, 503])
+})
+
 test('stopping lets what is in flight end, cuts it at the limit, and keeps its usage', async () => {
   world = await World.start([routed('n1')], { stopMs: 150 })
   const node = await world.node('n1', () => undefined)

@@ -17,6 +17,8 @@ export class Gateway implements RelayHost {
   readonly times: RelayTimes
   readonly usage = new UsageTally()
   readonly passive: PassiveHealth
+  readonly nodeless = new Set<Relay>()
+  readonly maxNodeless: number
   coarseNow = performance.now()
   open = true
   readonly #metrics: GatewayMetrics
@@ -31,6 +33,7 @@ export class Gateway implements RelayHost {
     this.router = new Router({ maxSockets: config.maxSocketsPerNode, maxWaiting: config.maxWaitingPerNode })
     this.passive = new PassiveHealth((pool) => this.router.peersOf(pool), suspicious)
     this.times = config
+    this.maxNodeless = config.maxWaitingPerNode
     this.#metrics = metrics
     this.#log = log
     // Deadlines are as exact as the shortest of them needs, and never looked at more than ten times a second.
@@ -44,7 +47,7 @@ export class Gateway implements RelayHost {
 
   apply(table: RoutingTable) {
     this.router.apply(table)
-    for (const relay of this.#relays) relay.choose()
+    for (const relay of this.nodeless) relay.choose()
   }
 
   relay(call: Call, response: ClientResponse) {
@@ -77,6 +80,7 @@ export class Gateway implements RelayHost {
 
   over(relay: Relay, spent: Spent, pool: NodePool | null) {
     this.#relays.delete(relay)
+    this.nodeless.delete(relay)
     this.#metrics.finished(spent)
     if (pool) {
       this.usage.add(spent, Date.now())

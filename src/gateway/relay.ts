@@ -36,6 +36,9 @@ export interface RelayHost {
   readonly times: RelayTimes
   /** Monotonic ms as of the last sweep: deadlines need no better, and a clock call for each chunk is saved. */
   readonly coarseNow: number
+  /** The requests that wait for a node to come, each with its body in memory: no more than `maxNodeless`. */
+  readonly nodeless: Set<Relay>
+  readonly maxNodeless: number
   choose(model: string, tried: readonly NodePool[]): NodePool | null
   /** Every relay tells its end once. `pool`: the last node that had it. */
   over(relay: Relay, spent: Spent, pool: NodePool | null): void
@@ -96,10 +99,10 @@ export class Relay implements AnswerReader, Waiter {
   #next(sameNode: NodePool | null, failure: Refusal | null) {
     const pool = this.#tried.length < maxTries ? (this.#host.choose(this.call.model, this.#tried) ?? sameNode) : null
     if (!pool) {
-      const mayCome = this.#state === 'choosing' && this.#host.coarseNow - this.#since < nodeWaitMs
-      if (failure === null && mayCome) return
+      if (failure === null && this.#awaitsNode()) return
       return this.#refuse(failure ?? refusals.noNode(this.call.model))
     }
+    this.#host.nodeless.delete(this)
     if (this.#tried.length > 0) this.#host.retried()
     this.#tried.push(pool)
     this.#pool = pool
@@ -112,6 +115,14 @@ export class Relay implements AnswerReader, Waiter {
     if (pool.wait(this)) return
     this.#leavePool()
     this.#next(null, refusals.queueFull(this.call.model))
+  }
+
+  #awaitsNode(): boolean {
+    const { nodeless, maxNodeless, coarseNow } = this.#host
+    if (this.#state !== 'choosing' || coarseNow - this.#since >= nodeWaitMs) return false
+    if (!nodeless.has(this) && nodeless.size >= maxNodeless) return false
+    nodeless.add(this)
+    return true
   }
 
   ready(socket: NodeSocket) {
