@@ -73,6 +73,19 @@ test('one name is one model: the configuration and deployments have theirs, and 
   await at.client.createDeployment({ body: { ...other, own: { source: 'org/one' } } })
 })
 
+test('a deployment runs its model on one engine, and is not extended by a launch on another', async () => {
+  const own = { source: 'org/engines', engine: 'sglang' as const }
+  await at.client.createDeployment({ body: { name: 'engines', model: 'engines', own, wanted: 0 } })
+  const ask = { deployment: 'engines', model: 'engines' }
+  const codes = async (engine: 'sglang' | 'vllm') =>
+    (await plan({ ...ask, own: { ...own, engine } })).refusals.map(({ code, cause }) => [code, cause])
+  expect(await codes('vllm')).toContainEqual([
+    'name_taken',
+    'The deployment "engines" runs engines on sglang with no arguments of its own.',
+  ])
+  expect((await codes('sglang')).map(([code]) => code)).not.toContain('name_taken')
+})
+
 test('a path of the machine, an argument in disguise and an address that is no bucket are refused at the field', async () => {
   for (const source of [
     '/etc/passwd',

@@ -16,6 +16,7 @@ import { mostTries, type RetryPolicy } from '../core/retry.ts'
 import type { AttemptRow, LaunchRow, PhaseRow } from '../store/read-launches.ts'
 import type { LaunchDetail, LaunchView } from '../wire/views.ts'
 import { presentOffer } from './present-plan.ts'
+import { presentAsked } from './present-small.ts'
 import { costAt, iso, maybeIso } from './present-time.ts'
 
 /** What a launch is seen against: the time, the queue, and how long its phases took in the past. */
@@ -98,10 +99,7 @@ function openPhase({ phase, phaseStartedAt, phaseEndedAt, phasePercent }: Launch
 export function presentLaunchDetail(row: LaunchRow, attempts: readonly AttemptRow[], scene: LaunchScene): LaunchDetail {
   return {
     ...presentLaunch(row, scene),
-    wish: presentWish(row.wish),
-    engineArgs: row.engineArgs,
-    timeLimitS: row.timeLimitS,
-    concurrency: row.concurrency,
+    ...presentAsked(row),
     offers: row.offers.map(presentOffer),
     attempts: attempts.map((attempt) => presentAttempt(attempt, scene.now)),
     attemptsAtMost: attemptsAtMost(row, attempts, scene),
@@ -118,13 +116,6 @@ function attemptsAtMost({ state, offers }: LaunchRow, attempts: readonly Attempt
   const clouds = offers.map(({ cloud }) => cloud)
   return Math.max(attempts.length, mostTries(failures, clouds, retry))
 }
-
-const presentWish = ({ clouds, regions, gpus, ...rest }: LaunchRow['wish']): LaunchDetail['wish'] => ({
-  clouds: [...clouds],
-  regions: [...regions],
-  gpus: [...gpus],
-  ...rest,
-})
 
 function presentAttempt(row: AttemptRow, now: number): LaunchDetail['attempts'][number] {
   const { id, ordinal, offer, nodeId, nodeName, nodeState, outcome, failure } = row

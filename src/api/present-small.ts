@@ -34,8 +34,22 @@ export function presentDeployment(
     stopped: stopped ? why : null,
     spentMicroUsd: costAt(row, now),
     createdAt: iso(row.createdAt),
+    ...presentAsked(row),
   }
 }
+
+/** What was asked for, by a launch or for each launch of a deployment. */
+export function presentAsked({ wish, engineArgs, timeLimitS, concurrency }: Asked) {
+  const { clouds, regions, gpus, ...rest } = wish
+  return {
+    wish: { clouds: [...clouds], regions: [...regions], gpus: [...gpus], ...rest },
+    engineArgs,
+    timeLimitS,
+    concurrency,
+  }
+}
+
+type Asked = Pick<DeploymentRow, 'wish' | 'engineArgs' | 'timeLimitS' | 'concurrency'>
 
 export function presentKey({ id, name, last4, models, createdBy, createdAt, revokedAt }: KeyRow): KeyView {
   return { id, name, last4, models, createdBy, createdAt: iso(createdAt), revokedAt: maybeIso(revokedAt) }

@@ -39,7 +39,7 @@ function addReads(program: Command, act: Act): void {
   )
   program
     .command('catalog')
-    .description('what is known about open-weight models: size, context, licence')
+    .description('what is known about open-weight models: size, memory, context, licence')
     .option('--search <text>', 'only those whose name or licence has this in it')
     .action(
       act(async (context, { search = '' }: { search?: string }) => {

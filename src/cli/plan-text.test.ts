@@ -138,7 +138,7 @@ test('a bar is as wide as any other, however much is wanted, and no line is wide
       expect(widthOf(line)).toBeLessThanOrEqual(columns)
 })
 
-test('the catalogue shows size, weights, context and licence, and marks what was not checked', () => {
+test('the catalogue shows size, weights, memory needed, context and licence, and marks what was not checked', () => {
   const model = {
     id: 'org/moe',
     card: 'org/moe',
@@ -160,11 +160,12 @@ test('the catalogue shows size, weights, context and licence, and marks what was
     licence: 'apache-2.0',
     gated: true,
     uncertain: ['activeParameters' as const],
+    memory: { totalGib: 71, weightsGib: 57, kvGib: 12, overheadGib: 2, context: 262_144, concurrency: 1 },
   }
   expect(
     catalogText([model], ascii(Number.POSITIVE_INFINITY)),
-  ).toBe(`MODEL                   SIZE      WEIGHTS  CONTEXT  KIND  LICENCE
-org/moe *  31B (3.3B active)  57 GiB bf16   262144  chat  apache-2.0, gated
+  ).toBe(`MODEL                   SIZE      WEIGHTS   NEEDS  CONTEXT  KIND  LICENCE
+org/moe *  31B (3.3B active)  57 GiB bf16  71 GiB   262144  chat  apache-2.0, gated
 * not every figure was checked; --json names them
 `)
 })

@@ -4,7 +4,7 @@ import { writtenArguments } from '../core/engine-presets.ts'
 import { mayHold } from '../core/fit.ts'
 import { humanRough } from '../core/human-time.ts'
 import { formatUsd } from '../core/money.ts'
-import type { CatalogModelView, FitView } from '../wire/catalog.ts'
+import type { CatalogCard, FitView } from '../wire/catalog.ts'
 import type { PlanView, SetupView } from '../wire/plan.ts'
 import { ageOf } from './human-time.ts'
 import { cloudTroubles, offerWords, standingWords } from './launch-progress.ts'
@@ -137,14 +137,15 @@ export function fitBar({ weightsGib, overheadGib, kvGib, vramGib }: FitView, { u
   return `[${bar.slice(0, barColumns).padEnd(barColumns, free)}]`
 }
 
-/** What is known about open-weight models; a star where a figure was not checked. */
-export function catalogText(models: readonly CatalogModelView[], look: Look): string {
+/** What is known about open-weight models, and the memory for one request of the whole context; a star where a figure was not checked. */
+export function catalogText(models: readonly CatalogCard[], look: Look): string {
   if (models.length === 0) return 'No model of the catalogue matches.\n'
-  const text = table<CatalogModelView>(
+  const text = table<CatalogCard>(
     [
       { title: 'MODEL', cell: ({ id, uncertain }) => `${id}${uncertain.length > 0 ? ' *' : ''}`, gives: true },
       { title: 'SIZE', cell: parameterWords, right: true },
       { title: 'WEIGHTS', cell: (model) => `${weightsGib(model)} GiB ${model.weights.dtype}`, right: true },
+      { title: 'NEEDS', cell: ({ memory }) => `${memory.totalGib} GiB`, right: true },
       { title: 'CONTEXT', cell: ({ contextTokens }) => String(contextTokens), right: true },
       { title: 'KIND', cell: ({ kind }) => kind },
       { title: 'LICENCE', cell: licenceWords, gives: true },

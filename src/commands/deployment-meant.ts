@@ -7,7 +7,7 @@ import { canonicalJson } from '../lib/canonical.ts'
 import type { DeploymentRow } from '../store/deployment-requests.ts'
 import type { LaunchRequest } from '../wire/routes.ts'
 
-type Asked = Pick<LaunchRequest, 'deployment' | 'model' | 'engineArgs' | 'wish' | 'timeLimitS'>
+type Asked = Pick<LaunchRequest, 'deployment' | 'model' | 'own' | 'engineArgs' | 'wish' | 'timeLimitS'>
 
 /** The name of the deployment that gets what is launched. */
 export const deploymentMeant = ({ deployment, model }: Pick<Asked, 'deployment' | 'model'>): string =>
@@ -24,9 +24,10 @@ const isSame = (a: unknown, b: unknown): boolean => canonicalJson(a) === canonic
 
 /** Why the deployment that has the name does not run what is asked for, or null. */
 export function whyTaken(found: DeploymentRow, asked: Asked): FailureRecord | null {
-  if (found.model === asked.model && (inherits(asked) || isSame(found.engineArgs, asked.engineArgs))) return null
-  const given = writtenArguments(found.engineArgs)
-  const cause = `The deployment "${found.name}" runs ${found.model} with ${given.join(' ') || 'no arguments of its own'}.`
+  const runsIt = found.model === asked.model && found.engine === (asked.own?.engine ?? found.engine)
+  if (runsIt && (inherits(asked) || isSame(found.engineArgs, asked.engineArgs))) return null
+  const given = writtenArguments(found.engineArgs).join(' ') || 'no arguments of its own'
+  const cause = `The deployment "${found.name}" runs ${found.model} on ${found.engine} with ${given}.`
   const remedy = 'Name another deployment for this launch, or launch what this one runs.'
   return failureRecord('name_taken', cause, { remedy })
 }

@@ -65,10 +65,11 @@ interface Asked {
 async function writeLaunch(
   actor: Actor,
   tx: Tx,
-  { request, own, command, offers, time, asking }: Asked,
+  { offers, time, asking, ...asked }: Asked,
   now: number,
 ): Promise<Done<Made>> {
-  const deployment = await deploymentFor(actor, tx, { ...request, own }, command, now)
+  const { request } = asked
+  const deployment = await deploymentFor(actor, tx, asked, now)
   await setWanted(tx, deployment.id, deployment.wanted + 1)
   const launchId = await openLaunch(
     tx,
@@ -101,12 +102,11 @@ async function writeLaunch(
 async function deploymentFor(
   actor: Actor,
   tx: Tx,
-  request: Omit<LaunchRequest, 'own'> & { readonly own: OwnModel | null },
-  { engine }: EngineCommand,
+  { request, own, command: { engine } }: Pick<Asked, 'request' | 'own' | 'command'>,
   now: number,
 ): Promise<DeploymentRow> {
   const name = deploymentMeant(request)
-  const { model, own, engineArgs, wish, concurrency } = request
+  const { model, engineArgs, wish, concurrency } = request
   const { tenantId, name: createdBy } = actor
   await refuseOtherSource(tx, { model, own })
   const source = own?.source ?? null

@@ -41,7 +41,7 @@ test('a deployment that runs something else refuses the launch in its plan as th
     for (const replicas of [1, 3]) {
       const { becomes, refusals, offers } = await plan(other, replicas)
       expect([becomes, refusals.map(({ code }) => code), offers.length]).toEqual([null, ['name_taken'], 2])
-      expect(refusals[0]?.cause).toBe('The deployment "sim-small" runs sim-small with seed=1.')
+      expect(refusals[0]?.cause).toBe('The deployment "sim-small" runs sim-small on sim with seed=1.')
     }
   const [asPlanned] = (await plan({})).refusals
   await expect(createLaunch(world.deps, world.actor, request({}), null)).rejects.toMatchObject({ record: asPlanned })

@@ -28,6 +28,7 @@ export interface DeploymentRow {
   readonly id: string
   readonly name: string
   readonly model: string
+  readonly engine: string
   readonly source: string | null
   readonly engineArgs: EngineArguments
   readonly wish: Wish
@@ -37,7 +38,7 @@ export interface DeploymentRow {
   readonly failuresInARow: number
 }
 
-const columns = ['id', 'name', 'model', 'source', 'wish', 'wanted', 'paused'] as const
+const columns = ['id', 'name', 'model', 'engine', 'source', 'wish', 'wanted', 'paused'] as const
 const renamed = [
   'engine_args as engineArgs',
   'time_limit_s as timeLimitS',

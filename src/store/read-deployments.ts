@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { OwnModel } from '../core/engine-command.ts'
-import type { EngineName } from '../core/engine-presets.ts'
+import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
+import type { Wish } from '../core/offer.ts'
 import type { Db } from './database.ts'
 import { type CostSoFar, costOver } from './read-cost.ts'
 
@@ -10,6 +11,10 @@ export interface DeploymentRow extends CostSoFar {
   readonly model: string
   readonly engine: string
   readonly source: string | null
+  readonly engineArgs: EngineArguments
+  readonly wish: Wish
+  readonly timeLimitS: number | null
+  readonly concurrency: number | null
   readonly wanted: number
   readonly paused: boolean
   readonly failuresInARow: number
@@ -25,7 +30,7 @@ export interface DeploymentRow extends CostSoFar {
 export async function readDeployments(db: Db, tenantId: string, id?: string): Promise<DeploymentRow[]> {
   const { rows } = await sql<DeploymentRow>`
     select d.id, d.name, d.model, d.engine, d.source, d.wanted, d.paused, d.failures_in_a_row as "failuresInARow",
-      d.created_at as "createdAt", n.ready, l.starting, cost."closedMicroUsd", cost.open,
+      d.created_at as "createdAt", d.engine_args as "engineArgs", d.wish, d.time_limit_s as "timeLimitS", d.concurrency, n.ready, l.starting, cost."closedMicroUsd", cost.open,
       f.last as "failedLaunchId", json_build_object('closedMicroUsd', failed."closedMicroUsd", 'open', failed.open) as failures
     from deployments d
     left join lateral (

@@ -165,12 +165,16 @@ export const launchView = z.object({
 })
 export type LaunchView = z.infer<typeof launchView>
 
-export const launchDetail = launchView.extend({
+/** What was asked for; null: nobody did. */
+const askedView = {
   wish: wishSchema,
   engineArgs: engineArguments,
-  /** As they were asked for; null: nobody did. */
   timeLimitS: count.nullable(),
   concurrency: count.nullable(),
+}
+
+export const launchDetail = launchView.extend({
+  ...askedView,
   offers: z.array(rankedOfferView),
   attempts: z.array(attemptView),
   /** As things stand; once none can follow, those that there were. */
@@ -290,6 +294,8 @@ export const deploymentView = z.object({
   stopped: text(500).nullable(),
   spentMicroUsd: microUsd,
   createdAt: time,
+  /** Of each of its launches. */
+  ...askedView,
 })
 export type DeploymentView = z.infer<typeof deploymentView>
 

@@ -77,12 +77,14 @@ test('several more of one that is there are as many more as were told, from as m
   await page.getByText('quick, which wants 4 instead of 1').waitFor()
   await page.getByRole('button', { name: /^Launch 3 for/ }).click()
   await page.waitForURL(`**/deployments/${id}`)
+  const asked = page.getByRole('region', { name: 'What each of its launches asks for' })
+  await asked.getByText('20m00s', { exact: true }).waitFor()
   expect(await theOne()).toMatchObject({ wanted: 4 })
 })
 
 test.each([
-  ['one replica', 'with other arguments', { 'Arguments of the engine': 'seed=7' }, 'runs quick with no arguments'],
-  ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick with no'],
+  ['one replica', 'with other arguments', { 'Arguments of the engine': 'seed=7' }, 'runs quick on sim with no arguments of its own'],
+  ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick on sim'],
   ['several', 'within another time', { Replicas: '2', 'Time limit': '30m' }, 'has a time limit of 20m00s'],
 ])('%s %s is refused before it is asked for, with what to do', async (_, __, fields, cause) => {
   const page = await configured(fields)

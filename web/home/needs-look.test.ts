@@ -19,6 +19,10 @@ const deployment = (over: Partial<DeploymentView>): DeploymentView => ({
   stopped: null,
   spentMicroUsd: 0,
   createdAt: ago(1_000),
+  wish: { clouds: [], regions: [], gpus: [], gpuCount: null, spot: 'allow', maxPricePerHourMicroUsd: null },
+  engineArgs: {},
+  timeLimitS: null,
+  concurrency: null,
   ...over,
 })
 

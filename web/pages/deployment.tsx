@@ -10,8 +10,9 @@ import { Button } from '../parts/button.tsx'
 import { MarkedState } from '../parts/mark.tsx'
 import { Money } from '../parts/money.tsx'
 import { Loaded, Page } from '../parts/page.tsx'
-import { Facts } from '../parts/panel.tsx'
+import { Facts, Pairs, Panel } from '../parts/panel.tsx'
 import { Age } from '../parts/time.tsx'
+import { askedWords } from '../words/asked.ts'
 import { markOfDeployment } from '../words/states.ts'
 
 export function DeploymentPage() {
@@ -41,6 +42,9 @@ export function DeploymentPage() {
             <div className="stack">
               <Slots of={of} />
               <DeploymentGraphs id={of.id} />
+              <Panel title="What each of its launches asks for">
+                <Pairs of={askedWords(of)} />
+              </Panel>
             </div>
             {scaling && <ScaleDialog of={of} onClose={() => setScaling(false)} />}
           </>

@@ -18,7 +18,7 @@ import { Loaded, Page } from '../parts/page.tsx'
 import { Facts, Pairs, Panel } from '../parts/panel.tsx'
 import { Clock, Elapsed, Left } from '../parts/time.tsx'
 import { commandOf } from '../wizard/as-text.ts'
-import { count } from '../words/counts.ts'
+import { askedWords } from '../words/asked.ts'
 import { usdPerHour } from '../words/money.ts'
 import { boughtAs, machineOf, placeOf } from '../words/offers.ts'
 import { markOfLaunch } from '../words/states.ts'
@@ -132,9 +132,7 @@ function Figures({ launch }: { readonly launch: LaunchDetail }) {
 }
 
 function Asked({ launch }: { readonly launch: LaunchDetail }) {
-  const { deployment, deploymentId, slot, engine, requestedBy, origin, createdAt, wish, engineArgs } = launch
-  const { timeLimitS, concurrency } = launch
-  const list = (of: readonly string[]) => (of.length === 0 ? 'any' : of.join(', '))
+  const { deployment, deploymentId, slot, engine, requestedBy, origin, createdAt } = launch
   return (
     <Panel title="What was asked">
       <div className="stack">
@@ -152,22 +150,7 @@ function Asked({ launch }: { readonly launch: LaunchDetail }) {
             ['By', `${requestedBy} (${origin})`],
             ['At', <Clock key="a" at={createdAt} />],
             ['Engine', engine],
-            [
-              'Arguments',
-              Object.entries(engineArgs)
-                .map(([name, value]) => `--${name} ${value}`)
-                .join(' ') || 'none',
-            ],
-            ['Clouds', list(wish.clouds)],
-            ['Regions', list(wish.regions)],
-            ['GPUs', `${list(wish.gpus)}${wish.gpuCount === null ? '' : `, ${wish.gpuCount} of them`}`],
-            ['Spot', { allow: 'allowed', only: 'only', never: 'never', first: 'first, then on demand' }[wish.spot]],
-            [
-              'Price',
-              wish.maxPricePerHourMicroUsd === null ? 'any' : `${usdPerHour(wish.maxPricePerHourMicroUsd)} at most`,
-            ],
-            ['Time limit', timeLimitS === null ? 'none of its own' : humanRough(timeLimitS * 1_000)],
-            ['Full requests at a time', concurrency === null ? 'as the model is configured' : count(concurrency)],
+            ...askedWords(launch),
           ]}
         />
         <CopyText text={commandOf({ act: 'createLaunch', body: askedAs(launch) })} />
