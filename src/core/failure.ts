@@ -159,7 +159,7 @@ export const failures = {
     'policy',
     'not_here',
     502,
-    'Use an image with curl, wget or python3, and with sha256sum, shasum or openssl.',
+    'Use an image with curl, wget, python3 or Node.js 18, and with sha256sum, shasum or openssl.',
   ),
   agent_unreachable: entry(
     'node',

@@ -76,7 +76,7 @@ export class SimRentedMachines {
     const { PATH = '' } = process.env
     // No machine of a test may ask the address that clouds have it at: port 9 of this host has nobody.
     const metadata = { FLIGHTDECK_METADATA_URL: this.metadata.shift()?.url ?? 'http://127.0.0.1:9' }
-    // Each finds the one H100 that was ordered, and something to download with.
+    // Each finds the one H100 that was ordered.
     const image = { PATH: `${this.home}:${PATH}`, HOME: this.home, ...metadata, ...this.imageEnv }
     const env = { ...image, ...task.envs, ...task.secrets }
     const [program = '', ...words] = [...this.startedBy, '/bin/bash', '-c', task.run]

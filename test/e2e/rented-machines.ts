@@ -1,19 +1,12 @@
 import { networkInterfaces } from 'node:os'
 import { parse } from 'yaml'
 import { SimRentedMachines } from '../../src/sim/rented-machines.ts'
-import { putStandIn } from '../bare-path.ts'
 
 export type { Rented } from '../../src/sim/rented-machines.ts'
 
-/** They find something to download with, also where this host has nothing. */
 export class RentedMachines extends SimRentedMachines {
   constructor() {
     super(parse)
-  }
-
-  override start(): Promise<string> {
-    putStandIn(this.home, 'curl')
-    return super.start()
   }
 }
 

@@ -83,7 +83,12 @@ test('several more of one that is there are as many more as were told, from as m
 })
 
 test.each([
-  ['one replica', 'with other arguments', { 'Arguments of the engine': 'seed=7' }, 'runs quick on sim with no arguments of its own'],
+  [
+    'one replica',
+    'with other arguments',
+    { 'Arguments of the engine': 'seed=7' },
+    'runs quick on sim with no arguments of its own',
+  ],
   ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick on sim'],
   ['several', 'within another time', { Replicas: '2', 'Time limit': '30m' }, 'has a time limit of 20m00s'],
 ])('%s %s is refused before it is asked for, with what to do', async (_, __, fields, cause) => {

@@ -138,15 +138,15 @@ const troubles: readonly Trouble[] = [
   },
   {
     what: 'nothing to download with',
-    has: ['node', 'sha256sum'],
+    has: ['sha256sum'],
     code: 'no_downloader',
     retry: 'not_here',
-    cause: /none of curl, wget and python3/,
+    cause: /none of curl, wget, python3 and Node/,
     remedy: /image with curl/,
   },
   {
     what: 'nothing that computes a checksum',
-    has: ['node', 'curl'],
+    has: ['curl'],
     code: 'no_downloader',
     retry: 'not_here',
     cause: /computes a SHA-256/,

@@ -8,7 +8,7 @@ export const setUpCodes = [
   'no_permission',
 ] as const
 
-/** What Python is given to run where there is neither curl nor wget; `pythonSum` where nothing else computes a SHA-256. */
+/** What Python is given to run where there is neither curl nor wget; `pythonSum` where no other tool computes a SHA-256. */
 export const pythonGet = `import shutil, ssl, sys, urllib.request
 url, path, trust = sys.argv[1:]
 context = None if trust else ssl._create_unverified_context()
@@ -18,6 +18,23 @@ with urllib.request.urlopen(url, timeout=30, context=context) as reply, open(pat
     if length and int(length) != file.tell(): sys.exit("the connection was cut")
 `
 export const pythonSum = 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
+
+/** The same for a Node that the bundle runs on, where there is none of them. What is written is small: the bundle. */
+const nodeGet = `const [url, path, trust] = process.argv.slice(1)
+if (trust === "") process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"
+const words = { ENOSPC: "No space left on device", EDQUOT: "quota exceeded" }
+async function get() {
+  const reply = await fetch(url, { signal: AbortSignal.timeout(120000) })
+  if (!reply.ok) throw new Error("HTTP status " + reply.status)
+  require("node:fs").writeFileSync(path, Buffer.from(await reply.arrayBuffer()))
+}
+get().catch(({ code, message, cause }) => {
+  console.error(words[code] ?? [message, cause?.code ?? cause?.message ?? ""].join(" "))
+  process.exitCode = 1
+})
+`
+const nodeSum =
+  'process.stdin.pipe(require("node:crypto").createHash("sha256").setEncoding("hex")).pipe(process.stdout)'
 
 /** Brings the agent and its loop with what the machine has. Leaves `dir`, `agent`, and `node`, empty where none is needed. */
 const setUp = `set -eu
@@ -41,9 +58,15 @@ why=$(mkdir -p "$dir" 2>&1) || { refuse_full "$why"; die "no_permission: nothing
 why=$( (printf %s "$FD_JOIN_TOKEN" >"$dir/join-token") 2>&1) || { refuse_full "$why"; die "no_permission: $why"; }
 unset FD_JOIN_TOKEN
 
+node=
+# 18 is what the bundle is built for.
+if has "$FD_NODE_BIN" && "$FD_NODE_BIN" -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' >/dev/null 2>&1; then
+  node=$(command -v "$FD_NODE_BIN")
+fi
+
 tool=
-for name in curl wget python3; do [ -n "$tool" ] || ! has "$name" || tool=$name; done
-[ -n "$tool" ] || die "no_downloader: there is none of curl, wget and python3 on this machine, and one of them has to fetch the agent"
+for name in curl wget python3 "$node"; do [ -n "$tool" ] || ! has "$name" || tool=$name; done
+[ -n "$tool" ] || die "no_downloader: there is none of curl, wget, python3 and Node.js 18 on this machine, and one of them has to fetch the agent"
 
 get() {
   # The checksum is what counts, and nothing here is secret: an authority of the control plane's own is unknown to tools.
@@ -57,6 +80,7 @@ get() {
       # Others know fewer options, and say why they failed without being asked.
       case $(wget --version 2>&1) in *"GNU Wget"*) set -- -nv -t 1 "$@" ;; *) set -- -q "$@" ;; esac ;;
     python3) set -- -c '${pythonGet}' "$1" "$2" "$trust" ;;
+    *) set -- -e '${nodeGet}' "$1" "$2" "$trust" ;;
   esac
   "$tool" "$@"
 }
@@ -65,6 +89,7 @@ sum_of() {
   elif has shasum; then shasum -a 256
   elif has openssl; then openssl dgst -sha256 -r
   elif has python3; then python3 -c '${pythonSum}'
+  elif [ -n "$node" ]; then "$node" -e '${nodeSum}'
   else die "no_downloader: there is nothing on this machine that computes a SHA-256, and what is not checked is not run"
   fi <"$1"
 }
@@ -84,15 +109,12 @@ fetch() {
       refuse_full "$why"
       sleep "$wait_s"
     done
-    say "$from/$1 cannot be fetched with $tool: $why"
+    say "$from/$1 cannot be fetched with \${tool##*/}: $why"
   done
-  die "agent_unreachable: $from/$1 cannot be fetched with $tool: $why"
+  die "agent_unreachable: $from/$1 cannot be fetched with \${tool##*/}: $why"
 }
 
-node=
-# 18 is what the bundle is built for.
-if has "$FD_NODE_BIN" && "$FD_NODE_BIN" -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' >/dev/null 2>&1; then
-  node=$(command -v "$FD_NODE_BIN")
+if [ -n "$node" ]; then
   agent=agent.cjs
   fetch "$agent" "$FD_AGENT_SHA256"
 else
