@@ -38,7 +38,7 @@ export class FakeControl {
       const asked = JSON.parse(String(data)) as LiveRequest
       if (asked.do === 'hello') {
         if (asked.token !== token) return live.close(4001, 'unauthenticated')
-        return live.send(JSON.stringify({ topic: 'hello', name: 'admin', role: 'admin' }))
+        return live.send(JSON.stringify({ topic: 'hello', name: 'admin', role: 'admin', aliveMs: 20_000 }))
       }
       if (asked.do !== 'follow' || asked.topic !== 'launch') return
       const tell = (launch: LaunchDetail) => live.send(JSON.stringify({ topic: 'launch', id: asked.id, launch }))

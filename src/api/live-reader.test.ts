@@ -77,6 +77,23 @@ test('who was told all and gives no sign of life is cut', () => {
   expect(closed).toEqual(['cut'])
 })
 
+test('who said hello is told now and then that the connection lives, and how often that is', async () => {
+  const told: { topic: string; aliveMs?: number }[] = []
+  const send = (text: string) => told.push(JSON.parse(text))
+  const socket = Object.assign(new EventEmitter(), { OPEN: 1, readyState: 1, bufferedAmount: 0, send, ping: vi.fn() })
+  const found = { actor: { id: 'op-1', name: 'ada', role: 'viewer' }, session: null }
+  const deps = { socket, limits: defaultLiveLimits, door: { person: async () => found }, clock: { now: () => 0 } }
+  const reader = new Reader({ ...deps, address: '', cookie: 'a cookie' } as unknown as ReaderDeps)
+  reader.checkLife()
+  expect(told).toEqual([])
+  socket.emit('message', JSON.stringify({ do: 'hello' }))
+  await turn()
+  reader.checkLife()
+  expect(told.map(({ topic }) => topic)).toEqual(['hello', 'alive'])
+  expect(told[0]?.aliveMs).toBe(defaultLiveLimits.heartbeatMs)
+  socket.emit('close')
+})
+
 test('who leaves before the hello was looked up follows nothing and leaves no timer behind that keeps the process', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const socket = Object.assign(new EventEmitter(), { OPEN: 1, readyState: 1, send: () => undefined })

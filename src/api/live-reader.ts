@@ -111,6 +111,8 @@ export class Reader implements Follower {
       this.#alive = false
       this.#requests = 0
       socket.ping()
+      // A script sees no ping: without a word a page would take a connection that died for a quiet one.
+      if (this.#actor) this.#tell({ topic: 'alive' })
       if (this.#secret) this.#checkSecret()
     } else if (this.#waiting.length > 0 || socket.bufferedAmount > 0) {
       this.end(liveClose.slowReader, standsStill, limits.slowCloseMs)
@@ -172,7 +174,7 @@ export class Reader implements Follower {
   async #hello(token: string | undefined): Promise<void> {
     // It came; how long we take to look the token up is not the reader's fault.
     clearTimeout(this.#lateHello)
-    const { socket, door, address, cookie, clock } = this.#deps
+    const { socket, door, address, cookie, clock, limits } = this.#deps
     const secret = token ?? cookie
     try {
       if (secret === null) throw new Failure('unauthenticated', 'The hello has no token, and no page of ours sent it.')
@@ -192,7 +194,8 @@ export class Reader implements Follower {
     }
     this.#secret = secret
     const { name, role } = this.#actor
-    if (socket.readyState === socket.OPEN) this.#tell({ topic: 'hello', name, role, now: iso(clock.now()) })
+    if (socket.readyState === socket.OPEN)
+      this.#tell({ topic: 'hello', name, role, now: iso(clock.now()), aliveMs: limits.heartbeatMs })
   }
 
   async #follow(request: Extract<LiveRequest, { do: 'follow' }>, who: Actor): Promise<void> {

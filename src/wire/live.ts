@@ -27,8 +27,18 @@ export type LiveRequest = z.infer<typeof liveRequest>
 
 /** First a snapshot, then changes: each carries the new view of what changed, so that none can be missed. */
 export const liveMessage = z.discriminatedUnion('topic', [
-  /** `now`: by the clock of the control plane, so that ages are right on a machine whose clock is not. */
-  z.object({ topic: z.literal('hello'), name: z.string(), role: z.string(), now: z.iso.datetime() }),
+  /**
+   * `now`: by the clock of the control plane, so that ages are right on a machine whose clock is not. `aliveMs`: where
+   * nothing else is told, `alive` is about this often; a connection that is silent for much longer is dead.
+   */
+  z.object({
+    topic: z.literal('hello'),
+    name: z.string(),
+    role: z.string(),
+    now: z.iso.datetime(),
+    aliveMs: z.int().min(1),
+  }),
+  z.object({ topic: z.literal('alive') }),
   z.object({ topic: z.literal('launch'), id: z.string(), launch: launchDetail }),
   z.object({ topic: z.literal('log'), id: z.string(), lines: z.array(logLine) }),
   z.object({

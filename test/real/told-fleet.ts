@@ -25,7 +25,8 @@ export async function tell(
     say = (message) => socket.send(JSON.stringify(message))
     socket.onMessage((text) => {
       const { do: what, topic, id } = JSON.parse(String(text)) as { do: string; topic: string; id?: string }
-      if (what === 'hello') say({ topic: 'hello', name: 'ada', role: 'admin', now: new Date().toISOString() })
+      if (what === 'hello')
+        say({ topic: 'hello', name: 'ada', role: 'admin', now: new Date().toISOString(), aliveMs: 600_000 })
       if (what === 'follow' && topic === 'log') say({ topic, id, lines: told.lines ?? [] })
       const answer = what === 'follow' ? answers[topic]?.() : undefined
       if (answer) say(answer)

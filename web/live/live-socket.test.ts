@@ -23,7 +23,7 @@ class FakeSocket {
 
   greet(): void {
     this.onopen?.()
-    this.tell({ topic: 'hello', name: 'ada', role: 'viewer' })
+    this.tell({ topic: 'hello', name: 'ada', role: 'viewer', aliveMs: 20_000 })
   }
 
   cut(code = 1006): void {
@@ -34,6 +34,7 @@ class FakeSocket {
 let sockets: FakeSocket[]
 let timers: { ms: number; act: () => void }[]
 let live: LiveSocket
+let now: number
 const last = () => sockets.at(-1) as FakeSocket
 const pass = () => {
   for (const { act } of timers.splice(0)) act()
@@ -42,13 +43,14 @@ const pass = () => {
 beforeEach(() => {
   sockets = []
   timers = []
+  now = 0
   live = new LiveSocket({
     open: () => {
       sockets.push(new FakeSocket())
       return last() as unknown as WebSocket
     },
     greeted: () => undefined,
-    elapsed: () => 0,
+    elapsed: () => now,
     chance: () => 0.5,
     after(ms, act) {
       const timer = { ms, act }
@@ -99,6 +101,27 @@ test('pauses grow while nobody answers, within bounds, and are short again after
   last().greet()
   last().cut()
   expect(timers[0]?.ms).toBe(250)
+})
+
+test('a connection that died without a word is found by its silence, or as soon as somebody looks again', () => {
+  last().greet()
+  const later = (ms: number) => {
+    now += ms
+    pass()
+  }
+  later(30_000)
+  last().tell({ topic: 'alive' })
+  later(40_000)
+  expect(live.state).toEqual({ kind: 'live' })
+  later(5_000)
+  expect(live.state).toMatchObject({ kind: 'reconnecting', why: 'nothing was heard any more' })
+  expect(last().closed).toBe(true)
+  pass()
+  last().greet()
+  now += 60_000
+  live.hurry()
+  expect(live.state).toMatchObject({ kind: 'reconnecting' })
+  expect(sockets).toHaveLength(3)
 })
 
 test('a server that accepts and says nothing is given up', () => {

@@ -33,6 +33,8 @@ const firstWaitMs = 250
 const longestWaitMs = 10_000
 // A connection that does not come about is given up: the browser's own patience is minutes.
 const openWithinMs = 8_000
+// Of the times between two signs of life. One may be late on a busy server.
+const silentTimes = 2.25
 
 /**
  * One connection for the whole page. Topics are followed as long as somebody listens, and followed anew after each
@@ -47,6 +49,8 @@ export class LiveSocket {
   #callOff: () => void = () => undefined
   #failures = 0
   #helloAt = 0
+  #heardAt = 0
+  #silentMs = Number.POSITIVE_INFINITY
   state: LinkState = { kind: 'idle' }
 
   constructor(world: LiveWorld) {
@@ -68,6 +72,7 @@ export class LiveSocket {
 
   /** At once instead of after the pause: the network came back, or somebody looks at the page again. */
   hurry(): void {
+    if (this.state.kind === 'live') this.#listen()
     if (this.state.kind !== 'reconnecting' || this.#socket) return
     this.#callOff()
     this.#connect()
@@ -132,14 +137,24 @@ export class LiveSocket {
     }
   }
 
+  /** A connection may die without a word: a network that went away, a machine that slept. */
+  #listen(): void {
+    this.#callOff()
+    const leftMs = this.#heardAt + this.#silentMs - this.#world.elapsed()
+    if (leftMs <= 0) this.#lost('nothing was heard any more')
+    else this.#callOff = this.#world.after(leftMs, () => this.#listen())
+  }
+
   #heard(message: LiveMessage): void {
+    this.#heardAt = this.#world.elapsed()
     if (message.topic === 'hello') {
-      this.#callOff()
+      this.#silentMs = message.aliveMs * silentTimes
       this.#world.greeted(message, this.#world.elapsed() - this.#helloAt)
       this.#greeted = true
       this.#failures = 0
       for (const { topic } of this.#followed.values()) this.#say({ do: 'follow', ...topic })
       this.#become({ kind: 'live' })
+      this.#listen()
       return
     }
     const id = 'id' in message ? message.id : undefined
