@@ -122,7 +122,8 @@ const givenUp = (state: NodeState): boolean => state === 'draining' || leaving.i
 
 /** A next try waits for the last machine to be gone, but not for ever: a cloud that is silent must not stop the launch. */
 function retryDue(view: LaunchView, current: AttemptView, policy: RetryPolicy, now: number): boolean {
-  if (now < view.stateSince + backOffMs(policy, view.attempts.length)) return false
+  const tried = view.attempts.map(({ failure }) => failure)
+  if (now < view.stateSince + backOffMs(tried, view.offerClouds, policy)) return false
   return ['held', 'gone'].includes(current.nodeState) || now >= view.stateSince + policy.waitForGoneMs
 }
 

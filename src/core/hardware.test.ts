@@ -74,6 +74,7 @@ test('another GPU, fewer of them, or too little memory is a mismatch that names 
   expect(hardwareMismatch(ordered, found('NVIDIA A10', 23_000))?.cause).toBe(
     'Ordered was 2 x A100-80GB of 80 GiB; the machine has NVIDIA A10 (23000 MiB).',
   )
+  expect(hardwareMismatch(offer('H100-SXM', 1, 80), found('NVIDIA H100 PCIe', 81_559))).not.toBeNull()
 })
 
 test('more than was ordered is welcome, and an offer without a GPU demands nothing', () => {

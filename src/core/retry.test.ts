@@ -86,11 +86,14 @@ test('the most tries that there may be are as many as there are where all to com
   )
 })
 
-test('waits double from the first to the longest', () => {
-  assert.deepEqual(
-    [0, 1, 2, 3, 4, 50].map((made) => backOffMs(policy, made)),
-    [1_000, 1_000, 2_000, 4_000, 6_000, 6_000],
-  )
+test('what was not tried yet is tried without a wait; at what was, waits double from the first to the longest', () => {
+  const many = { ...policy, triesPerOffer: 99 }
+  const waitsAtOne = [0, 1, 2, 3, 4, 50].map((made) => backOffMs(Array(made).fill(same), two, many))
+  assert.deepEqual(waitsAtOne, [0, 1_000, 2_000, 4_000, 6_000, 6_000])
+  const waits = (...failures: (typeof same)[]) => failures.map((_, i) => backOffMs(failures.slice(0, i), three, policy))
+  // A round over three places, and then the first of them once more.
+  assert.deepEqual(waits(elsewhere, elsewhere, elsewhere, elsewhere, elsewhere), [0, 0, 0, 1_000, 1_000])
+  assert.deepEqual(waits(same, same, same, same, elsewhere), [0, 1_000, 0, 1_000, 0])
 })
 
 test('an offer that will never do is not tried in a later round, the others are', () => {

@@ -12,7 +12,7 @@ export interface RetryPolicy {
   readonly waitForGoneMs: number
 }
 
-// Guesses: a refused place seldom changes within seconds, and a launch should not hammer a cloud that is full.
+// Guesses: a refused place seldom changes within seconds. Another place has nothing to do with that, so nothing is waited for.
 export const defaultRetryPolicy: RetryPolicy = {
   triesPerOffer: 2,
   rounds: 2,
@@ -21,9 +21,15 @@ export const defaultRetryPolicy: RetryPolicy = {
   waitForGoneMs: 600_000,
 }
 
-/** Wait before attempt number `made + 1`: doubles from the first, up to the limit. */
-export function backOffMs(policy: RetryPolicy, made: number): number {
-  return Math.min(policy.maxBackOffMs, policy.firstBackOffMs * 2 ** Math.max(0, made - 1))
+/** Wait before the next attempt: none at an offer that was not tried yet; from its first try on it doubles, up to the limit. */
+export function backOffMs(
+  failuresSoFar: readonly (FailureRecord | null)[],
+  clouds: readonly string[],
+  policy: RetryPolicy,
+): number {
+  const { offer, tries } = afterTries(failuresSoFar, clouds, policy)
+  const made = offer === null ? 0 : (tries[offer] ?? 0)
+  return made === 0 ? 0 : Math.min(policy.maxBackOffMs, policy.firstBackOffMs * 2 ** (made - 1))
 }
 
 // Of these the other offers of the cloud would fail just so; those of another cloud need not.
@@ -65,8 +71,9 @@ interface AfterTries {
   readonly offer: number | null
   /** Tries at it within its turn that is not over. */
   readonly triesHere: number
-  /** Turns that each offer has used up. */
+  /** Turns that each offer has used up, and how often it was tried. */
   readonly turns: readonly number[]
+  readonly tries: readonly number[]
 }
 
 function afterTries(
@@ -75,7 +82,8 @@ function afterTries(
   policy: RetryPolicy,
 ): AfterTries {
   const turns = clouds.map(() => 0)
-  if (failuresSoFar.at(-1)?.retry === 'never') return { offer: null, triesHere: 0, turns }
+  const tries = clouds.map(() => 0)
+  if (failuresSoFar.at(-1)?.retry === 'never') return { offer: null, triesHere: 0, turns, tries }
   const unknown = new Map<string, number>()
   const leastTried = () => {
     const fewest = Math.min(policy.rounds, ...turns)
@@ -87,6 +95,7 @@ function afterTries(
     if (offer === null) break
     const cloud = clouds[offer] ?? ''
     triesHere += 1
+    tries[offer] = (tries[offer] ?? 0) + 1
     if (failure?.code === 'cloud_unknown') unknown.set(cloud, (unknown.get(cloud) ?? 0) + 1)
     const wholeCloud = ofWholeCloud.has(failure?.code ?? '') || (unknown.get(cloud) ?? 0) >= mostUnknown
     const barred = failure?.retry === 'not_here' || wholeCloud
@@ -96,5 +105,5 @@ function afterTries(
     if (wholeCloud) for (const [i, other] of clouds.entries()) if (other === cloud) turns[i] = policy.rounds
     offer = leastTried()
   }
-  return { offer, triesHere, turns }
+  return { offer, triesHere, turns, tries }
 }

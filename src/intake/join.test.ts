@@ -90,10 +90,12 @@ test('a machine is paid for from its join on, if the cloud had not shown it befo
 })
 
 test('a bill says who launched what where, on which machine, at the price of the launch', async () => {
-  const { nodeId, launchId, deploymentId, joinToken } = await addNode(world, { offer: gpuOffer })
+  const { nodeId, launchId, deploymentId, joinToken } = await addNode(world, {
+    offer: { ...gpuOffer, instanceType: 'p4de.24xlarge' },
+  })
   const gpus = [gpu('NVIDIA A100-SXM4-80GB', 81_920, 0), gpu('NVIDIA A100-SXM4-80GB', 81_920, 1)]
   const { hardware } = joinRequest({})
-  await join(joinToken, { hardware: { ...hardware, gpus, instanceType: 'p4de.24xlarge' } })
+  await join(joinToken, { hardware: { ...hardware, gpus } })
   expect(await db().selectFrom('ledger').selectAll().executeTakeFirstOrThrow()).toMatchObject({
     node_id: nodeId,
     launch_id: launchId,

@@ -95,7 +95,8 @@ export async function saveJoin(tx: Tx, node: JoiningNode, joined: Joined, now: n
       gpus: json(joined.gpus),
       cpus: Math.min(joined.cpus, 100_000),
       memory_mib: Math.min(joined.memoryMib, 2_000_000_000),
-      instance_type: joined.instanceType,
+      // What was ordered stands where the agent does not know.
+      instance_type: sql`coalesce(${joined.instanceType}, instance_type)`,
       agent_version: joined.agentVersion,
       agent_protocol: joined.protocol,
       // Never what the node says of itself: where its call came from.

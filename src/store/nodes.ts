@@ -238,6 +238,7 @@ export async function openAttempt(tx: Tx, wanted: NewNode, now: number): Promise
       join_token_hash: sha256(wanted.joinTokenFor(id)),
       join_token_until: at(wanted.joinTokenUntil),
       spot: offer.spot,
+      instance_type: offer.instanceType ?? null,
     })
     .execute()
   await tx

@@ -87,9 +87,9 @@ test.each([
     'one replica',
     'with other arguments',
     { 'Arguments of the engine': 'seed=7' },
-    'runs quick on sim with no arguments of its own',
+    'runs quick on vllm with no arguments of its own',
   ],
-  ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick on sim'],
+  ['several', 'with other arguments', { Replicas: '2', 'Arguments of the engine': 'seed=7' }, 'runs quick on vllm'],
   ['several', 'within another time', { Replicas: '2', 'Time limit': '30m' }, 'has a time limit of 20m00s'],
 ])('%s %s is refused before it is asked for, with what to do', async (_, __, fields, cause) => {
   const page = await configured(fields)
