@@ -314,6 +314,9 @@ export interface FailureRecord {
 
 export const isFailureCode = (code: string): code is FailureCode => Object.hasOwn(failures, code)
 
+/** What may end a machine that served and come again on the next one: the engine or what it was given, and no cloud. */
+export const crashCodes: readonly string[] = ['engine_failed', 'engine_exited', 'host_memory', 'node_dead']
+
 /** A record of the catalogue's entry; `over` replaces the remedy, the retry or adds evidence where more is known. */
 export function failureRecord(code: FailureCode, cause: string, over: Partial<FailureRecord> = {}): FailureRecord {
   const { fault, retry, remedy } = failures[code]

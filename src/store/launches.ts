@@ -10,6 +10,7 @@ import { randomName } from '../lib/chance.ts'
 import { type Claim, enrol, holds, nudge } from './claims.ts'
 import { at, type Db, json, maybeJson, type Tx } from './database.ts'
 import { tellEvent } from './events.ts'
+import { settleCounters } from './launch-counters.ts'
 import { ownModelIn } from './model-source.ts'
 import { openAttempt } from './nodes.ts'
 import { lookAtQueue } from './queue.ts'
@@ -334,19 +335,8 @@ async function tellOfStep(tx: Tx, launch: LaunchForLoop, decision: LaunchDecisio
     deploymentId: launch.deploymentId,
     ...(decision.failure ? { data: { failure: decision.failure } } : {}),
   })
-  if (decision.state === 'live') await settleCounters(tx, launch, { failed: false }, now)
-  const gaveUp = decision.outcome === 'failed' || decision.outcome === 'timed_out'
-  if (decision.state === 'ending' && gaveUp && !launch.wasLive) await settleCounters(tx, launch, { failed: true }, now)
+  await settleCounters(tx, launch, decision, now)
   return isFlying(launch.view.state) && !isFlying(decision.state) ? headOfQueue(tx) : []
-}
-
-/** A hand launch that failed for good lowers the wanted count again; one of the loop's counts against the deployment. */
-async function settleCounters(tx: Tx, launch: LaunchForLoop, result: { failed: boolean }, now: number): Promise<void> {
-  const deployment = tx.updateTable('deployments').where('id', '=', launch.deploymentId)
-  if (!result.failed)
-    await deployment.set({ failures_in_a_row: 0, last_failure_at: null }).where('failures_in_a_row', '>', 0).execute()
-  else if (launch.origin === 'hand') await deployment.set({ wanted: sql`greatest(wanted - 1, 0)` }).execute()
-  else await deployment.set({ failures_in_a_row: sql`failures_in_a_row + 1`, last_failure_at: at(now) }).execute()
 }
 
 async function headOfQueue(tx: Tx): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { OwnModel } from '../core/engine-command.ts'
 import type { EngineArguments, EngineName } from '../core/engine-presets.ts'
+import { crashCodes } from '../core/failure.ts'
 import type { Wish } from '../core/offer.ts'
 import type { Db } from './database.ts'
 import { type CostSoFar, costOver } from './read-cost.ts'
@@ -42,8 +43,8 @@ export async function readDeployments(db: Db, tenantId: string, id?: string): Pr
       ${costOver(sql`g.node_id in (select id from nodes where deployment_id = d.id)`)}) cost on true
     left join lateral (
       select array_agg(id) as launches, (array_agg(id order by created_at desc))[1] as last from (
-        select id, created_at from launches where deployment_id = d.id and origin = 'deployment'
-          and outcome in ('failed', 'timed_out') order by created_at desc limit d.failures_in_a_row) one) f on true
+        select id, created_at from launches where deployment_id = d.id and (outcome = 'ended' and failure->>'code' = any(${crashCodes})
+          or origin = 'deployment' and outcome in ('failed', 'timed_out')) order by created_at desc limit d.failures_in_a_row) one) f on true
     left join lateral (
       ${costOver(sql`g.node_id in (select id from nodes where launch_id = any(f.launches))`)}) failed on true
     where d.tenant_id = ${tenantId} ${id === undefined ? sql`` : sql`and d.id = ${id}`}
