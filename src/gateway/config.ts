@@ -28,6 +28,8 @@ export interface GatewayConfig {
   readonly maxWaitingPerNode: number
   readonly probeMs: number
   readonly badProbeMs: number
+  /** How long an engine may take to answer a question that needs no token. */
+  readonly probeTimeoutMs: number
   /** A node that completed nothing for this long is asked for one token. */
   readonly tokenProbeMs: number
   /** How long that token may take: it waits behind every prompt in the engine's queue. */
@@ -59,6 +61,8 @@ const numbers = {
   maxWaitingPerNode: ['MAX_WAITING_PER_NODE', 1_024],
   probeMs: ['PROBE_MS', 30_000],
   badProbeMs: ['BAD_PROBE_MS', 5_000],
+  // A guess: an engine under load answers /health late.
+  probeTimeoutMs: ['PROBE_TIMEOUT_MS', 10_000],
   tokenProbeMs: ['TOKEN_PROBE_MS', 60_000],
   // A guess.
   tokenTimeoutMs: ['TOKEN_TIMEOUT_MS', 60_000],

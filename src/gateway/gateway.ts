@@ -64,7 +64,7 @@ export class Gateway implements RelayHost {
     this.#metrics.retries += 1
   }
 
-  /** Nobody answers at the node. */
+  /** Nobody answers at the node, or its engine hangs. */
   silent(pool: NodePool) {
     for (const relay of [...this.#relays]) relay.moveFrom(pool)
   }

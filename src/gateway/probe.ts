@@ -1,13 +1,14 @@
 import { completesNothing } from '../core/engine-presets.ts'
 import { jitter } from '../lib/chance.ts'
 import type { ProbeResult } from '../wire/gateway.ts'
-import { ask } from './ask.ts'
+import { ask, NoAnswer } from './ask.ts'
 import type { NodePool } from './pool.ts'
 import type { Router } from './route.ts'
 
 export interface ProbeTimes {
   readonly probeMs: number
   readonly badProbeMs: number
+  readonly probeTimeoutMs: number
   readonly tokenProbeMs: number
   readonly tokenTimeoutMs: number
   /** How long a node may have no connection here before that counts against it. */
@@ -37,21 +38,23 @@ interface Subject {
   last: Seen | null
 }
 
-// A guess: an engine under load answers /health late.
-const plainTimeoutMs = 10_000
-
 /** Asks every engine, over the way that requests take, whether it is well. */
 export class Prober {
   readonly #router: Router
   readonly #times: ProbeTimes
   readonly #changed: () => void
+  readonly #hangs: (pool: NodePool) => void
   readonly #subjects = new Map<string, Subject>()
 
-  /** `changed`: a node turned good or bad, which control should hear at once. */
-  constructor(router: Router, times: ProbeTimes, changed: () => void) {
+  /**
+   * `changed`: a node turned good or bad, which control should hear at once. `hangs`: an engine answered nothing in time,
+   * and not a byte came for any request meanwhile.
+   */
+  constructor(router: Router, times: ProbeTimes, changed: () => void, hangs: (pool: NodePool) => void) {
     this.#router = router
     this.#times = times
     this.#changed = changed
+    this.#hangs = hangs
   }
 
   /** Starts what is due. `now`: monotonic ms. */
@@ -130,24 +133,25 @@ export class Prober {
   }
 
   async #probe(pool: NodePool, subject: Subject, began: number): Promise<void> {
-    const { good, detail } = await this.#questions(pool, subject, began).then(
-      (detail) => ({ good: true, detail }),
-      (error: Error) => ({ good: false, detail: error.message }),
+    const { good, detail, silent } = await this.#questions(pool, subject, began).then(
+      (detail) => ({ good: true, detail, silent: false }),
+      (error: Error) => ({ good: false, detail: error.message, silent: error instanceof NoAnswer }),
     )
     const at = performance.now()
     const changed = subject.last?.good !== good
     subject.last = { good, reached: true, detail: detail.slice(0, 500), tookMs: Math.round(at - began), at }
     subject.nextAt = at + (good ? this.#times.probeMs : this.#times.badProbeMs) * jitter(0.2)
     pool.doubtful = !good
+    if (silent && Math.max(pool.heardAt, pool.completedAt) < began) this.#hangs(pool)
     if (changed) this.#changed()
   }
 
   /** What was seen, in words; throws what was seen instead of what was expected. */
   async #questions(pool: NodePool, subject: Subject, now: number): Promise<string> {
     const { healthPath, servedName } = pool.node
-    const health = await ask(pool, { method: 'GET', path: healthPath }, plainTimeoutMs)
+    const health = await ask(pool, { method: 'GET', path: healthPath }, this.#times.probeTimeoutMs)
     if (health.status !== 200) throw new Error(`GET ${healthPath} answered ${health.status}; 200 was expected.`)
-    const models = await ask(pool, { method: 'GET', path: '/v1/models' }, plainTimeoutMs)
+    const models = await ask(pool, { method: 'GET', path: '/v1/models' }, this.#times.probeTimeoutMs)
     if (models.status !== 200) throw new Error(`GET /v1/models answered ${models.status}; 200 was expected.`)
     if (!modelNames(models.body).includes(servedName))
       throw new Error(`GET /v1/models does not list "${servedName}"; it lists: ${modelNames(models.body).join(', ')}.`)

@@ -54,6 +54,22 @@ test('the limits that are shipped take a silent node out of rotation within 5 s 
   expect(quietMs + aliveTimeoutMs + sweepMs).toBeLessThanOrEqual(5_000)
 })
 
+test('an engine that hangs while its agent lives: what has not begun goes to another node', async () => {
+  const { n1, open } = await twoNodes({ badProbeMs: 60, probeTimeoutMs: 120 })
+  const plain = world.post(hello)
+  const began = Promise.withResolvers<string>()
+  const begun = world.post({ ...hello, stream: true, user: 'begins' }, { onData: began.resolve })
+  await Promise.all([given(n1, 2), began.promise])
+  n1.script = ({ path, socket }) => {
+    if (path === reverse.alivePath) answerJson(socket, {})
+  }
+  await open()
+  assert.equal((await plain).body, byN2)
+  // It may go on: an agent that lives says nothing of the end of what its engine has begun.
+  const held = await Promise.race([begun, world.get('/health').then(() => 'held')])
+  assert.equal(held, 'held')
+})
+
 test('a machine that vanished with its sockets open: what has not begun goes to another node, and control hears of it', async () => {
   const { n1, open } = await twoNodes({ earlyHeadersMs: 20, pingMs: 20 })
   const plain = world.post(hello)

@@ -106,7 +106,8 @@ async function assemble(config: GatewayConfig, log: Log): Promise<Parts> {
   const { dir, pollWaitMs, reportMs } = config
   const table = new TableFollower({ control, dir, pollWaitMs, log, signal, apply })
   const journal = new UsageJournal(dir, config.journalMaxRows, log)
-  const prober: Prober = new Prober(router, config, () => parts.reporter.nudge())
+  const changed = () => parts.reporter.nudge()
+  const prober: Prober = new Prober(router, config, changed, (pool) => gateway.silent(pool))
   const pulse = new Pulse(router, config, (pool, detail) => {
     prober.silent(pool, detail)
     gateway.silent(pool)
