@@ -45,7 +45,7 @@ export async function longestTask({ url, adminToken, client }: FleetPlane, nodes
   await tell(visitor.page, { client }, { nodes: fleetLike(node, nodes) })
   await visitor.page.goto('/fleet')
   await visitor.page.getByText(`${nodes.toLocaleString('en-US')} nodes on`).waitFor()
-  const tasks = await tasksOfScrolling(visitor.page)
+  const tasks = await tasksOfScrolling(visitor.page, nodes)
   await visitor.leave()
   await browser.close()
   return Math.max(...tasks)

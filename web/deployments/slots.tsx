@@ -13,6 +13,8 @@ import { Age } from '../parts/time.tsx'
 import { placeOf } from '../words/offers.ts'
 import { markOfLaunch, markOfNode, progressWords } from '../words/states.ts'
 
+// As many as one answer holds.
+const most = 500
 const notOver = launchStates.filter((state) => !isOver(state)).join(',')
 
 interface Row {
@@ -22,12 +24,13 @@ interface Row {
 
 /** What fills each slot, and what is still on its way out of one. */
 export function Slots({ of }: { readonly of: DeploymentView }) {
-  const launches = useRead('listLaunches', { query: { deployment: of.id, state: notOver, limit: 500 } })
+  const launches = useRead('listLaunches', { query: { deployment: of.id, state: notOver, limit: most } })
   const fleet = useFleet()
   const nodes = new Map(fleet?.nodes.map((node) => [node.id, node]))
   return (
     <Panel
       title="Slots"
+      sub={launches.data?.nextCursor && `the newest ${most} launches of it`}
       actions={
         <Link to="/launches" search={{ deployment: of.name } as never} className="link">
           All its launches
