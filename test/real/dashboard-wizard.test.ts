@@ -128,6 +128,8 @@ test('a model of the catalogue says how much memory it needs, its cache at full 
 test('an offer says how long launches of the model took there, and what that costs before the first token', async () => {
   const first = async () => (await plane.client.plan({ body: { model: 'quick', replicas: 2 } })).offers[0]?.readyIn
   await expect.poll(first, { timeout: 60_000 }).toBeTruthy()
+  // Each that gets ready changes what is usual.
+  await expect.poll(theOne, { timeout: 60_000 }).toMatchObject({ starting: 0 })
   const page = await configured({ Replicas: '2' })
   const row = page.getByRole('table', { name: /^Offers/ }).getByRole('row', { name: /CPU/ })
   const told = (await first()) ?? expect.fail()
