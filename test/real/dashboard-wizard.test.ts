@@ -129,7 +129,8 @@ test('an offer says how long launches of the model took there, and what that cos
   const first = async () => (await plane.client.plan({ body: { model: 'quick', replicas: 2 } })).offers[0]?.readyIn
   await expect.poll(first, { timeout: 60_000 }).toBeTruthy()
   // Each that gets ready changes what is usual.
-  await expect.poll(theOne, { timeout: 60_000 }).toMatchObject({ starting: 0 })
+  const quick = async () => (await plane.client.listDeployments()).items.find(({ name }) => name === 'quick')
+  await expect.poll(quick, { timeout: 60_000 }).toMatchObject({ starting: 0 })
   const page = await configured({ Replicas: '2' })
   const row = page.getByRole('table', { name: /^Offers/ }).getByRole('row', { name: /CPU/ })
   const told = (await first()) ?? expect.fail()
