@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 import { CountReporter } from './test/counts.ts'
 
-// The development machine has two cores, and the tests of the store and of the gateway start real processes.
-const maxWorkers = 2
+// The development machine has two cores, and tests that start real processes wait for a quarter of their time.
+const maxWorkers = 3
 
 export default defineConfig({
   test: {
