@@ -1,5 +1,14 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { type CSSProperties, memo, type ReactNode, useLayoutEffect, useRef, useState } from 'react'
+import {
+  type CSSProperties,
+  memo,
+  type ReactNode,
+  useEffect,
+  useLayoutEffect,
+  useReducer,
+  useRef,
+  useState,
+} from 'react'
 import { useGo } from './go.ts'
 
 export interface Column<T> {
@@ -103,10 +112,11 @@ function InSight<T>(props: TableProps<T>) {
   const virtual = useWindowVirtualizer({
     count: props.rows.length,
     estimateSize: () => (isPhone ? 5 * usualRowPx : usualRowPx),
-    overscan: 8,
+    overscan: 4,
     scrollMargin: top,
     getItemKey: (i) => props.rowKey(props.rows[i] as T),
   })
+  const drawn = useFewAtOnce(virtual.getVirtualItems())
   return (
     <div
       role="rowgroup"
@@ -114,7 +124,7 @@ function InSight<T>(props: TableProps<T>) {
       className={isPhone ? 'insight' : 'insight even'}
       style={{ height: virtual.getTotalSize() }}
     >
-      {virtual.getVirtualItems().map(({ index, key, start }) => (
+      {drawn.map(({ index, key, start }) => (
         <OneRow
           key={key}
           {...rowProps(props, props.rows[index] as T, index)}
@@ -124,6 +134,24 @@ function InSight<T>(props: TableProps<T>) {
       ))}
     </div>
   )
+}
+
+// More new rows than that in one frame, and a leap through thousands is felt as a jolt.
+const mostFresh = 6
+
+/** Those that were drawn before, and of the others a few more with each frame. */
+function useFewAtOnce<T extends { readonly key: unknown }>(wanted: readonly T[]): readonly T[] {
+  const before = useRef<ReadonlySet<unknown>>(new Set())
+  const [, drawOn] = useReducer((frames: number) => frames + 1, 0)
+  let fresh = 0
+  const drawn = wanted.filter(({ key }) => before.current.has(key) || fresh++ < mostFresh)
+  useEffect(() => {
+    before.current = new Set(drawn.map(({ key }) => key))
+    if (drawn.length === wanted.length) return
+    const frame = requestAnimationFrame(drawOn)
+    return () => cancelAnimationFrame(frame)
+  })
+  return drawn
 }
 
 interface RowProps {
