@@ -91,9 +91,13 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   for (const end = nowMs() + giveUpMs; !holds(); await pause(1)) if (nowMs() > end) throw new Error(`never: ${what}`)
 }
 
+/** With answers as slow as the real server's. */
 async function singlesToPost(scene: Scene): Promise<number[]> {
+  const { work } = scene.sky
   const postedMs: number[] = []
+  work.pace = 1
   for (let i = 0; i < singles; i++) postedMs.push(await askToPost(scene))
+  work.pace = pace
   return postedMs
 }
 

@@ -101,6 +101,7 @@ export class SkyPilotOnTrial implements WorldCloud {
   }
 
   offers = (): Promise<never> => Promise.reject(new Error('launches bring their offers'))
+  answers = async (): Promise<void> => this.#own.answers?.()
   ensureMachine: Cloud['ensureMachine'] = (ask) => this.#own.ensureMachine(ask)
   ensureGone: Cloud['ensureGone'] = (name) => this.#own.ensureGone(name)
   listMachines: Cloud['listMachines'] = (hints) => this.#own.listMachines(hints)

@@ -67,6 +67,11 @@ export interface Cloud {
   offers(): Promise<Offer[]>
   /** A second ask would be a second launch: one whose outcome is not known is looked up, and never made again. */
   readonly asksOnce?: true
+  /**
+   * Where a look costs much: that an ask would be of use now, for one that was never made and so needs no look.
+   * @throws when the cloud does not answer, and CloudRefuses.
+   */
+  answers?(): Promise<void>
   ensureMachine(ask: MachineAsk): Promise<AskAnswer>
   /** Asks for the end; a machine that is not there is a success. It may take several calls and some time. */
   ensureGone(name: string): Promise<void>

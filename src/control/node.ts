@@ -121,7 +121,7 @@ async function fulfil(
 /** Asks for the machine once. An ask whose answer was lost is resolved by looking the name up, never by a new name. */
 async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: NodeForLoop): Promise<void> {
   if (isAnswered(node)) return
-  const listed = await listUnlessRefused(deps, cloud, node)
+  const listed = await lookBeforeAsking(deps, cloud, node)
   if (listed === null) return
   if (listed.some(({ name }) => name === node.name)) {
     await closeAsk(deps.db, node.id, null, deps.clock.now())
@@ -139,9 +139,11 @@ async function ensureAsked(deps: ControlDeps, cloud: Cloud, claim: Claim, node: 
 }
 
 /** Null when the cloud refuses us before anything was asked of it under this name: that is the outcome of the ask. */
-async function listUnlessRefused(deps: ControlDeps, cloud: Cloud, node: NodeForLoop): Promise<ListedMachine[] | null> {
+async function lookBeforeAsking(deps: ControlDeps, cloud: Cloud, node: NodeForLoop): Promise<ListedMachine[] | null> {
   try {
-    return await cloud.listMachines()
+    if (node.view.askedAt !== null || !cloud.answers) return await cloud.listMachines()
+    await cloud.answers()
+    return []
   } catch (error) {
     if (!(error instanceof CloudRefuses) || node.view.askedAt !== null) throw error
     await closeAsk(deps.db, node.id, error.refusal, deps.clock.now())

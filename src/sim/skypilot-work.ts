@@ -15,6 +15,13 @@ export class SkyWork {
     else this.#timers.set(id, setTimeout(act, Math.max(1, recordedMs * this.pace)))
   }
 
+  /** A short answer. By hand it comes by itself all the same, and at once where its share is less than a timer can wait. */
+  answer(id: string, act: () => void, recordedMs: number): void {
+    const ms = recordedMs * this.pace
+    if (this.#byHand || ms < 1) act()
+    else this.#timers.set(id, setTimeout(act, ms))
+  }
+
   forget(id: string): void {
     clearTimeout(this.#timers.get(id))
     this.#timers.delete(id)

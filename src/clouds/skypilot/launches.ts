@@ -29,6 +29,8 @@ interface Launch {
 const pastLimit = 2_000
 const rememberMs = 2 * 3_600_000
 const jobMatterMs = 30 * 60_000
+// Looks come once a minute at least; names are by chance, so nobody takes one in between by mistake.
+const freshMs = 120_000
 
 /** What the server's requests and clusters say of this install's machines, put together. One for each API server. */
 export class SkyLaunches {
@@ -89,6 +91,12 @@ export class SkyLaunches {
       this.#looking = null
     })
     return this.#looking
+  }
+
+  /** Nobody asked for it here, and a look shortly before found no cluster of this name: it was made up since. */
+  isNews(name: string): boolean {
+    const isFresh = this.last !== null && this.#clock.now() - this.last.startedAt < freshMs
+    return isFresh && !this.#launches.has(name) && !this.#taken.has(name)
   }
 
   /** The cluster of this name turned out to be somebody else's: nothing of ours is there, and nothing is to be ended. */

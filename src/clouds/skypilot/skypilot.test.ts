@@ -128,6 +128,25 @@ describe('a launch', () => {
     assert.equal((await seen(cloud, name))?.ask?.refusal, null)
   })
 
+  test.each([
+    { of: 'whose server was looked at lately', looksMs: 0, first: ['GET /api/status', 'GET /api/status'] },
+    { of: 'whose server was last looked at long ago', looksMs: 121_000, first: ['GET /api/status', 'POST /status'] },
+  ])('by a process $of is posted after these calls: $first', async ({ looksMs, first }) => {
+    const cloud = process()
+    const offer = await offerAt(cloud, 'lab/main')
+    await cloud.listMachines()
+    server.later += looksMs
+    const calls: string[] = []
+    server.sky.onCall = ({ method, url, body }) => {
+      if (!url.search.includes('request_ids')) calls.push(`${method} ${url.pathname}`)
+      assert.notEqual(body['cluster_names'], null, 'a look at everything')
+    }
+    await cloud.answers()
+    await cloud.ensureMachine({ name: newName(), offer, joinToken: 'fd_join_x' })
+    const before = calls.slice(0, calls.indexOf('POST /launch')).filter((call) => call !== 'GET /api/get')
+    assert.deepEqual(before.slice(-2), first)
+  })
+
   test('without room is refused minutes after it was accepted, with the reason, and leaves nothing', async () => {
     server.sky.faults.full = new Set(['lab/main'])
     const cloud = process()

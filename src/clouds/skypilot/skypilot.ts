@@ -91,6 +91,10 @@ export class SkyCloud implements Cloud {
     return refusing(() => this.#options.launches.look(hints))
   }
 
+  async answers(): Promise<void> {
+    await refusing(() => this.#options.api.openRequests())
+  }
+
   onStep(hear: HearStep): void {
     this.#options.launches.onStep(hear)
   }
@@ -99,7 +103,7 @@ export class SkyCloud implements Cloud {
   async ensureMachine(ask: MachineAsk): Promise<AskAnswer> {
     this.#refuseForeign(ask.name)
     return this.#alone(ask.name, async () => {
-      const known = await this.#knownAnswer(ask.name)
+      const known = await this.#knownAnswer(ask)
       const answer = known ?? (ask.askedAt === undefined ? await this.#launch(ask) : this.#lost(ask.name, ask.askedAt))
       // Not before: a look in between would take a request that is not there yet for one that was forgotten.
       if (answer.accepted) this.#options.launches.follow(ask.name)
@@ -139,8 +143,9 @@ export class SkyCloud implements Cloud {
     this.#downs.set(name, { requestId: await this.#options.api.down(name), at })
   }
 
-  async #knownAnswer(name: string): Promise<AskAnswer | null> {
+  async #knownAnswer({ name, askedAt }: MachineAsk): Promise<AskAnswer | null> {
     const { api } = this.#options
+    const isNews = askedAt === undefined && this.#options.launches.isNews(name)
     const launches = (await api.requestsOf(name)).filter(({ verb }) => verb === launchVerb)
     const launch = launches.find(({ foreign }) => !foreign)
     if (launch?.state === 'open') return { accepted: true }
@@ -148,8 +153,8 @@ export class SkyCloud implements Cloud {
       const outcome = await outcomeOf(api, launch)
       return outcome === 'succeeded' ? { accepted: true } : { accepted: false, refusal: outcome }
     }
-    // A server that was restarted knows no requests, but it knows its clusters.
-    const rows = await api.clusters([name])
+    // A server that was restarted knows no requests, but it knows its clusters. To ask for them takes it a while.
+    const rows = isNews && launches.length === 0 ? [] : await api.clusters([name])
     if (launches.some(({ state }) => state === 'open') || rows.some(({ foreign }) => foreign))
       return { accepted: false, refusal: nameTaken(name) }
     return rows.length > 0 ? { accepted: true } : null
