@@ -93,6 +93,19 @@ test('a refusal says whether the token is missing, unknown, of the wrong kind or
   expect(await codeFor(`Bearer ${at.tokens.viewer}`)).toEqual([403, 'role_too_low'])
 })
 
+test('a person who was given another role may do what it allows, and no more, from the next call on', async () => {
+  const { id, token } = await at.client.createOperator({ body: { name: 'riser', role: 'viewer' } })
+  const makesKey = async (name: string) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    return (await fetch(`${at.api.url}/api/keys`, { method: 'POST', headers, body: JSON.stringify({ name }) })).status
+  }
+  expect(await makesKey('too-early')).toBe(403)
+  await at.client.changeRole({ params: { id }, body: { role: 'operator' } })
+  expect(await makesKey('now')).toBe(201)
+  await at.client.changeRole({ params: { id }, body: { role: 'viewer' } })
+  expect(await makesKey('too-late')).toBe(403)
+})
+
 test('a person who was disabled is out at once', async () => {
   const { id, token } = await at.client.createOperator({ body: { name: 'leaver', role: 'viewer' } })
   const ask = () => fetch(`${at.api.url}/api/me`, { headers: { authorization: `Bearer ${token}` } })

@@ -58,6 +58,10 @@ const changes: Record<ChangeRoute, () => Promise<Call>> = {
   createKey: async () => ({ body: { name: 'walked' } }),
   revokeKey: async () => ({ params: { id: (await at.client.createKey({ body: { name: 'to-revoke' } })).id } }),
   createOperator: async () => ({ body: { name: 'walker', role: 'viewer' } }),
+  changeRole: async () => {
+    const { id } = await at.client.createOperator({ body: { name: 'to-rise', role: 'viewer' } })
+    return { params: { id }, body: { role: 'operator' } }
+  },
   disableOperator: async () => {
     const { id } = await at.client.createOperator({ body: { name: 'to-disable', role: 'viewer' } })
     return { params: { id } }

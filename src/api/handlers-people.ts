@@ -1,6 +1,6 @@
 import type { CommandDeps } from '../commands/context.ts'
 import { createKey, revokeKey } from '../commands/keys.ts'
-import { createOperator, disableOperator } from '../commands/operators.ts'
+import { changeRole, createOperator, disableOperator } from '../commands/operators.ts'
 import { deleteSecret, putSecret } from '../commands/secrets.ts'
 import type { RouteTables } from '../intake/routes.ts'
 import { readAudit, readKeys, readOperators, readSecretNames } from '../store/read-people.ts'
@@ -15,6 +15,7 @@ type Names =
   | 'revokeKey'
   | 'listOperators'
   | 'createOperator'
+  | 'changeRole'
   | 'disableOperator'
   | 'listSecrets'
   | 'putSecret'
@@ -50,6 +51,10 @@ export function peopleHandlers(deps: CommandDeps, tables: RouteTables): Handlers
     async createOperator({ actor, body }) {
       const made = await createOperator(deps, actor, body)
       return { ...(await operator(actor.tenantId, made.operatorId)), token: made.token }
+    },
+    async changeRole({ actor, id, body }) {
+      await changeRole(deps, actor, id, body.role)
+      return operator(actor.tenantId, id)
     },
     async disableOperator({ actor, id }) {
       await disableOperator(deps, actor, id)

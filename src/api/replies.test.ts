@@ -132,6 +132,7 @@ const calls: Record<Exclude<RouteName, OfMachines | Elsewhere>, (client: Client)
   revokeKey: (client) => client.revokeKey({ params: { id: ids.key } }),
   listOperators: (client) => client.listOperators(),
   createOperator: (client) => client.createOperator({ body: { name: 'another', role: 'viewer' } }),
+  changeRole: (client) => client.changeRole({ params: { id: ids.operator }, body: { role: 'operator' } }),
   disableOperator: (client) => client.disableOperator({ params: { id: ids.operator } }),
   listSecrets: (client) => client.listSecrets(),
   putSecret: (client) => client.putSecret({ params: { id: 'OTHER' }, body: { value: canary } }),

@@ -1,7 +1,7 @@
 // The flightdeck command: a client of the API like any other, for people and for scripts.
 // Deliberately absent: every call that is not public, and any opinion about what a state allows.
-import { type Command, Option } from 'commander'
-import type { Role } from '../core/tokens.ts'
+import { Argument, type Command, Option } from 'commander'
+import { type Role, roles } from '../core/tokens.ts'
 import { type Act, answer, type Context } from './context.ts'
 import { usage } from './exit.ts'
 import { pickOne } from './find.ts'
@@ -157,7 +157,7 @@ function addKeys(program: Command, act: Act): void {
 function addOperators(program: Command, act: Act): void {
   const operators = program
     .command('operators')
-    .description('people and their roles: list, create, disable')
+    .description('people and their roles: list, create, role, disable')
     .action(
       act(async (context) => {
         const all = await context.client.listOperators()
@@ -167,9 +167,7 @@ function addOperators(program: Command, act: Act): void {
   operators
     .command('create <name>')
     .description('add a person; the token is shown once')
-    .addOption(
-      new Option('--role <role>', 'what they may do').choices(['viewer', 'operator', 'admin']).default('viewer'),
-    )
+    .addOption(new Option('--role <role>', 'what they may do').choices(roles).default('viewer'))
     .action(
       act(async (context, name: string, { role }: { role: Role }) => {
         const made = await context.client.createOperator({ body: { name, role } })
@@ -177,12 +175,22 @@ function addOperators(program: Command, act: Act): void {
       }),
     )
   operators
+    .command('role <operator>')
+    .addArgument(new Argument('<role>', 'what they may do from now on').choices(roles))
+    .description('give a person another role; it counts at once')
+    .action(
+      act(async (context, given: string, role: Role) => {
+        const id = await operatorMeant(context, given)
+        const changed = await context.client.changeRole({ params: { id }, body: { role } })
+        answer(context, changed, (person) => `${person.name} is ${person.role} from now on.\n`)
+      }),
+    )
+  operators
     .command('disable <operator>')
     .description('take the token away')
     .action(
       act(async (context, given: string) => {
-        const { items } = await context.client.listOperators()
-        const { id } = pickOne(items, given, 'operator', 'flightdeck operators')
+        const id = await operatorMeant(context, given)
         answer(
           context,
           await context.client.disableOperator({ params: { id } }),
@@ -190,6 +198,11 @@ function addOperators(program: Command, act: Act): void {
         )
       }),
     )
+}
+
+async function operatorMeant({ client }: Context, given: string): Promise<string> {
+  const { items } = await client.listOperators()
+  return pickOne(items, given, 'operator', 'flightdeck operators').id
 }
 
 function addSecrets(program: Command, act: Act): void {

@@ -1,8 +1,16 @@
 import { Failure } from '../core/failure.ts'
 import { type Role, tokenKind, tokenPrefixes } from '../core/tokens.ts'
 import { randomName, randomToken, sha256 } from '../lib/chance.ts'
-import { tell } from '../store/database.ts'
-import { addOperator, disableOperatorRow, lockAdminsAnd, noOperatorYet, operatorByToken } from '../store/operators.ts'
+import { type Tx, tell } from '../store/database.ts'
+import {
+  addOperator,
+  disableOperatorRow,
+  lockAdminsAnd,
+  noOperatorYet,
+  type Operator,
+  operatorByToken,
+  saveRole,
+} from '../store/operators.ts'
 import { endSessionsOf } from '../store/sessions.ts'
 import { act } from './act.ts'
 import type { Actor, CommandDeps } from './context.ts'
@@ -42,27 +50,54 @@ export function createOperator(
 }
 
 /**
+ * Gives a person another role, from the next thing that they ask. The one that they have already changes nothing.
+ * @throws Failure `not_found`, or `wrong_state` for who is disabled and for the last admin.
+ */
+export function changeRole(deps: CommandDeps, actor: Actor, id: string, role: Role): Promise<{ operatorId: string }> {
+  return act(deps, actor, async (tx) => {
+    const { person, isLastAdmin } = await heldPerson(tx, actor, id)
+    const { name } = person
+    if (person.disabled) throw new Failure('wrong_state', `${name} is disabled.`)
+    const result = { operatorId: id }
+    if (person.role === role) return { result, audit: null }
+    if (isLastAdmin) throw lastAdmin(name)
+    await saveRole(tx, id, role)
+    return { result, audit: { action: 'operator.role', target: id, detail: { name, from: person.role, to: role } } }
+  })
+}
+
+/**
  * Takes a person's token out of use, for good. Disabling twice is disabling once.
  * @throws Failure `not_found`, or `wrong_state` for the last admin: nobody could undo that.
  */
 export function disableOperator(deps: CommandDeps, actor: Actor, id: string): Promise<{ operatorId: string }> {
   return act(deps, actor, async (tx, now) => {
-    const people = await lockAdminsAnd(tx, actor.tenantId, id)
-    const person = people.find((one) => one.id === id)
-    if (!person) throw new Failure('not_found', `There is no operator ${id}.`)
+    const { person, isLastAdmin } = await heldPerson(tx, actor, id)
     const result = { operatorId: id }
     if (person.disabled) return { result, audit: null }
-    const admins = people.filter((one) => one.role === 'admin' && !one.disabled && one.id !== id)
-    if (admins.length === 0) {
-      const remedy = 'Make another admin first.'
-      throw new Failure('wrong_state', `${person.name} is the last admin.`, { remedy })
-    }
+    if (isLastAdmin) throw lastAdmin(person.name)
     await disableOperatorRow(tx, id, now)
     await endSessionsOf(tx, id)
     await tell(tx, [sessionTopic(id)])
     return { result, audit: { action: 'operator.disable', target: id, detail: { name: person.name } } }
   })
 }
+
+/** All admins are held until the end: two who take the role from each other at once would leave none. */
+async function heldPerson(
+  tx: Tx,
+  { tenantId }: Actor,
+  id: string,
+): Promise<{ person: Operator; isLastAdmin: boolean }> {
+  const people = await lockAdminsAnd(tx, tenantId, id)
+  const person = people.find((one) => one.id === id)
+  if (!person) throw new Failure('not_found', `There is no operator ${id}.`)
+  const others = people.filter((one) => one.role === 'admin' && !one.disabled && one.id !== id)
+  return { person, isLastAdmin: person.role === 'admin' && others.length === 0 }
+}
+
+const lastAdmin = (name: string): Failure =>
+  new Failure('wrong_state', `${name} is the last admin.`, { remedy: 'Make another admin first.' })
 
 /**
  * Makes the first admin with a token that the caller has already kept: had we drawn it here and died before it was

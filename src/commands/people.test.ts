@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { sha256 } from '../lib/chance.ts'
 import { type TestWorld, testWorld } from '../store/world-for-tests.ts'
 import { createKey, revokeKey } from './keys.ts'
-import { authenticate, createOperator, disableOperator, ensureFirstAdmin } from './operators.ts'
+import { authenticate, changeRole, createOperator, disableOperator, ensureFirstAdmin } from './operators.ts'
 import { deleteSecret, putSecret } from './secrets.ts'
 
 let world: TestWorld
@@ -69,6 +69,32 @@ test('the last admin cannot be disabled, also not by two who disable each other 
   const { operatorId } = await createOperator(world.deps, world.actor, { name: 'bob', role: 'admin' })
   const both = await Promise.allSettled(
     [first.id, operatorId].map((id) => disableOperator(world.deps, world.actor, id)),
+  )
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+})
+
+test('a role is changed with a line in the audit, once; who is disabled or not there gets none', async () => {
+  await ensureFirstAdmin(world.deps, adminToken)
+  const { operatorId, token } = await createOperator(world.deps, world.actor, { name: 'bob', role: 'viewer' })
+  await changeRole(world.deps, world.actor, operatorId, 'operator')
+  await changeRole(world.deps, world.actor, operatorId, 'operator')
+  expect(await authenticate(world.deps, token)).toMatchObject({ role: 'operator' })
+  const told = await db().selectFrom('audit').select('detail').where('action', '=', 'operator.role').execute()
+  expect(told).toEqual([{ detail: { name: 'bob', from: 'viewer', to: 'operator' } }])
+  await disableOperator(world.deps, world.actor, operatorId)
+  const disabled = changeRole(world.deps, world.actor, operatorId, 'admin')
+  await expect(disabled).rejects.toMatchObject({ code: 'wrong_state' })
+  const nobody = changeRole(world.deps, world.actor, 'op-nope', 'admin')
+  await expect(nobody).rejects.toMatchObject({ code: 'not_found' })
+})
+
+test('the last admin keeps the role, also when two take it from each other at once', async () => {
+  await ensureFirstAdmin(world.deps, adminToken)
+  const first = await db().selectFrom('operators').select('id').executeTakeFirstOrThrow()
+  await expect(changeRole(world.deps, world.actor, first.id, 'viewer')).rejects.toMatchObject({ code: 'wrong_state' })
+  const { operatorId } = await createOperator(world.deps, world.actor, { name: 'bob', role: 'admin' })
+  const both = await Promise.allSettled(
+    [first.id, operatorId].map((id) => changeRole(world.deps, world.actor, id, 'viewer')),
   )
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
 })

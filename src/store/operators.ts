@@ -61,6 +61,10 @@ export async function lockAdminsAnd(tx: Tx, tenantId: string, id: string): Promi
   return rows
 }
 
+export async function saveRole(tx: Tx, id: string, role: Role): Promise<void> {
+  await tx.updateTable('operators').set({ role }).where('id', '=', id).execute()
+}
+
 export async function disableOperatorRow(tx: Tx, id: string, now: number): Promise<void> {
   await tx
     .updateTable('operators')

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Role } from '../core/tokens.ts'
+import { type Role, roles } from '../core/tokens.ts'
 import { agentReply, heartbeat, joinReply, joinRequest, noticeReport, progress } from './agent.ts'
 import { catalogCard, modelView } from './catalog.ts'
 import { gatewayPaths, gatewayReply, gatewayReport, routingTable } from './gateway.ts'
@@ -310,8 +310,12 @@ export const routes = {
   listOperators: route('GET', '/api/operators', 'admin', 'People and their roles', { reply: allOf(view.operatorView) }),
   createOperator: route('POST', '/api/operators', 'admin', 'Add a person; the token is shown once', {
     status: 201,
-    body: z.object({ name: view.givenName, role: z.enum(['viewer', 'operator', 'admin']) }).strict(),
+    body: z.object({ name: view.givenName, role: z.enum(roles) }).strict(),
     reply: view.operatorView.extend({ token: z.string() }),
+  }),
+  changeRole: route('POST', '/api/operators/:id/role', 'admin', 'Give a person another role; it counts at once', {
+    body: z.object({ role: z.enum(roles) }).strict(),
+    reply: view.operatorView,
   }),
   disableOperator: route('DELETE', '/api/operators/:id', 'admin', 'Disable a person', { reply: view.operatorView }),
 

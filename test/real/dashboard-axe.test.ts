@@ -61,13 +61,34 @@ async function areSound(page: Page, pages: Pages): Promise<void> {
 
 const press = (page: Page, name: string | RegExp) => page.getByRole('button', { name }).first().click()
 
-/** Opens a dialog by a button, fills in what it takes, and closes it again. */
+/** Opens a dialog by the keyboard, fills in what it takes, goes through it, and is back at the button once it is closed. */
 async function opens(page: Page, button: string | RegExp, fill?: () => Promise<void>): Promise<void> {
-  await press(page, button)
-  await page.getByRole('dialog').waitFor()
+  const what = `${page.url()}: ${button}`
+  const opener = page.getByRole('button', { name: button }).first()
+  await opener.focus()
+  await page.keyboard.press('Enter')
+  const dialog = page.getByRole('dialog')
+  await dialog.waitFor()
   await fill?.()
-  await isSound(page, `${page.url()}: ${button}`, 'dialog')
+  await isSound(page, what, 'dialog')
+  await isWalked(page, what)
   await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  expect(await opener.evaluate((button) => button.matches(':focus')), what).toBe(true)
+}
+
+/** Tab comes by each part of the dialog that takes something, in their order, and by nothing else. */
+async function isWalked(page: Page, what: string): Promise<void> {
+  const taking = ':is(input, select, textarea, button, a[href]):not(:disabled, [type=radio]:not(:checked))'
+  const parts = `[...document.querySelectorAll('dialog ${taking}')]`
+  const count = Number(await page.evaluate(`${parts}.length`))
+  await page.evaluate(`${parts}[0].focus()`)
+  const order: unknown[] = []
+  for (let i = 0; i < count; i++) {
+    order.push(await page.evaluate(`${parts}.indexOf(document.activeElement)`))
+    await page.keyboard.press('Tab')
+  }
+  expect(order, what).toEqual([...Array(count).keys()])
 }
 
 test('who is not signed in, and an install in which nothing was launched: axe finds nothing serious', async () => {
@@ -96,6 +117,7 @@ test('on every page, and in every dialog, axe finds nothing serious', async () =
   await opens(page, 'Scale …')
   await on('people')
   await opens(page, 'Add a person')
+  await opens(page, /^Role/)
   await opens(page, /^Disable/)
   await on('settings')
   for (const button of ['Pause …', 'Set one …', /^Forget/]) await opens(page, button)

@@ -62,7 +62,7 @@ test('a deployment is scaled, paused and resumed on its page, which says before 
   await expect.poll(() => slots.filter({ hasText: 'ready' }).count(), { timeout: 20_000 }).toBe(1)
 })
 
-test('a person is added with a role, signs in, and once disabled is out at once; the audit that is narrowed to it says so', async () => {
+test('a person is added with a role, signs in, is given another one, and once disabled is out at once; the audit that is narrowed to it says so', async () => {
   const page = await visit('/people')
   await press(page, 'Add a person')
   await page.getByLabel('Name').fill('grace')
@@ -75,6 +75,12 @@ test('a person is added with a role, signs in, and once disabled is out at once;
   await row.getByText('also launches, ends and scales').waitFor()
   const hers = await visit('/deployments', { url: plane.url, token })
   await hers.getByText('grace · operator').waitFor()
+
+  await row.getByRole('button', { name: 'Role of grace' }).click()
+  await page.getByRole('dialog', { name: 'The role of grace' }).getByLabel('Role').selectOption('viewer')
+  await press(page, 'Change')
+  await row.getByText('sees everything but people').waitFor()
+  await hers.getByText('grace · viewer').waitFor()
 
   await row.getByRole('button', { name: 'Disable grace' }).click()
   await page.getByRole('dialog').getByText('grace is signed out everywhere at once.').waitFor()

@@ -10,12 +10,15 @@ import { Loaded, Page } from '../parts/page.tsx'
 import { Panel } from '../parts/panel.tsx'
 import { type Column, Table } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
-import { AddPerson, roleWords } from '../people/add-person.tsx'
+import { AddPerson } from '../people/add-person.tsx'
+import { roleWords } from '../people/role-choice.tsx'
+import { RoleDialog } from '../people/role-dialog.tsx'
 
 export function PeoplePage() {
   const people = useRead('listOperators')
   const me = usePerson()?.id ?? null
   const [adding, setAdding] = useState(false)
+  const [changing, setChanging] = useState<OperatorView | null>(null)
   const [disabling, setDisabling] = useState<OperatorView | null>(null)
   return (
     <Page
@@ -35,18 +38,21 @@ export function PeoplePage() {
               rows={items}
               rowKey={({ id }) => id}
               isHere={({ id }) => id === me}
-              columns={columnsOf(me, setDisabling)}
+              columns={columnsOf(me, setChanging, setDisabling)}
             />
           )}
         </Loaded>
       </Panel>
       {adding && <AddPerson onClose={() => setAdding(false)} />}
+      {changing && <RoleDialog of={changing} isMe={changing.id === me} onClose={() => setChanging(null)} />}
       {disabling && <Disable of={disabling} isMe={disabling.id === me} onClose={() => setDisabling(null)} />}
     </Page>
   )
 }
 
-const columnsOf = (me: string | null, disable: (person: OperatorView) => void): Column<OperatorView>[] => [
+type Choose = (person: OperatorView) => void
+
+const columnsOf = (me: string | null, change: Choose, disable: Choose): Column<OperatorView>[] => [
   {
     key: 'name',
     title: 'Name',
@@ -82,28 +88,38 @@ const columnsOf = (me: string | null, disable: (person: OperatorView) => void): 
   {
     key: 'acts',
     title: '',
-    cell: (person) => (
-      <>
-        <Link to="/audit" search={{ who: person.name } as never} className="link">
-          Audit
-        </Link>{' '}
-        {person.disabledAt === null && (
-          <Button
-            look="quiet"
-            danger
-            act="disableOperator"
-            onPress={() => disable(person)}
-            label={`Disable ${person.name}`}
-          >
-            Disable …
-          </Button>
-        )}
-      </>
-    ),
-    width: '150px',
+    cell: (person) => <Acts of={person} change={change} disable={disable} />,
+    width: '210px',
     end: true,
   },
 ]
+
+interface ActsProps {
+  readonly of: OperatorView
+  readonly change: Choose
+  readonly disable: Choose
+}
+
+function Acts({ of: person, change, disable }: ActsProps) {
+  const { name, disabledAt } = person
+  return (
+    <>
+      <Link to="/audit" search={{ who: name } as never} className="link">
+        Audit
+      </Link>{' '}
+      {disabledAt === null && (
+        <>
+          <Button look="quiet" act="changeRole" onPress={() => change(person)} label={`Role of ${name}`}>
+            Role …
+          </Button>
+          <Button look="quiet" danger act="disableOperator" onPress={() => disable(person)} label={`Disable ${name}`}>
+            Disable …
+          </Button>
+        </>
+      )}
+    </>
+  )
+}
 
 interface DisableProps {
   readonly of: OperatorView

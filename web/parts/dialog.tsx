@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react'
 import { type Act, type ActName, useAct } from '../api/acting.ts'
 import { Button } from './button.tsx'
 import { Problem } from './problem.tsx'
@@ -16,7 +16,12 @@ export interface DialogProps {
 export function Dialog({ title, children, actions, onClose, onSubmit }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => dialog.current?.showModal(), [])
+  useLayoutEffect(() => {
+    const shown = dialog.current
+    shown?.showModal()
+    // While it is in the page still: closed, it gives the focus back to what opened it.
+    return () => shown?.close()
+  }, [])
   return (
     <dialog
       ref={dialog}

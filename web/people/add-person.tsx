@@ -1,15 +1,8 @@
 import { useState } from 'react'
-import { type Role, roles } from '../../src/core/tokens.ts'
+import type { Role } from '../../src/core/tokens.ts'
 import { useAct } from '../api/acting.ts'
-import { Choice } from '../parts/field.tsx'
 import { MakeNamed } from '../parts/make-named.tsx'
-
-/** What each role may do, in a few words. */
-export const roleWords: Readonly<Record<Role, string>> = {
-  viewer: 'sees everything but people, secrets and the audit',
-  operator: 'also launches, ends and scales, and makes API keys',
-  admin: 'also manages people and secrets, reads the audit and pauses automation',
-}
+import { RoleChoice } from './role-choice.tsx'
 
 /** Adds a person, who signs in with the token that is shown. */
 export function AddPerson({ onClose }: { readonly onClose: () => void }) {
@@ -29,12 +22,7 @@ export function AddPerson({ onClose }: { readonly onClose: () => void }) {
       })}
       onClose={onClose}
     >
-      <Choice
-        label="Role"
-        value={role}
-        options={roles.map((one) => ({ value: one, text: `${one}: ${roleWords[one]}` }))}
-        onChange={setRole}
-      />
+      <RoleChoice value={role} onChange={setRole} />
     </MakeNamed>
   )
 }

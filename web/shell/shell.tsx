@@ -1,7 +1,8 @@
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
 import type { StatusView } from '../../src/wire/views.ts'
-import { usePerson } from '../api/session.ts'
+import { useRead } from '../api/reading.ts'
+import { session, usePerson } from '../api/session.ts'
 import { useStatus } from '../live/status.ts'
 import { Button } from '../parts/button.tsx'
 import { Money } from '../parts/money.tsx'
@@ -75,8 +76,18 @@ export function Shell() {
 const livingIn = ({ nodes }: StatusView): number =>
   Object.entries(nodes).reduce((sum, [state, those]) => sum + (state === 'gone' ? 0 : those), 0)
 
-function Foot({ status }: { readonly status: StatusView | null }) {
+/** Who is signed in; a role that was changed counts at once, also for what this page offers. */
+function usePersonNow() {
   const person = usePerson()
+  const { data: now } = useRead('me')
+  useEffect(() => {
+    if (now && now.id === person?.id && now.role !== person.role) session.began(now)
+  }, [now, person])
+  return person
+}
+
+function Foot({ status }: { readonly status: StatusView | null }) {
+  const person = usePersonNow()
   return (
     <div className="foot">
       <LinkMark />
