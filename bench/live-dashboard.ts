@@ -9,6 +9,8 @@ export interface Event {
   readonly text?: string
   /** What one row, or one note, of the page of deployments then has, all of it; absent: nothing of it is there to see. */
   readonly onPage?: readonly string[]
+  /** The node whose row on the page of the fleet then says `draining`. */
+  readonly drains?: string
   readonly ask: () => Promise<unknown>
   /** Until what it set going is done. */
   readonly restMs?: number
@@ -16,6 +18,8 @@ export interface Event {
 
 /** Something that shows what the control plane tells: a socket, or a page in a browser. */
 export interface Dashboard {
+  /** Brings to sight what the event will change. */
+  expects?(event: Event): Promise<void>
   /** Resolves with the moment, of `performance.now()`, at which the event is shown; null where it shows no such thing. */
   shows(event: Event): Promise<number> | null
   close(): Promise<void>

@@ -1,4 +1,5 @@
-// The dashboard that a person looks at, in Debian's chromium: the page of deployments, timed at the drawing of what is new.
+// The dashboard that a person looks at, in Debian's chromium: two of its pages, timed at the drawing of what is new.
+import type { Page } from 'playwright-core'
 import { startBrowser, Visitor } from '../test/real/browser.ts'
 import { tasksOfScrolling } from '../test/real/page-tasks.ts'
 import { fleetLike, tell } from '../test/real/told-fleet.ts'
@@ -51,20 +52,30 @@ export async function longestTask({ url, adminToken, client }: FleetPlane, nodes
   return Math.max(...tasks)
 }
 
-export async function openPage({ url, adminToken }: FleetPlane): Promise<Dashboard> {
+/** The pages that are timed, of one person in one browser. */
+export async function openPages(plane: FleetPlane): Promise<{ deployments: Dashboard; fleet: Dashboard }> {
   const browser = await startBrowser()
-  const visitor = await Visitor.arrive(browser, { url, token: adminToken })
-  const { page } = visitor
-  await page.goto('/deployments')
-  await page.evaluate(seen(['sim-small']))
+  const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.adminToken })
+  const [deployments, fleet] = [visitor.page, await visitor.page.context().newPage()]
+  await deployments.goto('/deployments')
+  await fleet.goto('/fleet')
+  const sees = async (page: Page, texts: readonly string[]) =>
+    Number(await page.evaluate(seen(texts))) - performance.timeOrigin
+  await Promise.all([deployments, fleet].map((page) => sees(page, ['sim-small'])))
   return {
-    shows: ({ onPage }) =>
-      onPage === undefined
-        ? null
-        : (page.evaluate(seen(onPage)) as Promise<number>).then((moment) => moment - performance.timeOrigin),
-    async close() {
-      await visitor.leave()
-      await browser.close()
+    deployments: {
+      shows: ({ onPage }) => (onPage ? sees(deployments, onPage) : null),
+      async close() {
+        await visitor.leave()
+        await browser.close()
+      },
+    },
+    fleet: {
+      async expects({ drains }) {
+        if (drains) await fleet.getByLabel('Find nodes').fill(drains)
+      },
+      shows: ({ drains }) => (drains ? sees(fleet, [drains.replace('no-', ''), 'draining']) : null),
+      close: () => fleet.close(),
     },
   }
 }
