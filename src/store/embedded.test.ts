@@ -209,15 +209,19 @@ test('a dead server whose parent has not looked yet does not keep the next one f
   copyTemplate(dataDir)
   // As the server's own user: of anybody else's process it would not think that it is the last server.
   const { uid, gid } = statSync(join(template, 'postgres'))
-  // What the shell becomes knows of no child, so the child stays in the table of processes as dead.
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 300'], {
+  // What the shell becomes knows of no child, so a child that ends then stays in the table of processes as dead.
+  const parent = spawn('sh', ['-c', 'sleep 300 & echo $!; exec sleep 300'], {
     uid,
     gid,
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   owners.push(parent)
   const pid = Number(String((await once(parent.stdout, 'data'))[0]))
-  await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z '), { timeout: 10_000 })
+  const shows = (file: string, text: string) =>
+    vi.waitFor(() => expect(readFileSync(`/proc/${file}`, 'utf8')).toContain(text), { timeout: 10_000 })
+  await shows(`${parent.pid}/comm`, 'sleep')
+  process.kill(pid, 'SIGKILL')
+  await shows(`${pid}/stat`, ') Z ')
   recordServer(pid)
   expect(await ask(await start(), 'select 1 as one')).toEqual([{ one: 1 }])
 })
