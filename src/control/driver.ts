@@ -42,7 +42,7 @@ const retryRowMs = 2_000
 const shortestMs = 5
 // Up to here every row that rests is looked at as often as its loop says; of more, as many in a second as of these.
 const calmRows = 500
-const countEveryMs = 60_000
+const countEveryMs = 10_000
 
 /** Runs one loop until stopped: claims due rows, passes over each, sleeps until the next is due or a nudge comes. */
 export class Driver {

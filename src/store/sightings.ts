@@ -44,7 +44,7 @@ export async function saveLook(db: Db, look: BulkLook, traits: CloudTraits, now:
     .where((eb) =>
       eb.or([
         eb('n.state', '<>', 'gone'),
-        eb('n.name', 'in', [...look.listed.filter(isThere).map(({ name }) => name), '']),
+        sql<boolean>`n.name = any(${look.listed.filter(isThere).map(({ name }) => name)})`,
       ]),
     )
     .execute()
@@ -175,11 +175,11 @@ export async function saveOrphans(
     .set({ gone_at: at(now) })
     .where('cloud', '=', look.cloud)
     .where('gone_at', 'is', null)
-    .$if(names.length > 0, (q) => q.where('name', 'not in', names))
+    .where(sql<boolean>`name <> all(${names})`)
     .execute()
-  const known =
-    names.length === 0 ? [] : await db.selectFrom('nodes').select('name').where('name', 'in', names).execute()
-  const orphans = names.filter((name) => !known.some((row) => row.name === name))
+  const known = await db.selectFrom('nodes').select('name').where(sql<boolean>`name = any(${names})`).execute()
+  const knownNames = new Set(known.map(({ name }) => name))
+  const orphans = names.filter((name) => !knownNames.has(name))
   const prices = new Map(look.listed.map(({ name, pricePerHourMicroUsd }) => [name, pricePerHourMicroUsd ?? null]))
   for (const name of orphans) {
     await sql`insert into orphans (name, cloud, first_seen_at, last_seen_at, price_per_hour_micro_usd)
