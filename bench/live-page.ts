@@ -1,5 +1,4 @@
 // The dashboard that a person looks at, in Debian's chromium: two of its pages, timed at the drawing of what is new.
-import type { Page } from 'playwright-core'
 import { startBrowser, Visitor } from '../test/real/browser.ts'
 import { tasksOfScrolling } from '../test/real/page-tasks.ts'
 import { fleetLike, tell } from '../test/real/told-fleet.ts'
@@ -59,7 +58,7 @@ export async function openPages(plane: FleetPlane): Promise<{ deployments: Dashb
   const [deployments, fleet] = [visitor.page, await visitor.page.context().newPage()]
   await deployments.goto('/deployments')
   await fleet.goto('/fleet')
-  const sees = async (page: Page, texts: readonly string[]) =>
+  const sees = async (page: Visitor['page'], texts: readonly string[]) =>
     Number(await page.evaluate(seen(texts))) - performance.timeOrigin
   await Promise.all([deployments, fleet].map((page) => sees(page, ['sim-small'])))
   return {
