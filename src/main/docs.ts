@@ -85,7 +85,10 @@ function enginesPage(): string {
     `A launch may give its engine the arguments below and no others: an argument that is not listed is refused, because
 some would run code from elsewhere (\`--trust-remote-code\`, \`--middleware\`) or open the machine (\`--host\`,
 \`--api-key\`). Model, served name, address and port are always set by Flightdeck. The command itself comes from the
-operator's configuration, never from a request.`,
+operator's configuration, never from a request.
+
+The tests start \`sim\` and, on CPU, the real vLLM. SGLang and llama-server were never started by them: what is said here
+of the two is what their makers say.`,
     ...engineNames.flatMap((name) => [`## ${name}`, aboutEngine(enginePresets[name])]),
   )
 }
