@@ -68,8 +68,8 @@ test('usage that control refused to take is sent again and counts once', async (
 test('a node is probed as soon as it is there, and a change of its health is told at once', async () => {
   world = await World.start([routed('n1')], { reportMs: 60_000, badProbeMs: 20, probeMs: 40, tokenProbeMs: 20 })
   const node = await world.node('n1', ({ socket }) => answerJson(socket, completion))
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
-  const well = world.control.reports.at(-1)?.probes[0]
+  await world.control.until(() => world.control.probe()?.good === true)
+  const well = world.control.probe()
   assert.equal(well?.detail, 'Healthy, lists "m", and gave a token.')
   const ill: [string, RegExp, typeof script][] = [
     ['health', /GET \/health answered 503; 200 was expected/, ({ socket }) => answerJson(socket, {}, 503)],
@@ -86,11 +86,26 @@ test('a node is probed as soon as it is there, and a change of its health is tol
   ]
   for (const [name, detail, illness] of ill) {
     node.script = illness
-    await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === false)
-    assert.match(world.control.reports.at(-1)?.probes[0]?.detail ?? '', detail, name)
+    await world.control.until(() => world.control.probe()?.good === false)
+    assert.match(world.control.probe()?.detail ?? '', detail, name)
     node.script = script
-    await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+    await world.control.until(() => world.control.probe()?.good === true)
   }
+})
+
+test('a result is told until control took it, and then no more', async () => {
+  world = await World.start([routed('n1')], { probeMs: 600_000, reportMs: 20 })
+  world.control.takesReports = false
+  const node = await world.node('n1', () => undefined)
+  await node.until(({ requests }) => requests.some(({ path }) => path === '/v1/completions'))
+  world.control.takesReports = true
+  await world.control.until(() => world.control.probe()?.good === true)
+  const at = world.control.reports.length
+  await world.control.until((reports) => reports.length > at + 5)
+  assert.deepEqual(
+    world.control.reports.slice(at).flatMap(({ probes }) => probes),
+    [],
+  )
 })
 
 // vLLM has no such path, llama-server with --embeddings does not support it, others find the question wrong.
@@ -101,11 +116,11 @@ test.each([404, 501, 400])(
     const node = await world.node('n1', () => undefined)
     node.script = (request) =>
       request.path === '/v1/completions' ? answerJson(request.socket, {}, status) : script(request)
-    await world.control.until((reports) => reports.at(-1)?.probes[0]?.detail.includes('does not generate') ?? false)
+    await world.control.until(() => world.control.probe()?.detail.includes('does not generate') ?? false)
     const asked = node.requests.length
     await node.until(({ requests }) => requests.length > asked + 6)
     assert.equal(node.requests.slice(asked).filter(({ path }) => path === '/v1/completions').length, 0)
-    assert.equal(world.control.reports.at(-1)?.probes[0]?.good, true)
+    assert.equal(world.control.probe()?.good, true)
   },
 )
 
@@ -115,9 +130,7 @@ test('a node whose own probe failed is chosen only when there is no other', asyn
   ill.script = (request) =>
     request.path === '/health' ? answerJson(request.socket, {}, 503) : answerJson(request.socket, { by: 'n1' })
   const well = await world.node('n2', ({ socket }) => answerJson(socket, { by: 'n2' }))
-  await world.control.until(
-    (reports) => reports.at(-1)?.probes.some(({ nodeId, good }) => nodeId === 'n1' && !good) ?? false,
-  )
+  await world.control.until(() => world.control.probe()?.good === false)
   for (let i = 0; i < 8; i++) assert.equal((await world.post(hello)).body, '{"by":"n2"}')
   well.close()
   await world.control.until((reports) => reports.at(-1)?.nodes[1]?.spareSockets === 0)
@@ -209,17 +222,17 @@ test('stopping lets what is in flight end, cuts it at the limit, and keeps its u
 test('a failed request has its node probed at once, and not at its next turn', async () => {
   world = await World.start([routed('n1')], { probeMs: 600_000 })
   const node = await world.node('n1', ({ socket }) => answerJson(socket, {}, 500))
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const { script: well } = node
   node.script = (request) => (request.path === '/health' ? answerJson(request.socket, {}, 503) : well(request))
   assert.equal((await world.post(hello)).status, 500)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === false)
+  await world.control.until(() => world.control.probe()?.good === false)
 })
 
 test('a node that takes requests and says nothing is probed before its next turn', async () => {
   world = await World.start([routed('n1')], { probeMs: 600_000, badProbeMs: 50 })
   const node = await world.node('n1', () => undefined)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const looks = () => node.requests.filter(({ path }) => path === '/health').length
   const before = looks()
   const sent = world.post(hello)
@@ -231,12 +244,12 @@ test('a node that takes requests and says nothing is probed before its next turn
 test('a node without a connection is told as out of reach after a while, and as well when it is back', async () => {
   world = await World.start([routed('n1')], { awayMs: 100, badProbeMs: 50, probeMs: 600_000 })
   const node = await world.node('n1', script)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   node.close()
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.reached === false)
-  const told = world.control.reports.at(-1)?.probes[0]
+  await world.control.until(() => world.control.probe()?.reached === false)
+  const told = world.control.probe()
   assert.equal(told?.good, false)
   assert.match(told?.detail ?? '', /had no connection here/)
   await world.node('n1', script)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
 })

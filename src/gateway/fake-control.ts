@@ -33,6 +33,11 @@ export class FakeControl {
     return [...this.#batches.values()].flat()
   }
 
+  /** What was told last of a node's probes: each result is told once. */
+  probe(nodeId = 'n1'): GatewayReport['probes'][number] | undefined {
+    return this.reports.flatMap(({ probes }) => probes).findLast((probe) => probe.nodeId === nodeId)
+  }
+
   listen(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.listen(this.port, '127.0.0.1', () => {

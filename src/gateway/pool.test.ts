@@ -22,7 +22,7 @@ test('spares follow use: a burst on one socket is served as the agent dials what
 test('a socket carries one request at a time; the others wait in their order', async () => {
   world = await World.start()
   const node = await world.node('n1', () => undefined, false)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const sent: Promise<unknown>[] = []
   for (let n = 0; n < 3; n++) {
     sent.push(world.post({ ...hello, n }))
@@ -45,7 +45,7 @@ test('the line for a spare is bounded in length and in time', async () => {
     tokenTimeoutMs: 60_000,
   })
   const node = await world.node('n1', () => undefined, false)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const first = world.post(hello)
   await node.until(({ generations }) => generations.length === 1)
   const waits = world.post(hello)
@@ -79,7 +79,7 @@ test('requests go to the node with the least in flight', async () => {
 test('when the last socket of a node closes, those who wait for one go elsewhere', async () => {
   world = await World.start([routed('n1'), routed('n2', { routable: false })])
   const busy = await world.node('n1', () => undefined, false)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const first = world.post(hello)
   await busy.until(({ generations }) => generations.length === 1)
   const second = world.post(hello)

@@ -1,6 +1,5 @@
 import { completesNothing } from '../core/engine-presets.ts'
 import { jitter } from '../lib/chance.ts'
-import type { ProbeResult } from '../wire/gateway.ts'
 import { ask, NoAnswer } from './ask.ts'
 import type { NodePool } from './pool.ts'
 import type { Router } from './route.ts'
@@ -36,6 +35,8 @@ interface Subject {
   /** False once the engine said that it completes nothing: it embeds. */
   generates: boolean
   last: Seen | null
+  /** The last one that control took. */
+  told: Seen | null
 }
 
 /** Asks every engine, over the way that requests take, whether it is well. */
@@ -127,6 +128,7 @@ export class Prober {
       tokenAt: Number.NEGATIVE_INFINITY,
       generates: true,
       last: null,
+      told: null,
     }
     this.#subjects.set(pool.node.id, fresh)
     return fresh
@@ -174,15 +176,22 @@ export class Prober {
     return `Healthy, lists "${servedName}", and gave a token.`
   }
 
-  /** The last result of every node that is still there. */
-  results(now: number): ProbeResult[] {
-    const results: ProbeResult[] = []
-    for (const [nodeId, { last }] of this.#subjects) {
-      if (!last) continue
-      const { good, reached, detail, tookMs, at } = last
-      results.push({ nodeId, good, reached, detail, tookMs, agoMs: Math.max(0, Math.round(now - at)) })
+  /** The last result of each node, by its id, that control has not taken yet: so many at most. */
+  untold(most: number): ReadonlyMap<string, Seen> {
+    const untold = new Map<string, Seen>()
+    for (const [nodeId, { last, told }] of this.#subjects) {
+      if (untold.size >= most) break
+      if (last && last !== told) untold.set(nodeId, last)
     }
-    return results
+    return untold
+  }
+
+  /** Control took these. */
+  told(results: ReadonlyMap<string, Seen>): void {
+    for (const [nodeId, seen] of results) {
+      const subject = this.#subjects.get(nodeId)
+      if (subject) subject.told = seen
+    }
   }
 }
 

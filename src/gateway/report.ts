@@ -1,10 +1,10 @@
 import { Backoff } from '../lib/backoff.ts'
 import { pause } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import type { GatewayReport } from '../wire/gateway.ts'
+import type { GatewayReport, ProbeResult } from '../wire/gateway.ts'
 import type { ControlClient } from './control.ts'
 import type { UsageJournal } from './journal.ts'
-import type { Prober } from './probe.ts'
+import type { Prober, Seen } from './probe.ts'
 import type { Router } from './route.ts'
 import type { UsageTally } from './usage.ts'
 
@@ -26,6 +26,9 @@ export interface ReportDeps {
 const journalMs = 250
 
 const maxHolders = 100
+// What is left over goes with the next report, two seconds later.
+const maxProbes = 5_000
+const maxNodes = 20_000
 
 /** Tells control what was used, probed and seen, every two seconds, or at once when something changed. */
 export class Reporter {
@@ -73,33 +76,35 @@ export class Reporter {
 
   /** One report. Rejects when control did not take it; then nothing of it is forgotten. */
   async once(): Promise<void> {
-    const { control, journal, log } = this.#deps
+    const { control, journal, prober, log } = this.#deps
     await this.keep()
     await journal.sync().catch((error: unknown) => log.error({ err: error }, 'The usage journal cannot be written.'))
     const batch = await journal.batch()
     const holders = [...this.#holders]
+    const probes = prober.untold(maxProbes)
     this.#nudged = false
     const accepted = await control.report({
       ...this.#state(),
+      probes: [...probes].map(probeResult),
       batch: batch?.number ?? null,
       usage: batch ? [...batch.rows] : [],
       secondHolders: holders.map(([, holder]) => holder),
     })
     for (const [key] of holders) this.#holders.delete(key)
+    prober.told(probes)
     await journal.accepted(accepted)
   }
 
-  #state(): Omit<GatewayReport, 'batch' | 'usage' | 'secondHolders'> {
-    const { router, prober, journal, url, fingerprint } = this.#deps
+  #state(): Omit<GatewayReport, 'probes' | 'batch' | 'usage' | 'secondHolders'> {
+    const { router, journal, url, fingerprint } = this.#deps
     return {
       gatewayId: journal.gatewayId,
       url: url(),
       fingerprint,
       startedAt: this.#startedAt,
       tableVersion: router.version,
-      probes: prober.results(performance.now()).slice(0, 5_000),
       nodes: [...router.pools.values()]
-        .slice(0, 20_000)
+        .slice(0, maxNodes)
         .map((pool) => ({ id: pool.node.id, inFlight: pool.inFlight, spareSockets: pool.spares })),
     }
   }
@@ -122,4 +127,8 @@ export class Reporter {
       await this.keep()
     }
   }
+}
+
+function probeResult([nodeId, { good, reached, detail, tookMs, at }]: [string, Seen]): ProbeResult {
+  return { nodeId, good, reached, detail, tookMs, agoMs: Math.max(0, Math.round(performance.now() - at)) }
 }

@@ -89,6 +89,7 @@ export const gatewayReport = z.object({
   tableVersion: text(64).nullable(),
   batch: count.nullable(),
   usage: z.array(usageRow).max(5_000),
+  /** Each result once. */
   probes: z.array(probeResult).max(5_000),
   nodes: z.array(z.object({ id: text(64), inFlight: count, spareSockets: count })).max(20_000),
   /** Upgrades that were refused because another incarnation was alive. */

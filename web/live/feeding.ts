@@ -24,7 +24,9 @@ const topicsOf: Partial<Record<RouteName, readonly LiveMessage['topic'][]>> = {
 const readsOf: Readonly<Record<string, readonly RouteName[]>> = {
   key: ['listKeys'],
   operator: ['listOperators', 'me'],
-  secret: ['listSecrets'],
+  // A plan says whether a gated model has its token, and how many replicas a deployment then has.
+  secret: ['listSecrets', 'plan'],
+  deployment: ['plan'],
   offer: ['listOffers', 'plan'],
   model: ['listModels'],
   node: ['listModels', 'listNodes'],

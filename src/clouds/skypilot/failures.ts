@@ -33,6 +33,9 @@ const credentialTexts =
 // Refusals for want of room name a page on quotas, too.
 const quotaTexts =
   /Found no quota for|(QUOTA_|Quota)Exceeded|(Vcpu|Instance|Volume)LimitExceeded|MaxSpotInstanceCountExceeded|quota[^.\n]*exceed|exceed[^.\n]*quota/i
+// As clouds say that they have none left at the moment; SkyPilot itself sums every failure of a place up as such.
+const roomTexts =
+  /capacity|stock|exhausted|insufficient|not enough|(un|not |no longer )available|no available|SkuNotAvailable|spot price/i
 const requestTypes = [
   'NotSupportedError',
   'InvalidClusterNameError',
@@ -171,6 +174,9 @@ export function failureOfLaunch({ type, message }: SkyFailure, cloudSaid: readon
   )
   const evidence = [`${type}: ${message}`, ...cloudSaid].join('\n').slice(0, longestEvidence)
   if (!kind) return failureRecord('cloud_unknown', `SkyPilot failed: ${firstLine(message)}`, { evidence })
+  const [answer] = cloudSaid
+  if (kind.code === 'no_capacity' && answer !== undefined && !cloudSaid.some((one) => roomTexts.test(one)))
+    return failureRecord('cloud_unknown', `The cloud refused: ${answer.slice(0, longestDetail)}`, { evidence })
   const detail = reasons.length > 0 ? told.slice(0, longestDetail) : firstLine(message)
   const cause = detail === '' ? kind.cause : `${kind.cause} It said: ${detail}`
   return failureRecord(kind.code, cause, { ...kind.over, evidence })

@@ -10,6 +10,7 @@ const noQuota =
   'An error occurred (VcpuLimitExceeded) when calling the RunInstances operation: You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket that the specified instance type belongs to.'
 const noRoom = 'An error occurred (InsufficientInstanceCapacity) when calling the RunInstances operation.'
 const notEnabled = 'An error occurred (OptInRequired) when calling the RunInstances operation: You are not subscribed.'
+const odd = 'An error occurred (InvalidParameterValue) when calling the RunInstances operation: No such thing.'
 
 async function outcome(failure: SkyFailure, output: readonly string[] | Error) {
   let reads = 0
@@ -39,6 +40,13 @@ test.each([
   assert.match(told.cause, cause)
   assert.ok(told.cause.includes(place) && told.evidence?.includes(said))
   assert.equal(told.cause.split(said).length, 2, 'said once')
+})
+
+test('what the cloud said and nobody has seen before is no want of room', async () => {
+  const told = await outcome(full, around(odd))
+  assert.deepEqual([told.code, told.retry], ['cloud_unknown', 'same'])
+  assert.match(told.cause, /^The cloud refused: .*InvalidParameterValue/)
+  assert.equal((await outcome(full, [...around(odd), ...around(noRoom)])).code, 'no_capacity')
 })
 
 test('an output that cannot be read costs the detail alone', async () => {
