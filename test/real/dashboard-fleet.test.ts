@@ -58,6 +58,22 @@ test('ten thousand nodes scroll, are told of and are found, and the page never s
   await page.getByRole('row', { name: new RegExp(nodes[9_999]?.name ?? '') }).waitFor()
 })
 
+test('on a phone that is turned, the rows of a thousand nodes are as high as what they say', async () => {
+  const { page } = await visit()
+  await page.setViewportSize({ width: 844, height: 390 })
+  await tell(page, plane, { nodes: fleetLike(node, 1_000) })
+  await page.goto('/fleet')
+  const row = page.getByRole('table', { name: 'Nodes' }).getByRole('row').nth(2)
+  const height = () => expect.poll(async () => Math.round((await row.boundingBox())?.height ?? 0), { timeout: 20_000 })
+  await height().toBe(35)
+  await page.setViewportSize({ width: 390, height: 844 })
+  await row.scrollIntoViewIfNeeded()
+  await height().toBeGreaterThan(70)
+  expect(await row.evaluate((shown) => shown.scrollHeight - shown.clientHeight)).toBeLessThanOrEqual(1)
+  await page.setViewportSize({ width: 844, height: 390 })
+  await height().toBe(35)
+})
+
 test('who disagrees is told with since when, however lately it said so again', async () => {
   const { page } = await visit()
   const [ill] = fleetLike(node, 8).filter(({ verdict }) => verdict === 'suspect')

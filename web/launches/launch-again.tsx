@@ -13,6 +13,7 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
   const launching = useLaunching()
   if (!isOver(launch.state) || launch.state === 'ended') return null
   const { changes, request } = againAfter(launch)
+  const isHopeless = changes.length === 0 && launch.failure?.retry === 'never'
   const isOfPeople = launch.failure?.fault === 'policy' || launch.failure?.fault === 'caller'
   return (
     <div className="note calm">
@@ -26,11 +27,11 @@ export function LaunchAgain({ launch }: { readonly launch: LaunchDetail }) {
           </span>
         </span>
         <span className="row right">
-          <Link to="/launch" search={wizardSearch(request) as never} className="button">
+          <Link to="/launch" search={wizardSearch(request) as never} className={isHopeless ? 'button main' : 'button'}>
             Change it first
           </Link>
           <Button
-            look="main"
+            {...(isHopeless ? {} : { look: 'main' })}
             act="createLaunch"
             busy={launching.isRunning}
             onPress={() => void launching.launch(request)}

@@ -8,6 +8,7 @@ import {
   useReducer,
   useRef,
   useState,
+  useSyncExternalStore,
 } from 'react'
 import { useGo } from './go.ts'
 
@@ -55,6 +56,7 @@ const phone = '(width <= 760px)'
 export function Table<T>(props: TableProps<T>) {
   const { label, columns, rows, empty } = props
   const go = useGo()
+  const isPhone = useIsPhone()
   if (rows.length === 0 && empty) return empty
   const tracks = columns.map(({ width = '1fr' }) => `minmax(0, ${width})`).join(' ')
   return (
@@ -81,7 +83,8 @@ export function Table<T>(props: TableProps<T>) {
           ))}
         </div>
       ) : (
-        <InSight {...props} />
+        // Turned, or made narrow: rows of another height begin anew.
+        <InSight key={String(isPhone)} isPhone={isPhone} {...props} />
       )}
     </div>
   )
@@ -103,12 +106,27 @@ function Heading<T>({ column: { title, end, onSort, sorted } }: { readonly colum
   )
 }
 
+function hearTurns(listener: () => void): () => void {
+  const media = matchMedia(phone)
+  media.addEventListener('change', listener)
+  return () => media.removeEventListener('change', listener)
+}
+
+const useIsPhone = (): boolean => useSyncExternalStore(hearTurns, () => matchMedia(phone).matches)
+
 /** As tall as all rows, with those in sight in their places. */
-function InSight<T>(props: TableProps<T>) {
+function InSight<T>(props: TableProps<T> & { readonly isPhone: boolean }) {
+  const { isPhone } = props
   const body = useRef<HTMLDivElement>(null)
   const [top, setTop] = useState(0)
-  const [isPhone] = useState(() => matchMedia(phone).matches)
-  useLayoutEffect(() => setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY), [])
+  useLayoutEffect(() => {
+    const measure = () => setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY)
+    measure()
+    // What stands above it may grow.
+    const observer = new ResizeObserver(measure)
+    observer.observe(document.body)
+    return () => observer.disconnect()
+  }, [])
   const virtual = useWindowVirtualizer({
     count: props.rows.length,
     estimateSize: () => (isPhone ? 5 * usualRowPx : usualRowPx),
