@@ -33,6 +33,11 @@ export class Crashes {
     return this.#fired
   }
 
+  /** So many effects were made. An effect that failed has no "after" to die in, and others may follow it. */
+  reached(at: number): boolean {
+    return this.#made >= at
+  }
+
   get whereFired(): string {
     return this.#plan ? `${this.#plan.when} effect ${this.#plan.at} (${this.names[this.#plan.at - 1]})` : 'nowhere'
   }

@@ -41,7 +41,7 @@ async function sweep(base: TestWorld, withdrawAfter: number, when: CrashPlan['wh
     const where = `withdrawn after ${withdrawAfter} passes, died ${world.crashes.whereFired}`
     assert.deepEqual(await world.faults(), [], where)
     assert.equal(await world.state(), 'cancelled', where)
-    reached = world.crashes.fired
+    reached = world.crashes.reached(at)
     lives += 1
   }
 }

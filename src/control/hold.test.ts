@@ -33,7 +33,7 @@ async function sweep(story: (world: World) => Promise<void>): Promise<number> {
     const world = await World.begin(base, { crash: { at, when: 'before' } })
     await story(world)
     assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
-    reached = world.crashes.fired
+    reached = world.crashes.reached(at)
     lives += 1
   }
   return lives

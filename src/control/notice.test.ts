@@ -25,7 +25,7 @@ async function sweep(story: (world: World) => Promise<'ended' | 'cancelled'>): P
     const where = `died ${world.crashes.whereFired}`
     assert.deepEqual(await world.faults(), [], where)
     assert.equal(await world.state(), outcome, where)
-    reached = world.crashes.fired
+    reached = world.crashes.reached(at)
     lives += 1
   }
   return lives

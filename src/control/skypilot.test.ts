@@ -341,7 +341,7 @@ describe('an API server that is killed with the only word of a launch, before th
         await world.withdraw()
         await world.untilOver()
         assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
-        reached = world.crashes.fired
+        reached = world.crashes.reached(at)
         await world.cloud.stop()
         worlds = []
       }
@@ -366,7 +366,7 @@ describe('wherever the control plane dies between two calls of the API', () => {
         await world.withdraw()
         await world.untilOver()
         assert.deepEqual(await world.faults(), [], `died ${world.crashes.whereFired}`)
-        reached = world.crashes.fired
+        reached = world.crashes.reached(at)
         await world.cloud.stop()
         worlds = []
       }
