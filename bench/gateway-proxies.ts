@@ -87,7 +87,7 @@ export class Stage {
     const { port } = (await firstLine(child)) as { port: number }
     await control.until((reports) => reports.some((report) => report.tableVersion !== null))
     await this.#engine(String(port), credentialOf('bench'), '96')
-    await control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+    await control.until((reports) => reports.some(({ probes }) => probes[0]?.good))
     return { name: 'flightdeck', port, pid: child.pid }
   }
 

@@ -39,7 +39,7 @@ async function twoNodes(over: object = {}) {
     if (body.includes('"stream":true')) socket.write(streamHead + chunk(tokenEvent('n2') + doneEvent) + lastChunk)
     else answerJson(socket, { by: 'n2' })
   })
-  await world.control.until((reports) => reports.at(-1)?.probes.filter(({ good }) => good).length === 2)
+  await world.control.until(() => ['n1', 'n2'].every((id) => world.control.probe(id)?.good))
   const open = async () => {
     world.setNode('n2', { routable: true })
     await world.control.until((reports) => reports.at(-1)?.tableVersion === world.control.table.version)
@@ -87,7 +87,7 @@ test('a machine that vanished with its sockets open: what has not begun goes to 
     assert.equal(stream.status, 200)
     assert.equal(stream.body.replaceAll(': ping\n\n', ''), tokenEvent('n2') + doneEvent)
   }
-  const told = () => world.control.reports.at(-1)?.probes.find(({ nodeId }) => nodeId === 'n1')
+  const told = () => world.control.probe()
   await world.control.until(() => told()?.good === false)
   expect(told()).toMatchObject({ reached: false, detail: expect.stringContaining('Its agent did not answer within') })
   for (let i = 0; i < 4; i++) assert.equal((await world.post(hello)).body, byN2)
@@ -119,7 +119,7 @@ test('a stream goes on where the node was silent for a moment only', async () =>
   await begun.promise
   const well = n1.script
   vanish(n1)
-  await world.control.until((reports) => reports.at(-1)?.probes.some(({ good }) => !good) ?? false)
+  await world.control.until(() => ['n1', 'n2'].some((id) => world.control.probe(id)?.good === false))
   n1.script = well
   await n1.dial()
   const seen = looks(n1)
@@ -156,7 +156,7 @@ test('an agent of before, which does not know the question, is alive all the sam
 test('where no other node is well a request stays, until the node has been silent for too long', async () => {
   world = await World.start([routed('n1')], times)
   const node = await world.node('n1', () => undefined)
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   const from = performance.now()
   const sent = world.post(hello)
   await given(node, 1)

@@ -55,7 +55,7 @@ test('a second living holder is refused and told; the one that control knows tak
 test('once the sockets of an agent are gone, its next incarnation is let in', async () => {
   world = await World.start()
   const first = await world.node('n1', ({ socket }) => answerJson(socket, {}))
-  await world.control.until((reports) => reports.at(-1)?.probes[0]?.good === true)
+  await world.control.until(() => world.control.probe()?.good === true)
   first.close()
   await world.control.until((reports) => reports.at(-1)?.nodes[0]?.spareSockets === 0)
   assert.equal(await dialAs(credentialOf('n1'), 'incarnation-2').dial(), 101)
