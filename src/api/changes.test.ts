@@ -117,17 +117,24 @@ test('reading and asking in vain leave no row, and the chain of all rows holds',
   expect(await verifyAudit(at.deps.store.db)).toMatchObject({ brokenAt: null, rows: before.length })
 })
 
-test('whatever makes machines be rented shares one limit a minute, and says when it may be tried again', async () => {
-  const own = await startTestApi({ settings: { ...settings, launchesPerMinute: 2 } })
+test('whatever makes machines be rented shares one limit a minute, by how many, and says when it may be tried again', async () => {
+  const own = await startTestApi({ settings: { ...settings, launchesPerMinute: 4 } })
   const made = await own.client.createDeployment({ body: deployment(0) })
+  const scaledTo = (wanted: number) => ({ params: { id: made.id }, body: { wanted } })
   const limited = (Object.keys(routes) as RouteName[]).filter((name) => (routes[name] as Route).limited)
   const bodies: Partial<Record<RouteName, Call>> = {
     createLaunch: { body: { model: 'tiny' } },
     createDeployment: { body: deployment(1) },
-    scaleDeployment: { params: { id: made.id }, body: { wanted: 5 } },
+    scaleDeployment: scaledTo(4),
   }
   expect(limited.sort()).toEqual(Object.keys(bodies).sort())
+  const tooMany = await call('scaleDeployment', scaledTo(5), own)
+  expect(tooMany.status).toBe(400)
+  expect(await tooMany.json()).toMatchObject({
+    error: { code: 'bad_request', remedy: expect.stringMatching(/^Ask for 4/) },
+  })
   expect((await call('createLaunch', { body: { model: 'tiny' } }, own)).status).toBe(202)
+  expect((await call('scaleDeployment', scaledTo(3), own)).status).toBe(200)
   for (const name of limited) {
     const reply = await call(name, bodies[name] ?? {}, own)
     expect([name, reply.status]).toEqual([name, 429])

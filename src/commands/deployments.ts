@@ -35,7 +35,7 @@ export async function createDeployment(
     const { engine } = engineCommand(deps.settings, model, engineArgs, null, own)
     if (wanted > 0) await preflight(deps, actor, { ...request, own })
     return act(deps, actor, async (tx, now) => {
-      if (wanted > 0) await refuseTooMany(deps, actor, tx, now)
+      if (wanted > 0) await refuseTooMany(deps, actor, tx, { machines: wanted, now })
       await refuseOtherSource(tx, { model, own })
       const keyed = { idempotencyKey: asking.key, requestHash: asking.requestHash }
       const by = { tenantId: actor.tenantId, createdBy: actor.name, ...keyed }
@@ -59,7 +59,7 @@ function refuseName(name: string): never {
 
 /**
  * Changes how many replicas are wanted; fewer always may. `from`: what was wanted when that was decided.
- * @throws Failure `not_found` or `rate_limited`, and `wrong_state` where another number than `from` is wanted by now.
+ * @throws Failure `not_found`, `rate_limited` or `bad_request` (too many at once), and `wrong_state` where another number than `from` is wanted by now.
  */
 export function scaleDeployment(
   deps: CommandDeps,
@@ -78,7 +78,8 @@ export function scaleDeployment(
         remedy: 'Look at it again, and decide from there how many it shall want.',
       })
     }
-    if (wanted > before.wanted) await refuseTooMany(deps, actor, tx, now)
+    const more = wanted - before.wanted
+    if (more > 0) await refuseTooMany(deps, actor, tx, { machines: more, now })
     await setWanted(tx, id, wanted)
     return {
       result,

@@ -42,7 +42,7 @@ export async function createLaunch(
     const offers = await offersForLaunch(deps, actor, { ...request, engineArgs, own })
     const time = launchTime(settings, request.timeLimitS, offers)
     return act(deps, actor, async (tx, now) => {
-      await refuseTooMany(deps, actor, tx, now)
+      await refuseTooMany(deps, actor, tx, { machines: 1, now })
       const before = await asking.madeBefore(tx)
       if (before) return { result: before, audit: null }
       return writeLaunch(actor, tx, { request, own, command, offers, time, asking }, now)

@@ -31,28 +31,34 @@ export async function launchAskedBefore(db: Db | Tx, who: Asker, key: string): P
 // Any number that no other advisory lock of ours uses; the second part of the lock is the person.
 const launchLimitLock = 7_303
 
+/** How many machines a row of the audit asked for. */
+const machinesAsked = sql<number>`case action when 'launch.create' then 1
+  when 'deployment.create' then (detail ->> 'wanted')::int
+  when 'deployment.scale' then greatest(0, (detail ->> 'to')::int - (detail ->> 'from')::int) else 0 end`
+
 /**
- * When the person may do such a thing again, or null for now. What one person does is counted one at a time until the
- * transaction ends, on all servers together.
+ * When the person may ask for so many machines more, or null for now. What one person does is counted one at a time until
+ * the transaction ends, on all servers together.
  */
-export async function limitReachedUntil(
+export async function machinesRoomAt(
   tx: Tx,
-  { who, actions }: { who: string; actions: readonly string[] },
-  perMinute: number,
+  { who, machines, perMinute }: { who: string; machines: number; perMinute: number },
   now: number,
 ): Promise<number | null> {
   await sql`select pg_advisory_xact_lock(${launchLimitLock}, hashtext(${who}))`.execute(tx)
-  const nth = await tx
+  const rows = await tx
     .selectFrom('audit')
-    .select('at')
+    .select(['at', machinesAsked.as('asked')])
     .where('who', '=', who)
-    .where('action', 'in', [...actions])
-    .where(sql<boolean>`at > ${at(now - 60_000)}`)
+    .where(sql<boolean>`at > ${at(now - 60_000)} and ${machinesAsked} > 0`)
     .orderBy('at', 'desc')
-    .offset(Math.max(0, perMinute - 1))
-    .limit(1)
-    .executeTakeFirst()
-  return nth ? nth.at + 60_000 : null
+    .execute()
+  let sum = machines
+  for (const row of rows) {
+    sum += row.asked
+    if (sum > perMinute) return row.at + 60_000
+  }
+  return null
 }
 
 /** Launches that wait to be admitted. */
