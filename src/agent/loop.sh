@@ -150,7 +150,9 @@ end_everything() {
     signal_members KILL
     sleep 0.1
   done
-  # Its numbers go to other processes one day, and nobody may take those for ours. Its secrets end with it.
+  # Its numbers go to other processes one day, and nobody may take those for ours. Its secrets end with it, and with them
+  # what its engine wrote and may have told of them: the transcript has it, with the secrets hidden.
+  [ ! -s "$dir/secrets.json" ] || grep -q '^{}$' "$dir/secrets.json" || rm -f "$dir/engine.log"
   rm -f "$dir/sweep" "$dir/engine.pid" "$dir/secrets.json" "$dir/credential.json"
   # Gigabytes that were installed for this machine alone. On a disk that outlives it nobody else would take them away.
   rm -rf "$dir/recipe"

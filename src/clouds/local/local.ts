@@ -299,8 +299,10 @@ function inherited(): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name] as string]] : [])))
 }
 
-/** Where its loop was killed, nobody else takes them away. The log stays: people read it. */
+/** Where its loop was killed, nobody else takes them away. The log of an engine that had none stays: people read it. */
 async function forgetSecrets(dir: string): Promise<void> {
+  const secrets = await readFile(join(dir, 'secrets.json'), 'utf8').catch(() => '{}')
+  if (secrets !== '{}') await rm(join(dir, 'engine.log'), { force: true })
   for (const file of ['secrets.json', 'credential.json', 'join-token']) await rm(join(dir, file), { force: true })
 }
 
