@@ -36,7 +36,7 @@ afterEach(async () => {
 })
 
 /** All loops of a control plane, over a cloud that leaves every ask unanswered until it is told to go on. */
-async function begin(): Promise<void> {
+async function begin(attemptsInFlight = many): Promise<void> {
   const { store, settings, vault } = world.deps
   const sim = new SimCloud({ clock: systemClock, name: 'local', offers: [cheapOffer], faults: { neverBoots: true } })
   const minute = 60_000
@@ -59,7 +59,7 @@ async function begin(): Promise<void> {
       clouds: new Map([[cloud.name, cloud]]),
       clock: systemClock,
       log: makeLog('test', 'silent'),
-      settings,
+      settings: { ...settings, attemptsInFlight },
       vault,
       install: world.install,
       continuity: new Continuity(0),
@@ -74,11 +74,30 @@ const launch = () =>
 const launchAll = (count: number) => Promise.all(Array.from({ length: count }, launch))
 const launchRows = () => world.deps.store.db.selectFrom('launches').select(['id', 'slot_id', 'origin']).execute()
 
+/** The loop looks again. */
+async function nextPass(loop: string): Promise<void> {
+  const passedAt = async () => {
+    const { db } = world.deps.store
+    return (await db.selectFrom('passes').select('at').where('loop', '=', loop).executeTakeFirstOrThrow()).at
+  }
+  const before = await passedAt()
+  await vi.waitFor(async () => assert.ok((await passedAt()) > before), soon)
+}
+
 test('launches run side by side: none waits for the cloud of another', async () => {
   await begin()
   await launchAll(many)
   await vi.waitFor(() => assert.equal(asked.length, many), soon)
   assert.equal(new Set(asked).size, many)
+}, 120_000)
+
+test('no more attempts are in flight than are configured, though all launches are looked at side by side', async () => {
+  await launchAll(many)
+  await begin(3)
+  await vi.waitFor(() => assert.equal(asked.length, 3), soon)
+  await nextPass('launch')
+  const attempts = await world.deps.store.db.selectFrom('attempts').select('id').execute()
+  assert.deepEqual([attempts.length, asked.length], [3, 3])
 }, 120_000)
 
 test('a launch whose rows somebody holds on to holds up no other', async () => {
@@ -113,17 +132,8 @@ test('launches by hand and the loop that fills a deployment never take one slot 
   await launchAll(byHand)
   await vi.waitFor(() => assert.equal(asked.length, replicas + byHand), soon)
   answers.resolve()
-  const passes = async () => {
-    const { at } = await world.deps.store.db
-      .selectFrom('passes')
-      .select('at')
-      .where('loop', '=', 'deployment')
-      .executeTakeFirstOrThrow()
-    return at
-  }
-  // It looks again, with all of them there: nothing is left to fill, and nothing is too many.
-  const before = await passes()
-  await vi.waitFor(async () => assert.ok((await passes()) > before), soon)
+  // With all of them there: nothing is left to fill, and nothing is too many.
+  await nextPass('deployment')
   const rows = await launchRows()
   assert.equal(new Set(rows.map(({ slot_id }) => slot_id)).size, replicas + byHand)
   assert.deepEqual([rows.length, asked.length], [replicas + byHand, replicas + byHand])

@@ -7,7 +7,10 @@ const inputs: Signals[] = signalValues.flatMap((heartbeat) =>
 )
 
 test('each of the 27 inputs has a row, and each row is the first for some input', () => {
-  assert.equal(inputs.length, 27)
+  assert.deepEqual(
+    inputs.map(Object.values),
+    all.map((one) => one.slice(0, 3)),
+  )
   const used = new Set(inputs.map((signals) => verdictOf(signals).row))
   assert.deepEqual([...used].sort(), verdictTable.map(({ row }) => row).sort())
 })
@@ -22,19 +25,38 @@ test('losing any signal, whatever the other two say, never worsens the verdict',
   }
 })
 
-// Heartbeat, probe, sighting: what each set of three clear words means.
-const clear = [
+// Heartbeat, probe, sighting: what each of the 27 means.
+const all = [
   ['good', 'good', 'good', 'healthy', 'serves'],
   ['good', 'good', 'bad', 'degraded', 'cloud-disagrees'],
+  ['good', 'good', 'unknown', 'healthy', 'serves'],
   ['good', 'bad', 'good', 'suspect', 'engine-silent'],
   ['good', 'bad', 'bad', 'suspect', 'engine-silent'],
+  ['good', 'bad', 'unknown', 'suspect', 'engine-silent'],
+  ['good', 'unknown', 'good', 'healthy', 'agent-vouches'],
+  ['good', 'unknown', 'bad', 'degraded', 'cloud-against-agent'],
+  ['good', 'unknown', 'unknown', 'healthy', 'agent-vouches'],
   ['bad', 'good', 'good', 'suspect', 'agent-says-failed'],
   ['bad', 'good', 'bad', 'suspect', 'agent-says-failed'],
+  ['bad', 'good', 'unknown', 'suspect', 'agent-says-failed'],
   ['bad', 'bad', 'good', 'suspect', 'agent-says-failed'],
   ['bad', 'bad', 'bad', 'dead', 'all-bad'],
+  ['bad', 'bad', 'unknown', 'suspect', 'agent-says-failed'],
+  ['bad', 'unknown', 'good', 'suspect', 'agent-says-failed'],
+  ['bad', 'unknown', 'bad', 'suspect', 'agent-says-failed'],
+  ['bad', 'unknown', 'unknown', 'suspect', 'agent-says-failed'],
+  ['unknown', 'good', 'good', 'healthy', 'serves'],
+  ['unknown', 'good', 'bad', 'degraded', 'cloud-disagrees'],
+  ['unknown', 'good', 'unknown', 'healthy', 'serves'],
+  ['unknown', 'bad', 'good', 'suspect', 'engine-silent'],
+  ['unknown', 'bad', 'bad', 'suspect', 'engine-silent'],
+  ['unknown', 'bad', 'unknown', 'suspect', 'engine-silent'],
+  ['unknown', 'unknown', 'good', 'unknown', 'only-seen'],
+  ['unknown', 'unknown', 'bad', 'degraded', 'cloud-alone-says-gone'],
+  ['unknown', 'unknown', 'unknown', 'unknown', 'no-witness'],
 ] as const
 
-test.each(clear)(
+test.each(all)(
   'heartbeat %s, probe %s, sighting %s: the node is %s (%s)',
   (heartbeat, probe, sighting, verdict, row) => {
     const found = verdictOf({ heartbeat, probe, sighting })
