@@ -7,6 +7,7 @@ import { stepOf } from '../core/machine-table.ts'
 import { costMicroUsd } from '../core/money.ts'
 import { nodeTable } from '../core/node-table.ts'
 import { drainUntil, endsMachine, releaseNotBefore } from '../core/notice.ts'
+import { leaseMsOf } from '../core/pace.ts'
 import { isAccused } from '../core/verdict-table.ts'
 import type { IntervalRow, NodeRow } from '../store/read-nodes.ts'
 import type { EventRow } from '../store/read-told.ts'
@@ -54,7 +55,7 @@ export function presentNode(row: NodeRow, scene: NodeScene): NodeView {
     firstSeenAt: maybeIso(row.firstSeenAt),
     readyAt: maybeIso(row.readyAt),
     goneAt: maybeIso(row.goneAt),
-    leaseUntil: living ? maybeIso((row.heardAt ?? 0) + scene.leaseMs) : null,
+    leaseUntil: living ? maybeIso((row.heardAt ?? 0) + leaseMsOf(scene.leaseMs, row.id)) : null,
     notice: presentNotice(row),
     noticeServiceAnswers: state === 'gone' ? null : row.noticeServiceAnswers,
     gpuFaults: row.gpuFaults.map((fault) => ({

@@ -3,6 +3,7 @@ import { failureRecord } from '../core/failure.ts'
 import { defaultSignalAges } from '../core/health.ts'
 import { launchStates } from '../core/launch-table.ts'
 import { nodeStates } from '../core/node-table.ts'
+import { leaseMsOf } from '../core/pace.ts'
 import type { PhasePast } from '../core/phases.ts'
 import { defaultRetryPolicy } from '../core/retry.ts'
 import type { AttemptRow, LaunchRow } from '../store/read-launches.ts'
@@ -261,7 +262,8 @@ test('a GPU that an agent of before told of has no UUID, and is shown all the sa
 test('a signal that is too old is unknown and keeps its age; a node that is gone has no lease', () => {
   const old = presentNode(nodeRow({ heardAt: now - defaultSignalAges.heartbeatMs - 1 }), nodeScene)
   expect(old.signals.heartbeat).toMatchObject({ value: 'unknown', at: expect.any(String) })
-  expect(old.leaseUntil).toBe(new Date(now - defaultSignalAges.heartbeatMs - 1 + 1_000).toISOString())
+  const heardAt = now - defaultSignalAges.heartbeatMs - 1
+  expect(old.leaseUntil).toBe(new Date(heardAt + leaseMsOf(1_000, old.id)).toISOString())
   expect(presentNode(nodeRow({ state: 'gone', heardAt: now }), nodeScene).leaseUntil).toBeNull()
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'vitest'
 import { graceMs } from './guard.ts'
 import { defaultSignalAges } from './health.ts'
-import { fleetSizeAfter, paceOf } from './pace.ts'
+import { fleetSizeAfter, leaseMsOf, paceOf } from './pace.ts'
 
 const usual = { heartbeatMs: 10_000, signalAges: defaultSignalAges, graceMs }
 
@@ -33,4 +33,11 @@ test('a last word counts for five heartbeats at any size of the fleet, also whil
     assert.ok(paceOf(usual, fleetSizeAfter(nodes, 1)).signalAges.heartbeatMs > 2 * heartbeatMs)
   }
   assert.deepEqual([fleetSizeAfter(10, 50), fleetSizeAfter(50, 10), fleetSizeAfter(11, 10)], [50, 25, 10])
+})
+
+test('the leases of a fleet end over a tenth of their length, none before its time', () => {
+  const leases = Array.from({ length: 1_000 }, (_, i) => leaseMsOf(10_000, `no-${(i * 7_919_000_017).toString(36)}`))
+  const [least, most] = [Math.min(...leases), Math.max(...leases)]
+  assert.ok(least >= 10_000 && least < 10_050 && most <= 11_000 && most > 10_950, `${least} to ${most}`)
+  assert.equal(leaseMsOf(10_000, 'no-a'), leaseMsOf(10_000, 'no-a'))
 })

@@ -1,5 +1,5 @@
 import { orderOf } from '../core/orders.ts'
-import { paceOf } from '../core/pace.ts'
+import { leaseMsOf, paceOf } from '../core/pace.ts'
 import type { Settings } from '../core/settings.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Vault } from '../lib/vault.ts'
@@ -31,5 +31,5 @@ export async function heartbeatMsNow({ settings, store }: IntakeDeps): Promise<n
 
 /** The answer to every word of an agent: what it is to do, where the gateways are, and when it is to speak again. */
 export function agentReply({ settings, clock }: IntakeDeps, node: KnownNode, terms: Terms): AgentReply {
-  return { ...orderOf(node, clock.now()), ...terms, leaseMs: settings.leaseMs }
+  return { ...orderOf(node, clock.now()), ...terms, leaseMs: leaseMsOf(settings.leaseMs, node.id) }
 }

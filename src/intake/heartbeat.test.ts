@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { failureRecord } from '../core/failure.ts'
+import { leaseMsOf } from '../core/pace.ts'
 import { sha256 } from '../lib/chance.ts'
 import { loadRoutes } from '../store/routing.ts'
 import { addNode, dueAt, forgetNudges, setNodeState, type TestWorld, testWorld } from '../store/world-for-tests.ts'
@@ -59,7 +60,10 @@ test('heartbeats that come together are written together, and each is answered',
   const busy = load({ inFlight: 2, busyMs: 70, requests: 9 })
   const replies = await Promise.all(nodes.map(({ credential }) => beat(credential, { load: busy })))
   expect(replies).toEqual(
-    nodes.map(() => ({ order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 10_000, leaseMs: 14_400_000 })),
+    nodes.map(({ nodeId }) => {
+      const leaseMs = leaseMsOf(14_400_000, nodeId)
+      return { order: 'run', drainDeadlineMs: null, gateways: [], heartbeatMs: 10_000, leaseMs }
+    }),
   )
   for (const { nodeId } of nodes)
     expect(await signals(nodeId)).toMatchObject({

@@ -1,6 +1,7 @@
 import { Failure, type FailureRecord, failureRecord } from '../core/failure.ts'
 import { hardwareMismatch } from '../core/hardware.ts'
 import { noticeServiceOf } from '../core/notice.ts'
+import { leaseMsOf } from '../core/pace.ts'
 import { tokenPrefixes } from '../core/tokens.ts'
 import { storable } from '../lib/canonical.ts'
 import { sameDigest, sha256 } from '../lib/chance.ts'
@@ -79,7 +80,7 @@ async function joinNode(
       instance: request.instance,
     }),
     heartbeatMs: await heartbeatMsNow(deps),
-    leaseMs: deps.settings.leaseMs,
+    leaseMs: leaseMsOf(deps.settings.leaseMs, nodeId),
     noticeService: noticeServiceOf(outcome.node.offer.cloud),
   }
 }
