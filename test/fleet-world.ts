@@ -210,24 +210,30 @@ export class FleetWorld {
     await Promise.all([...words, ...words].map((word) => word()))
   }
 
-  /** The loops of one control plane pass once. One that dies is started anew, under its old name or as another. */
-  async pass(name: PlaneName, plan?: CrashPlan, sameName = true): Promise<void> {
+  /**
+   * The loops of one control plane pass once. One that dies is started anew, under its old name or as another. True where
+   * the effect of the plan was made, or was to be.
+   */
+  async pass(name: PlaneName, plan?: CrashPlan, sameName = true): Promise<boolean> {
     const plane = this.#planes[name]
     const { clock } = this.#base.deps
     await endGap({ db: this.#db, clock, continuity: plane.continuity })
-    const process = this.#process(plane, plan)
+    const crashes = new Crashes(plan)
+    const process = this.#process(plane, crashes)
     const lives = await process.turn()
     this.passes += process.passes
-    if (lives) return
+    const reached = crashes.reached(plan?.at ?? 0)
+    if (lives) return reached
     const now = this.#base.deps.clock.now()
     plane.continuity = new Continuity(now)
     this.#lives += 1
     if (sameName) await freeClaimsOf(this.#db, plane.holder, now)
     else plane.holder = `plane-${this.#lives}`
+    return reached
   }
 
   /** One control plane stands still after an effect, something happens, and then it goes on as if nothing had. */
-  async standStill(name: PlaneName, at: number, meanwhile: () => Promise<void>): Promise<void> {
+  async standStill(name: PlaneName, at: number, meanwhile: () => Promise<void>): Promise<boolean> {
     const stands = Promise.withResolvers<void>()
     const goOn = Promise.withResolvers<void>()
     const pause = () => {
@@ -241,12 +247,11 @@ export class FleetWorld {
     } finally {
       goOn.resolve()
     }
-    await turn
+    return turn
   }
 
-  #process({ holder, continuity }: Plane, plan?: CrashPlan): Process {
+  #process({ holder, continuity }: Plane, crashes: Crashes): Process {
     const { clock, vault } = this.#base.deps
-    const crashes = new Crashes(plan)
     const cloud = withCrashesInCloud(this.cloud, crashes)
     const deps = {
       db: withCrashes(this.#db, crashes),
