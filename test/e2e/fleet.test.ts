@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { formatUsd } from '../../src/core/money.ts'
 import { randomName } from '../../src/lib/chance.ts'
 import { type Plane, startPlane, until } from './plane.ts'
 
@@ -61,6 +62,12 @@ test('a deployment whose launches fail stops refilling after three in a row, unt
     async () => (await plane.machines()).size === 0,
     20_000,
     () => 'a failed launch left something running',
+  )
+  const tried = await Promise.all(launches.items.map((one) => plane.client.showLaunch({ params: { id: one.id } })))
+  const cost = tried.flatMap(({ attempts }) => attempts).reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0)
+  expect(cost).toBeGreaterThan(0)
+  expect((await show()).stopped).toBe(
+    `3 failures in a row, ${formatUsd(cost)} spent on them. Look at the evidence with \`flightdeck show ${launches.items[0]?.id}\`, then \`flightdeck resume broken\`.`,
   )
 
   await plane.client.pauseDeployment({ params: { id }, body: { paused: false } })

@@ -26,6 +26,18 @@ test('a launched model is followed, routed to, accounted for and released, and n
   const text = await streamed.text()
   expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true)
 
+  const completed = (body: object) =>
+    fetch(`${plane.gatewayUrl}/v1/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'quick', prompt: 'hello', max_tokens: 4, ...body }),
+    })
+  expect(await (await completed({})).json()).toMatchObject({
+    object: 'text_completion',
+    usage: { completion_tokens: 4 },
+  })
+  expect((await (await completed({ stream: true })).text()).trimEnd().endsWith('data: [DONE]')).toBe(true)
+
   await plane.client.releaseNode({ params: { id: node.id } })
   const ended = await plane.reaches(launch.id, ['ended'])
   expect(await plane.machines()).toEqual(new Map())
