@@ -1,5 +1,6 @@
 // `npm run bench:gateway [-- --quick]`: what a request costs in the gateway, beside nginx and a plain pipe of node:http.
-// Rounds are interleaved and the median of them counts, because a shared machine has quiet and loud minutes.
+// A shared machine has quiet and loud seconds: the proxies take turns by the second, each turn of one is compared with the turn
+// of the other beside it, and the median of these ratios counts.
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -27,8 +28,8 @@ interface Measured extends Load {
 
 const quick = process.argv.includes('--quick')
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7)
-const rounds = quick ? 1 : 5
-const seconds = quick ? { warm: 4, json: 2, stream: 3, open: 2 } : { warm: 8, json: 2.5, stream: 3, open: 2.5 }
+const rounds = quick ? 3 : 15
+const warmUpS = quick ? 4 : 8
 const targets = { jsonCpuVsNginx: 3, streamCpuVsNginx: 2.2 }
 const connections = 64
 /** Moderate for one core: below half of what the slowest of the three does. */
@@ -36,6 +37,16 @@ const openJsonRate = 1_000
 const openStreamRate = 50
 
 type Kind = 'json' | 'stream' | 'openJson' | 'openStream'
+
+/** How long a turn of a kind takes, and how many rounds there are to each. */
+const turns: Record<Kind, { readonly seconds: number; readonly every: number }> = {
+  json: { seconds: 1, every: 1 },
+  // 64 streams take a third of a second, whatever the proxy: a turn is a few of them.
+  stream: { seconds: 2.5, every: 2 },
+  // Latency is a matter of tails, and three turns of it are enough for a median; the minutes are better spent on CPU.
+  openJson: { seconds: 2.5, every: 5 },
+  openStream: { seconds: 2.5, every: 5 },
+}
 
 async function load(stage: Stage, proxy: Subject, kind: Kind, forSeconds: number): Promise<Measured> {
   const [what, loop, amount] = {
@@ -59,7 +70,7 @@ type Results = Map<string, Record<Kind, Measured[]>>
 async function warmUp(stage: Stage, proxy: Subject) {
   const goals = { json: 25_000, stream: 1_200 }
   for (const kind of ['json', 'stream'] as const) {
-    const until = performance.now() + seconds.warm * 1_000
+    const until = performance.now() + warmUpS * 1_000
     for (let done = 0; done < goals[kind] && performance.now() < until; )
       done += (await load(stage, proxy, kind, 1)).done
   }
@@ -73,20 +84,13 @@ async function measure(stage: Stage, proxies: readonly Subject[]): Promise<Resul
     if (proxy.pid === undefined) continue
     await warmUp(stage, proxy)
   }
-  const plan: [Kind, number][] = [
-    ['json', seconds.json],
-    ['stream', seconds.stream],
-    ['openJson', seconds.open],
-    ['openStream', seconds.open],
-  ]
-  for (let round = 1; round <= rounds; round++) {
-    console.error(`round ${round} of ${rounds}`)
-    for (const [kind, forSeconds] of plan) {
-      // Latency is a matter of tails, and two rounds of it are enough for a median; the minutes are better spent on CPU.
-      if (kind.startsWith('open') && round > 3) continue
+  for (let round = 0; round < rounds; round++) {
+    console.error(`round ${round + 1} of ${rounds}`)
+    for (const [kind, { seconds, every }] of Object.entries(turns) as [Kind, (typeof turns)[Kind]][]) {
+      if (round % every > 0) continue
       for (const proxy of proxies) {
         if (proxy.pid === undefined && !kind.startsWith('open')) continue
-        results.get(proxy.name)?.[kind].push(await load(stage, proxy, kind, forSeconds))
+        results.get(proxy.name)?.[kind].push(await load(stage, proxy, kind, seconds))
       }
     }
   }
@@ -121,6 +125,15 @@ function summary(results: Results) {
 }
 
 const round = (value: number) => Math.round(value * 10_000) / 10_000
+
+/** CPU of the gateway for that of another proxy; null where one of them was left out. */
+function cpuRatio(results: Results, kind: Kind, other: string): number | null {
+  const mine = results.get('flightdeck')?.[kind]
+  const theirs = results.get(other)?.[kind]
+  if (!mine || !theirs) return null
+  const ratios = mine.map(({ cpuPerThousand }, i) => cpuPerThousand / (theirs[i]?.cpuPerThousand ?? Number.NaN))
+  return Math.round(median(ratios) * 100) / 100
+}
 
 function print(rows: ReturnType<typeof summary>) {
   console.log(
@@ -159,22 +172,16 @@ async function main() {
     const proxies: Subject[] = []
     for (const [name, make] of Object.entries(makers))
       if (!only || only.split(',').includes(name)) proxies.push(await make())
-    const rows = summary(await measure(stage, proxies))
+    const results = await measure(stage, proxies)
+    const rows = summary(results)
     print(rows)
-    const row = (name: string) => rows.find((one) => one.name === name)
-    const ratio = (value: (one: (typeof rows)[number]) => number, other: string) => {
-      const [mine, theirs] = [row('flightdeck'), row(other)]
-      return mine && theirs ? Math.round((value(mine) / value(theirs)) * 100) / 100 : null
-    }
-    const json = (one: (typeof rows)[number]) => one.jsonCpuPerThousand
-    const stream = (one: (typeof rows)[number]) => one.streamCpuPerThousand
     const last = {
-      jsonCpuVsNginx: ratio(json, 'nginx'),
-      streamCpuVsNginx: ratio(stream, 'nginx'),
-      jsonCpuVsPipe: ratio(json, 'node:http pipe'),
-      streamCpuVsPipe: ratio(stream, 'node:http pipe'),
+      jsonCpuVsNginx: cpuRatio(results, 'json', 'nginx'),
+      streamCpuVsNginx: cpuRatio(results, 'stream', 'nginx'),
+      jsonCpuVsPipe: cpuRatio(results, 'json', 'node:http pipe'),
+      streamCpuVsPipe: cpuRatio(results, 'stream', 'node:http pipe'),
       // At one rate for all. In the closed loop a fast proxy keeps its peers awake and saves itself the waking of them.
-      jsonCpuVsNginxAtEqualRate: ratio((one) => one.jsonCpuPerThousandAtRate, 'nginx'),
+      jsonCpuVsNginxAtEqualRate: cpuRatio(results, 'openJson', 'nginx'),
     }
     const missed = (Object.keys(targets) as (keyof typeof targets)[]).filter(
       (name) => !((last[name] ?? Number.NaN) <= targets[name]),

@@ -22,6 +22,8 @@ export interface Dashboard {
   expects?(event: Event): Promise<void>
   /** Resolves with the moment, of `performance.now()`, at which the event is shown; null where it shows no such thing. */
   shows(event: Event): Promise<number> | null
+  /** When what is shown happened, of `performance.now()`; absent: with the call that asked for it. */
+  happened?(event: Event): Promise<number>
   close(): Promise<void>
 }
 
@@ -35,11 +37,10 @@ export class Socket implements Dashboard {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
-    // Looked for in the text: two hundred readers that parse every message would be what is measured.
-    socket.on('message', (data) => {
+    // Looked for in the bytes: two hundred readers that parse every message would be what is measured.
+    socket.on('message', (data: Buffer) => {
       const at = performance.now()
-      const text = String(data)
-      for (const [wanted, found] of this.#waiting) if (text.includes(wanted)) found(at)
+      for (const [wanted, found] of this.#waiting) if (data.includes(wanted)) found(at)
     })
   }
 

@@ -51,19 +51,24 @@ export async function longestTask({ url, adminToken, client }: FleetPlane, nodes
   return Math.max(...tasks)
 }
 
-/** The pages that are timed, of one person in one browser. */
-export async function openPages(plane: FleetPlane): Promise<{ deployments: Dashboard; fleet: Dashboard }> {
+/** The page of one person, who looks at the fleet while nodes are drained and at the deployments otherwise: each timed apart. */
+export async function openPage(plane: FleetPlane): Promise<{ deployments: Dashboard; fleet: Dashboard }> {
   const browser = await startBrowser()
   const visitor = await Visitor.arrive(browser, { url: plane.url, token: plane.adminToken })
-  const [deployments, fleet] = [visitor.page, await visitor.page.context().newPage()]
-  await deployments.goto('/deployments')
-  await fleet.goto('/fleet')
-  const sees = async (page: Visitor['page'], texts: readonly string[]) =>
-    Number(await page.evaluate(seen(texts))) - performance.timeOrigin
-  await Promise.all([deployments, fleet].map((page) => sees(page, ['sim-small'])))
+  const { page } = visitor
+  const sees = async (texts: readonly string[]) => Number(await page.evaluate(seen(texts))) - performance.timeOrigin
+  const goTo = async (name: 'Deployments' | 'Fleet') => {
+    if (new URL(page.url()).pathname === `/${name.toLowerCase()}`) return
+    const pages = page.getByRole('navigation', { name: 'Pages' })
+    await pages.getByRole('link', { name: new RegExp(`^${name}`) }).click()
+    await sees(['sim-small'])
+  }
+  await page.goto('/deployments')
+  await sees(['sim-small'])
   return {
     deployments: {
-      shows: ({ onPage }) => (onPage ? sees(deployments, onPage) : null),
+      expects: async ({ onPage }) => (onPage ? goTo('Deployments') : undefined),
+      shows: ({ onPage }) => (onPage ? sees(onPage) : null),
       async close() {
         await visitor.leave()
         await browser.close()
@@ -71,10 +76,17 @@ export async function openPages(plane: FleetPlane): Promise<{ deployments: Dashb
     },
     fleet: {
       async expects({ drains }) {
-        if (drains) await fleet.getByLabel('Find nodes').fill(drains)
+        if (!drains) return
+        await goTo('Fleet')
+        await page.getByLabel('Find nodes').fill(drains)
       },
-      shows: ({ drains }) => (drains ? sees(fleet, [drains.replace('no-', ''), 'draining']) : null),
-      close: () => fleet.close(),
+      shows: ({ drains }) => (drains ? sees([drains.replace('no-', ''), 'draining']) : null),
+      // Who is asked to drain does so with the next step of the node's loop.
+      async happened({ drains = '' }) {
+        const { stateSince } = await plane.client.showNode({ params: { id: drains } })
+        return Date.parse(stateSince) - performance.timeOrigin
+      },
+      close: async () => undefined,
     },
   }
 }

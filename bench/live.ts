@@ -28,7 +28,7 @@ async function openSockets({ client, url }: FleetPlane, count: number): Promise<
 
 // So often is what was made paused and resumed in a round: what a page shows is worth a p99 only after hundreds of events.
 const flips = 6
-const drains = 4
+const drains = 2
 
 /** What is asked for in one round, one after the other. */
 function* roundOf({ client }: FleetPlane, n: number): Generator<Event> {
@@ -68,18 +68,16 @@ function* roundOf({ client }: FleetPlane, n: number): Generator<Event> {
     text: '"what":["key"]',
     ask: () => client.createKey({ body: { name: `key-${n}` } }),
   }
+  if (n % 2 > 0) return
   const reason = `reason ${n}`
-  yield {
-    name: 'pause',
-    // Once automation is resumed, every node is looked at that was not meanwhile.
-    restMs: 2_000,
-    ...(n % 2 === 0
-      ? { text: `${reason}"`, onPage: [reason], ask: () => client.pause({ body: { paused: true, reason } }) }
-      : { text: '"pausedReason":null', ask: () => client.pause({ body: { paused: false } }) }),
-  }
+  const paused = () => client.pause({ body: { paused: true, reason } })
+  yield { name: 'pause', text: `${reason}"`, onPage: [reason], restMs: 2_000, ask: paused }
+  const resumed = () => client.pause({ body: { paused: false } })
+  // Every node is looked at then that was not meanwhile.
+  yield { name: 'pause', text: '"pausedReason":null', restMs: 2_000, ask: resumed }
 }
 
-/** How long each dashboard took for each event of a kind, in ms from before it was asked for. */
+/** How long each dashboard took for each event of a kind, in ms from before it was asked for, or from when it happened. */
 type Delays = Map<string, number[]>
 
 async function measure(plane: FleetPlane, audiences: ReadonlyMap<readonly Dashboard[], Delays>, rounds: number) {
@@ -87,10 +85,16 @@ async function measure(plane: FleetPlane, audiences: ReadonlyMap<readonly Dashbo
     for (const event of roundOf(plane, n)) {
       await Promise.all([...audiences.keys()].flat().map((dashboard) => dashboard.expects?.(event)))
       await pause(betweenMs * (1 + Math.random()))
+      const tookMs = async (dashboard: Dashboard, shown: Promise<number>) =>
+        (await shown) - ((await dashboard.happened?.(event)) ?? asked)
       const shown = [...audiences].map(async ([dashboards, delays]) => {
-        const moments = await Promise.all(dashboards.flatMap((dashboard) => dashboard.shows(event) ?? []))
-        const tookMs = moments.map((moment) => moment - asked)
-        if (tookMs.length > 0) delays.set(event.name, [...(delays.get(event.name) ?? []), ...tookMs])
+        const took = await Promise.all(
+          dashboards.flatMap((dashboard) => {
+            const moment = dashboard.shows(event)
+            return moment ? tookMs(dashboard, moment) : []
+          }),
+        )
+        if (took.length > 0) delays.set(event.name, [...(delays.get(event.name) ?? []), ...took])
       })
       const asked = performance.now()
       await Promise.all([...shown, event.ask()])
@@ -118,7 +122,7 @@ const eachOf = (delays: Delays): Record<string, Figures> =>
 
 /** With the page: first visits of it, and one dashboard more, whose figures stand apart. */
 export async function benchLive(
-  page: Pick<typeof import('./live-page.ts'), 'firstVisits' | 'longestTask' | 'openPages'> | null,
+  page: Pick<typeof import('./live-page.ts'), 'firstVisits' | 'longestTask' | 'openPage'> | null,
 ) {
   const [dashboards, rounds] = [numberOf('dashboards', 200), numberOf('rounds', 25)]
   const plane = await startFleetPlane(nodes, 2 * rounds)
@@ -126,9 +130,8 @@ export async function benchLive(
   try {
     const visit = page && figuresOf(await page.firstVisits(plane, visits))
     const scrollTaskMs = page && Math.round(await page.longestTask(plane, scrolledNodes))
-    const pages = await page?.openPages(plane)
-    // The page of the fleet first: the other one closes the browser.
-    if (pages) open.push(pages.fleet, pages.deployments)
+    const pages = await page?.openPage(plane)
+    if (pages) open.push(pages.deployments)
     const sockets = await openSockets(plane, dashboards - (pages ? 1 : 0))
     open.push(...sockets)
     const [ofSockets, ofPage, ofFleet]: [Delays, Delays, Delays] = [new Map(), new Map(), new Map()]
@@ -148,7 +151,7 @@ export async function benchLive(
     )
     return {
       bench: 'live',
-      dashboards: { sockets: sockets.length, browsers: pages ? 2 : 0 },
+      dashboards: { sockets: sockets.length, browsers: pages ? 1 : 0 },
       nodes,
       load: [before[0], loadavg()[0]],
       sockets: allOf(ofSockets),

@@ -13,7 +13,7 @@ function world(count: number) {
   const feed: FleetFeed = {
     look: () => Promise.resolve(next),
     nodes: () => nodes,
-    messageOf: (part) => ({ topic: 'fleet', ...part, changes: [], status: null }),
+    messageOf: (part) => ({ topic: 'fleet', ...part, changes: [] }),
     movesByItself: () => false,
     hears: () => false,
   }
@@ -42,7 +42,7 @@ function world(count: number) {
       next = [
         {
           nodes: views,
-          message: { topic: 'fleet', snapshot: false, left: 0, nodes: [], changes: views, status: null },
+          message: { topic: 'fleet', snapshot: false, left: 0, nodes: [], changes: views },
         },
       ]
       await audience.look()
@@ -96,7 +96,7 @@ test('an empty fleet is told as empty, and who left is told no more', async () =
   reads()
   audience.welcome(follower)
   reads()
-  expect(heard).toEqual([{ topic: 'fleet', snapshot: true, left: 0, nodes: [], changes: [], status: null }])
+  expect(heard).toEqual([{ topic: 'fleet', snapshot: true, left: 0, nodes: [], changes: [] }])
   audience.leave(follower)
   await happens(node(0))
   expect(heard).toHaveLength(1)

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FleetMessage } from '../wire/live.ts'
-import type { NodeView, StatusView } from '../wire/views.ts'
+import type { NodeView } from '../wire/views.ts'
 import type { FeedDeps, Moving } from './live-feeds.ts'
 
 /** Nodes, and the message about them: whole, or what of them is new for who was told all before. */
@@ -22,8 +22,9 @@ export interface FleetFeed extends Moving {
 export const pieceNodes = 150
 // A node that is gone is shown as gone for this long to those who watched it.
 const goneShownMs = 60_000
-// Load and ages come with heartbeats, of which nobody tells; between these looks only told nodes are read.
-const wholeLookMs = 3_000
+// Load and ages come with heartbeats, of which nobody tells; between these looks only told nodes are read. A small fleet is
+// looked at with each tick.
+const wholeLookMs = (nodes: number): number => (nodes <= 100 ? 0 : 3_000)
 
 type Change = FleetMessage['changes'][number]
 
@@ -35,27 +36,23 @@ function changeOf(before: NodeView, now: NodeView): Change | null {
   return changed.length > 0 ? { id, costMicroUsd, ...Object.fromEntries(changed) } : null
 }
 
-const statusNewsOf = ({ loops: _, database: __, ...status }: StatusView): string =>
-  JSON.stringify({ ...status, gateways: status.gateways.map(({ seenAt: ___, ...gateway }) => gateway) })
-
 /** A node that is new, or was told before and is not as it was. */
 interface News {
   readonly node: NodeView
   readonly change: Change | null
 }
 
-function pieceOf(news: readonly News[], status: StatusView | null): FleetPiece {
+function pieceOf(news: readonly News[]): FleetPiece {
   const nodes = news.flatMap(({ node, change }) => (change ? [] : node))
   const changes = news.flatMap(({ change }) => change ?? [])
   return {
     nodes: news.map(({ node }) => node),
-    message: { topic: 'fleet', snapshot: false, left: 0, nodes, changes, status },
+    message: { topic: 'fleet', snapshot: false, left: 0, nodes, changes },
   }
 }
 
 export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): FleetFeed {
   const nodes = new Map<string, NodeView>()
-  let status: StatusView | null = null
   let told = new Set<string>()
   let lookedAt = Number.NEGATIVE_INFINITY
 
@@ -73,32 +70,28 @@ export function fleetFeed({ views, clock }: FeedDeps, tenantId: string): FleetFe
 
   return {
     async look() {
-      const all = clock.monotonicMs() - lookedAt >= wholeLookMs
+      const all = clock.monotonicMs() - lookedAt >= wholeLookMs(nodes.size)
       const ids = all ? null : [...told]
       told = new Set()
-      const [read, fresh] = await Promise.all([
-        ids?.length === 0 ? [] : views.fleet(tenantId, clock.now() - goneShownMs, ids),
-        views.status(),
-      ]).catch((error: unknown) => {
+      if (ids?.length === 0) return []
+      const read = await views.fleet(tenantId, clock.now() - goneShownMs, ids).catch((error: unknown) => {
         // What was told is lost with this look, so the next one looks at everything.
         lookedAt = Number.NEGATIVE_INFINITY
         throw error
       })
       if (all) lookedAt = clock.monotonicMs()
       const news = newsAmong(read, all)
-      const isNews = status === null || statusNewsOf(status) !== statusNewsOf(fresh)
-      status = fresh
-      const pieces = isNews ? [pieceOf([], fresh)] : []
+      const pieces: FleetPiece[] = []
       for (let from = 0; from < news.length; from += pieceNodes)
-        pieces.push(pieceOf(news.slice(from, from + pieceNodes), null))
+        pieces.push(pieceOf(news.slice(from, from + pieceNodes)))
       return pieces
     },
     nodes: () => nodes,
-    messageOf: (part) => ({ topic: 'fleet', ...part, changes: [], status }),
-    movesByItself: () => clock.monotonicMs() - lookedAt >= wholeLookMs,
+    messageOf: (part) => ({ topic: 'fleet', ...part, changes: [] }),
+    movesByItself: () => clock.monotonicMs() - lookedAt >= wholeLookMs(nodes.size),
     hears(storeTopic) {
       if (storeTopic.startsWith('node:')) told.add(storeTopic.slice('node:'.length))
-      return storeTopic.startsWith('node:') || storeTopic === 'status'
+      return storeTopic.startsWith('node:')
     },
   }
 }

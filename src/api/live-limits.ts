@@ -48,6 +48,6 @@ export const defaultLiveLimits: LiveLimits = {
   roomBytes: 262_144,
   bufferedBytes: 1_048_576,
   slowCloseMs: 10_000,
-  coalesceMs: 100,
+  coalesceMs: 50,
   tickMs: 1_000,
 }

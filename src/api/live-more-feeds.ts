@@ -62,6 +62,8 @@ interface OneFeed<V> {
   newsOf(view: V): string
   messageOf(view: V): LiveMessage
   concerns(storeTopic: string): boolean
+  /** What of it nobody tells is looked for this often; 0: with each tick. */
+  readonly quietLookMs: number
 }
 
 /** One thing that is told whole. */
@@ -81,7 +83,7 @@ function oneFeed<V>({ clock }: FeedDeps, one: OneFeed<V>): Feed {
       if (!shown) throw new Error('a topic is looked at before it is shown')
       return one.messageOf(shown.view)
     },
-    movesByItself: () => clock.monotonicMs() - lookedAt >= quietLookMs,
+    movesByItself: () => clock.monotonicMs() - lookedAt >= one.quietLookMs,
     hears: (storeTopic) => one.concerns(storeTopic),
   }
 }
@@ -94,16 +96,20 @@ export function nodeFeed(deps: FeedDeps, tenantId: string, id: string): Feed {
     newsOf: (node) => JSON.stringify({ ...node, costMicroUsd: 0, ledger: withoutCosts(node) }),
     messageOf: (node) => ({ topic: 'node', id, node }),
     concerns: (storeTopic) => storeTopic === `node:${id}`,
+    quietLookMs: 0,
   })
 }
 
-/** Loops pass all the time, and each pass is shown: here, and not with the fleet, of which many pages are open. */
+/** Every page follows it. That loops pass and gateways speak, which they do all the time, is told every few seconds only. */
 export function statusFeed(deps: FeedDeps): Feed {
+  const quietly = () => Math.floor(deps.clock.monotonicMs() / quietLookMs)
   return oneFeed<StatusView>(deps, {
     read: () => deps.views.status(),
-    newsOf: (status) => JSON.stringify(status),
+    newsOf: ({ loops: _, database: __, gateways, ...status }) =>
+      JSON.stringify([quietly(), status, gateways.map(({ seenAt: ___, ...gateway }) => gateway)]),
     messageOf: (status) => ({ topic: 'status', status }),
     concerns: (storeTopic) => storeTopic === 'status' || storeTopic.startsWith('node:'),
+    quietLookMs,
   })
 }
 

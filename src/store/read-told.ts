@@ -17,17 +17,23 @@ export interface LineRow {
   readonly text: string
 }
 
-// What one answer may carry; a launch that says more than this has its beginning cut off.
-const mostEvents = 2_000
+// What one answer may carry; where there is more, the beginning is cut off.
+export const mostEvents = 2_000
 const mostLines = 20_000
 
-/** The last events of a node or a launch, oldest first. */
+/** The last events of a node or a launch, oldest first; where some are left out, the first says how many. */
 export async function readTimeline(db: Db, of: { nodeId: string } | { launchId: string }): Promise<EventRow[]> {
   const which = 'nodeId' in of ? sql`node_id = ${of.nodeId}` : sql`launch_id = ${of.launchId}`
   const { rows } = await sql<EventRow>`
     select id, at, kind, text, launch_id as "launchId", node_id as "nodeId" from events
     where ${which} order by id desc limit ${mostEvents}`.execute(db)
-  return rows.reverse()
+  const oldest = rows.at(-1)
+  if (oldest === undefined || rows.length < mostEvents) return rows.reverse()
+  const earlier = await sql<{ count: number }>`
+    select count(*)::int as count from events where ${which} and id < ${oldest.id}`.execute(db)
+  const count = earlier.rows[0]?.count ?? 0
+  const leftOut = { ...oldest, id: 0, kind: 'left_out', text: `Earlier events that are not shown: ${count}.` }
+  return count === 0 ? rows.reverse() : [leftOut, ...rows.reverse()]
 }
 
 /** Everything that the nodes of a launch printed, in the order of time. */

@@ -50,7 +50,6 @@ export const liveMessage = z.discriminatedUnion('topic', [
     nodes: z.array(nodeView),
     /** Of nodes that were told before: what is not as it was. Every node speaks every few seconds, and most of it stays. */
     changes: z.array(nodeView.partial().required({ id: true })),
-    status: statusView.nullable(),
   }),
   z.object({ topic: z.literal('node'), id: z.string(), node: nodeDetail }),
   /** Those that are on their way, and the newest others. */

@@ -70,8 +70,15 @@ test('several more of one that is there are as many more as were told, from as m
   await press(page, 'Go on')
   await page.getByText('quick, which wants 5 instead of 2').waitFor()
   await page.getByText('flightdeck scale quick 5', { exact: true }).waitFor()
-  // Meanwhile somebody else has decided otherwise.
-  await plane.client.scaleDeployment({ params: { id }, body: { wanted: 1 } })
+  // Somebody else decides otherwise while this request is on its way: a moment before, the page would have told of it.
+  await page.route(
+    `**/api/deployments/${id}/scale`,
+    async (route) => {
+      await plane.client.scaleDeployment({ params: { id }, body: { wanted: 1 } })
+      await route.continue()
+    },
+    { times: 1 },
+  )
   await page.getByRole('button', { name: /^Launch 3 for/ }).click()
   await page.getByRole('alert').getByText('The deployment "quick" wants 1 by now, not 2.').waitFor()
   await page.getByText('quick, which wants 4 instead of 1').waitFor()

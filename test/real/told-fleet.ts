@@ -18,7 +18,7 @@ export async function tell(
   const status: StatusView = await plane.client.status()
   let say: (message: object) => void = () => undefined
   const answers: Readonly<Record<string, () => object>> = {
-    fleet: () => ({ topic: 'fleet', snapshot: true, left: 0, nodes: told.nodes, changes: [], status }),
+    fleet: () => ({ topic: 'fleet', snapshot: true, left: 0, nodes: told.nodes, changes: [] }),
     status: () => ({ topic: 'status', status }),
   }
   await page.routeWebSocket(new RegExp(livePath), (socket) => {
@@ -32,7 +32,7 @@ export async function tell(
       if (answer) say(answer)
     })
   })
-  return (changes) => say({ topic: 'fleet', snapshot: false, left: 0, nodes: [], changes, status: null })
+  return (changes) => say({ topic: 'fleet', snapshot: false, left: 0, nodes: [], changes })
 }
 
 const clouds = ['aws', 'gcp', 'lambda', 'runpod']

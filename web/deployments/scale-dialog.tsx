@@ -54,7 +54,7 @@ export function ScaleDialog({ of, onClose }: ScaleDialogProps) {
 
 /** What its machines cost now: what the next one will cost is decided by the offers of that moment. */
 function PriceNow({ deploymentId }: { readonly deploymentId: string }) {
-  const prices = (useFleet()?.nodes ?? [])
+  const prices = (useFleet() ?? [])
     .filter((node) => node.deploymentId === deploymentId && node.state !== 'gone')
     .map(({ offer }) => offer.pricePerHourMicroUsd)
   if (prices.length === 0) return null

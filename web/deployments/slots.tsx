@@ -26,7 +26,7 @@ interface Row {
 export function Slots({ of }: { readonly of: DeploymentView }) {
   const launches = useRead('listLaunches', { query: { deployment: of.id, state: notOver, limit: most } })
   const fleet = useFleet()
-  const nodes = new Map(fleet?.nodes.map((node) => [node.id, node]))
+  const nodes = new Map(fleet?.map((node) => [node.id, node]))
   return (
     <Panel
       title="Slots"

@@ -32,7 +32,7 @@ export function CancelLaunch({ launch }: { readonly launch: LaunchDetail }) {
 }
 
 function WhatEnds({ launch }: { readonly launch: LaunchDetail }) {
-  const inFlight = useFleet()?.nodes.find(({ id }) => id === launch.nodeId)?.inFlight ?? 0
+  const inFlight = useFleet()?.find(({ id }) => id === launch.nodeId)?.inFlight ?? 0
   const machines = launch.attempts.filter(({ nodeState }) => nodeState !== 'gone')
   return (
     <ul>

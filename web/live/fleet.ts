@@ -1,35 +1,28 @@
 import { useSyncExternalStore } from 'react'
 import { type FleetMessage, takeIn } from '../../src/wire/live.ts'
-import type { NodeView, StatusView } from '../../src/wire/views.ts'
-import { hold, keyOf } from '../api/queries.ts'
+import type { NodeView } from '../../src/wire/views.ts'
 import { serverClock } from '../clock/server-clock.ts'
 import { live } from './link.ts'
 
-export interface Fleet {
-  readonly nodes: readonly NodeView[]
-  readonly status: StatusView | null
-}
-
-let fleet: Fleet | null = null
+let fleet: readonly NodeView[] | null = null
 const byId = new Map<string, NodeView>()
 const listeners = new Set<() => void>()
 let leave: (() => void) | null = null
 let drawing = false
 let drawnAt = Number.NEGATIVE_INFINITY
 const goneShownMs = 60_000
-// Drawn within the quarter of a second that an event may take to the screen, with time for others between.
-const betweenDrawingsMs = 150
+// Time for others between two drawings, which take the longer the more nodes there are. An event may take a quarter of a second
+// to the screen, of which this is a part.
+const betweenDrawingsMs = (nodes: number): number => Math.min(150, nodes * 0.015)
 
 function hear(message: FleetMessage): void {
-  const { status } = message
   takeIn(byId, message)
   // No count is shown of a part of the fleet: until the whole is there, what was known before stands.
   if (message.left > 0) return
   // Nobody tells when a node that is gone is not worth showing any more.
   for (const [id, { goneAt }] of byId)
     if (goneAt && serverClock.now() - Date.parse(goneAt) > goneShownMs) byId.delete(id)
-  fleet = { nodes: [...byId.values()], status: status ?? fleet?.status ?? null }
-  if (status) hold(keyOf('status'), status)
+  fleet = [...byId.values()]
   drawSoon()
 }
 
@@ -43,7 +36,7 @@ function drawSoon(): void {
       drawnAt = performance.now()
       for (const listener of listeners) listener()
     },
-    Math.max(0, drawnAt + betweenDrawingsMs - performance.now()),
+    Math.max(0, drawnAt + betweenDrawingsMs(byId.size) - performance.now()),
   )
 }
 
@@ -59,4 +52,4 @@ function subscribe(listener: () => void): () => void {
 }
 
 /** All nodes that are not gone, as they are now; null until the first word of them came. */
-export const useFleet = (): Fleet | null => useSyncExternalStore(subscribe, () => fleet)
+export const useFleet = (): readonly NodeView[] | null => useSyncExternalStore(subscribe, () => fleet)

@@ -7,7 +7,7 @@ import { useFleet } from './fleet.ts'
 /** The models with how many ready nodes each has, read again whenever a node becomes ready or is no longer. */
 export function useModels() {
   const ready = useFleet()
-    ?.nodes.filter(({ state, verdict }) => state === 'ready' && isRoutable(verdict))
+    ?.filter(({ state, verdict }) => state === 'ready' && isRoutable(verdict))
     .map(({ id }) => id)
     .join()
   // biome-ignore lint/correctness/useExhaustiveDependencies: which nodes are ready is what it hangs on.

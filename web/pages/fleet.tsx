@@ -1,7 +1,8 @@
 import { Link } from '@tanstack/react-router'
 import { useCallback, useMemo, useState } from 'react'
 import type { NodeView } from '../../src/wire/views.ts'
-import { type Fleet, useFleet } from '../live/fleet.ts'
+import { useFleet } from '../live/fleet.ts'
+import { useStatus } from '../live/status.ts'
 import { FleetFilterBar } from '../nodes/fleet-filter-bar.tsx'
 import { FleetMap } from '../nodes/fleet-map.tsx'
 import { groupOf, narrowed, noFilters } from '../nodes/fleet-order.ts'
@@ -18,7 +19,7 @@ import { count, counted } from '../words/counts.ts'
 export function FleetPage() {
   const all = useFleet()
   // What is gone stays in the table for a moment, and is no node any more.
-  const living = useMemo(() => all?.nodes.filter(({ state }) => state !== 'gone') ?? [], [all])
+  const living = useMemo(() => all?.filter(({ state }) => state !== 'gone') ?? [], [all])
   const clouds = new Set(living.map(({ offer }) => offer.cloud)).size
   return (
     <Page
@@ -30,7 +31,7 @@ export function FleetPage() {
         </Link>
       }
     >
-      {all === null ? <Waiting /> : all.nodes.length === 0 ? <NoNodes /> : <Nodes fleet={all} living={living} />}
+      {all === null ? <Waiting /> : all.length === 0 ? <NoNodes /> : <Nodes nodes={all} living={living} />}
     </Page>
   )
 }
@@ -47,7 +48,14 @@ function NoNodes() {
   )
 }
 
-function Nodes({ fleet: { nodes, status }, living }: { readonly fleet: Fleet; readonly living: readonly NodeView[] }) {
+interface NodesProps {
+  readonly nodes: readonly NodeView[]
+  /** Those that are not gone. */
+  readonly living: readonly NodeView[]
+}
+
+function Nodes({ nodes, living }: NodesProps) {
+  const status = useStatus()
   const [filters, setFilters] = useAddressState(noFilters)
   const [chosen, setChosen] = useState<string | null>(null)
   const shown = useMemo(() => narrowed(nodes, filters), [nodes, filters])

@@ -69,7 +69,7 @@ function Looks({ status }: { readonly status: StatusView }) {
   const clouds = useRead('listOffers').data?.clouds
   if (!fleet || !deployments || !failed || !clouds) return <Waiting />
   const looks = needsLook({ status, deployments, failed, clouds, now })
-  const isWell = looks.length === 0 && fleet.nodes.every((node) => groupOf(node) !== 'wrong')
+  const isWell = looks.length === 0 && fleet.every((node) => groupOf(node) !== 'wrong')
   return (
     <Panel title="What needs a look now" sub={looks.length > 0 ? `${looks.length} besides nodes` : null} flush>
       {isWell ? (
@@ -78,7 +78,7 @@ function Looks({ status }: { readonly status: StatusView }) {
         </Empty>
       ) : (
         <div className="body">
-          <FleetTrouble nodes={fleet.nodes} />
+          <FleetTrouble nodes={fleet} />
           <ul className="stack">
             {looks.map((one) => (
               <Look key={one.key} of={one} />

@@ -53,7 +53,7 @@ function Talk({ models, model, choose }: TalkProps) {
   const [isEmpty, setEmpty] = useState(false)
   const chat = useChat()
   const fleet = useFleet()
-  const nodeIds = new Map(fleet?.nodes.map(({ name, id }) => [name, id]))
+  const nodeIds = new Map(fleet?.map(({ name, id }) => [name, id]))
   const wrongLimit = limit === '' || /^[1-9]\d{0,5}$/.test(limit) ? null : 'Give a whole number, or leave it empty.'
   const question = (text: string): Question => ({
     model: model.name,
