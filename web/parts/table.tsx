@@ -155,7 +155,7 @@ function InSight<T>(props: TableProps<T> & { readonly isPhone: boolean }) {
 }
 
 // More new rows than that in one frame, and a leap through thousands is felt as a jolt.
-const mostFresh = 6
+const mostFresh = 4
 
 /** Those that were drawn before, and of the others a few more with each frame. */
 function useFewAtOnce<T extends { readonly key: unknown }>(wanted: readonly T[]): readonly T[] {
