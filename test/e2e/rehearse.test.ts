@@ -115,6 +115,18 @@ test('on a simulated cloud: a notice that is withdrawn loses no request, neither
   await leavesNothing(ended)
 }, 600_000)
 
+test("an engine that gives no token is found by being asked for one; a notice whose time slides is one, and the machine is the cloud's after it", async () => {
+  const ended = await storm(['--replicas', '2', '--faults', 'wedge,sliding'])
+  expect(ended.told.at(-1)).toMatchObject({
+    event: 'result',
+    faults: [overcome('wedge'), { ...overcome('sliding'), failedRequests: 0, brokenStreams: 0 }],
+    rented: true,
+    allBack: true,
+  })
+  expect(ended.code).toBe(0)
+  await leavesNothing(ended)
+}, 600_000)
+
 test('a storm that is interrupted ends all that it has started', async () => {
   const ended = await storm(['--replicas', '2'], ({ event }, end) => {
     if (event === 'struck') end()
