@@ -32,7 +32,7 @@ function statusOf(loops: LoopRow[], paused: boolean) {
   const waits = () => ({ count: 0, totalMs: 0 })
   const pool = { size: 1, waitingNow: () => 0, longestWaitMs: () => 0, waits, statements: () => 0 }
   return presentStatus(
-    { ...row, nodes: [], launches: [], loops, gateways: [] },
+    { ...row, nodes: [], living: [], launches: [], loops, gateways: [] },
     { now, databaseKind: 'given', pool, tableVersion: null },
   )
 }

@@ -1,3 +1,4 @@
+import { groupOf } from '../core/fleet-group.ts'
 import { isHeldByPause } from '../core/loop-table.ts'
 import { type NodeState, nodeStates } from '../core/node-table.ts'
 import { version } from '../core/version.ts'
@@ -40,6 +41,7 @@ export function presentStatus(row: StatusRow, scene: StatusScene): StatusView {
       problem,
     })),
     nodes: countStates(row.nodes),
+    fleet: countGroups(row.living),
     burnPerHourMicroUsd: row.burnPerHourMicroUsd,
     orphans: row.orphans.map((orphan) => ({ ...orphan, firstSeenAt: iso(orphan.firstSeenAt) })),
     sweepArmed: row.sweepArmed,
@@ -76,4 +78,13 @@ export function countStates(counts: StatusRow['nodes']): Record<NodeState, numbe
   const none = Object.fromEntries(nodeStates.map((state) => [state, 0])) as Record<NodeState, number>
   for (const { state, count } of counts) none[state] += count
   return none
+}
+
+function countGroups(living: StatusRow['living']): StatusView['fleet'] {
+  const fleet = { wrong: 0, starting: 0, leaving: 0, ready: 0, inFlight: 0 }
+  for (const node of living) {
+    fleet[groupOf(node)] += node.count
+    fleet.inFlight += node.inFlight
+  }
+  return fleet
 }

@@ -25,6 +25,7 @@ const status: StatusView = {
   ...{ install: 'abcde', version: '1', paused: false, pausedReason: null, guard: null, guardHolds: [] },
   ...{ loops: [], gateways: [], silentClouds: [], orphans: [], sweepArmed: true, burnPerHourMicroUsd: 0 },
   nodes: Object.fromEntries(nodeStates.map((state) => [state, 0])) as StatusView['nodes'],
+  fleet: { wrong: 0, starting: 0, leaving: 0, ready: 0, inFlight: 0 },
   database: { kind: 'embedded', poolSize: 1, waitingNow: 0, longestWaitMs: 0 },
 }
 

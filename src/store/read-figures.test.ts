@@ -39,6 +39,27 @@ test('a replica serves while its node is ready and not accused, and is stood for
   expect((await read()).deployments[1]).toEqual({ name: 'other', wanted: 1, held: 1, serving: 0 })
 })
 
+test('the status counts who is not gone by state, verdict and failure, with the requests that are in flight', async () => {
+  const first = await addNode(world, { state: 'ready' })
+  const second = await addNode(world, { state: 'ready', deployment: 'other' })
+  const gone = await addNode(world, { state: 'gone', deployment: 'third' })
+  for (const [{ nodeId }, inFlight] of [
+    [first, 3],
+    [gone, 5],
+  ] as const)
+    await db
+      .insertInto('signals')
+      .values({ node_id: nodeId, in_flight: inFlight })
+      .onConflict((on) => on.column('node_id').doUpdateSet({ in_flight: inFlight }))
+      .execute()
+  await setNode(second.nodeId, { verdict: 'dead' })
+  const { living } = await readStatus(db, 0)
+  expect(living.toSorted((a, b) => b.inFlight - a.inFlight)).toEqual([
+    { state: 'ready', verdict: 'unknown', hasFailed: false, count: 1, inFlight: 3 },
+    { state: 'ready', verdict: 'dead', hasFailed: false, count: 1, inFlight: 0 },
+  ])
+})
+
 test('each time that the guard holds for something else counts, and the last of them are shown with their ends', async () => {
   const { clock } = world.deps
   const says = (kind: GuardKind | null, reason = 'so') =>

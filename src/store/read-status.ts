@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Grouped } from '../core/fleet-group.ts'
 import type { LaunchState } from '../core/launch-table.ts'
 import type { NodeState } from '../core/node-table.ts'
 import type { Verdict } from '../core/verdict-table.ts'
@@ -25,6 +26,8 @@ export interface StatusRow {
   readonly guardHolds: readonly GuardHold[]
   readonly burnPerHourMicroUsd: number
   readonly nodes: readonly { readonly state: NodeState; readonly verdict: Verdict; readonly count: number }[]
+  /** Nodes that are not gone, with the requests that they had in flight when they last spoke. */
+  readonly living: readonly (Grouped & { readonly count: number; readonly inFlight: number })[]
   readonly sweepArmed: boolean
   readonly orphans: readonly {
     readonly name: string
@@ -59,6 +62,10 @@ export async function readStatus(db: Db, since: number): Promise<StatusRow> {
         where closed_at is null and kind = 'usage') as "burnPerHourMicroUsd",
       coalesce((select json_agg(json_build_object('state', state, 'verdict', verdict, 'count', count)) from (
         select state, verdict, count(*) from nodes group by state, verdict) c), '[]') as nodes,
+      coalesce((select json_agg(json_build_object('state', state, 'verdict', verdict, 'hasFailed', failed, 'count', count,
+        'inFlight', in_flight)) from (
+        select n.state, n.verdict, n.failure is not null as failed, count(*), coalesce(sum(g.in_flight), 0) as in_flight
+        from nodes n left join signals g on g.node_id = n.id where n.state <> 'gone' group by 1, 2, 3) c), '[]') as living,
       coalesce((select json_agg(json_build_object('state', state, 'count', count)) from (
         select state, count(*) from launches where state in ('queued', 'attempting', 'backing_off', 'live', 'ending')
         group by state) c), '[]') as launches,

@@ -342,6 +342,8 @@ export const statusView = z.object({
   /** Clouds that did not answer when they were last asked which machines run, and when they last said so. */
   silentClouds: z.array(z.object({ name: text(64), lookedAt: time.nullable(), problem: text(2_000) })),
   nodes: z.record(z.enum(nodeStates), count),
+  /** Those that are not gone, each in one group, and their requests; `wrong`: it needs a look, whatever else it does. */
+  fleet: z.object({ wrong: count, starting: count, leaving: count, ready: count, inFlight: count }),
   burnPerHourMicroUsd: microUsd,
   /** Machines with this install's tag that no row knows; released once the sweep is armed. */
   orphans: z.array(

@@ -79,22 +79,14 @@ async function standsStill(page: Page, told: Told, path: string, figures = 6): P
 }
 afterEach(() => cable.mend())
 
-const leaving = new Set(['draining', 'releasing'])
-
 /** What the fleet as a whole amounts to. */
 function fleetOf(told: Told) {
   const nodes = told.all('signals').filter(({ state }) => state !== 'gone')
   const offers = nodes.map(({ offer }) => offer as { cloud: string; region: string })
-  const ready = nodes.filter(({ state }) => state === 'ready').length
-  const left = nodes.filter(({ state }) => leaving.has(String(state))).length
   return {
     nodes: nodes.length,
     clouds: new Set(offers.map(({ cloud }) => cloud)).size,
-    ready,
-    leaving: left,
-    starting: nodes.length - ready - left,
-    needsALook: 0,
-    inFlight: nodes.reduce((sum, { inFlight }) => sum + Number(inFlight), 0),
+    ...(told.status['fleet'] as object | undefined),
     burnPerHourMicroUsd: told.status['burnPerHourMicroUsd'] ?? null,
   }
 }

@@ -1,10 +1,11 @@
 import { memo } from 'react'
+import { fleetGroups } from '../../src/core/fleet-group.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { useGo } from '../parts/go.ts'
 import { count } from '../words/counts.ts'
 import { markOfNode } from '../words/states.ts'
 import look from './fleet-map.module.css'
-import { groups, groupWords, type Place, placesOf } from './fleet-order.ts'
+import { groupWords, type Place, placesOf } from './fleet-order.ts'
 
 /** As many as leave room for all places; whoever needs a look is among the first. */
 const drawnOf = (places: number): number => (places > 6 ? 42 : 126)
@@ -63,7 +64,7 @@ function Squares({ nodes, drawn }: { readonly nodes: readonly NodeView[]; readon
 }
 
 function inWords({ counts }: Place) {
-  return groups
+  return fleetGroups
     .filter((group) => counts[group] > 0)
     .map((group, i) => (
       <span key={group} className={group === 'wrong' ? 'warn' : undefined}>

@@ -1,27 +1,20 @@
+import { type FleetGroup, fleetGroups, groupOf as groupIn } from '../../src/core/fleet-group.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { placeOf } from '../words/offers.ts'
-import { markOfNode } from '../words/states.ts'
 
 /** What a fleet is narrowed down to; all of it stands in the address of the page. */
 export const noFilters = { q: '', group: '', place: '', model: '', billed: '', by: 'trouble', dir: 'down' }
 export type FleetFilters = typeof noFilters
 
-export type Group = 'wrong' | 'starting' | 'ready' | 'leaving'
-
-export const groupWords: Readonly<Record<Group, string>> = {
+export const groupWords: Readonly<Record<FleetGroup, string>> = {
   wrong: 'to look at',
   starting: 'starting',
   ready: 'ready',
   leaving: 'leaving',
 }
 
-/** Each node is in one group; who needs a look is there whatever else it does. */
-export function groupOf(node: Pick<NodeView, 'state' | 'verdict' | 'failure'>): Group {
-  const { shape } = markOfNode(node)
-  if (node.state !== 'gone' && (shape === 'bad' || shape === 'doubtful')) return 'wrong'
-  if (node.state === 'ready') return 'ready'
-  return node.state === 'draining' || node.state === 'releasing' || node.state === 'gone' ? 'leaving' : 'starting'
-}
+export const groupOf = ({ state, verdict, failure }: Pick<NodeView, 'state' | 'verdict' | 'failure'>): FleetGroup =>
+  groupIn({ state, verdict, hasFailed: failure !== null })
 
 /** The share of its GPUs' time that is used, or null where nobody says. */
 export function gpuUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
@@ -36,9 +29,6 @@ export function gpuMemoryUse({ gpus }: Pick<NodeView, 'gpus'>): number | null {
   const used = told.reduce((sum, { memoryUsedMib }) => sum + (memoryUsedMib ?? 0), 0)
   return (100 * used) / told.reduce((sum, { memoryMib }) => sum + memoryMib, 0)
 }
-
-/** In which order groups are shown: who needs a look first. */
-export const groups: readonly Group[] = ['wrong', 'starting', 'leaving', 'ready']
 
 /** What the rows can be ordered by; `down` begins with the first that each says. */
 const orders: Readonly<Record<string, (a: NodeView, b: NodeView) => number>> = {
@@ -76,7 +66,7 @@ export function narrowed(
 /** Each node is asked for its group once: ten thousand of them are sorted again whenever one speaks. */
 function byGroup(nodes: readonly NodeView[]): NodeView[] {
   const found = Map.groupBy(nodes, groupOf)
-  return groups.flatMap((group) => found.get(group) ?? [])
+  return fleetGroups.flatMap((group) => found.get(group) ?? [])
 }
 
 const haystack = ({ name, id, model, deployment, state, verdict, statusMessage, offer }: NodeView): string =>
@@ -88,16 +78,16 @@ export interface Place {
   readonly name: string
   /** Those that need a look first. */
   readonly nodes: readonly NodeView[]
-  readonly counts: Readonly<Record<Group, number>>
+  readonly counts: Readonly<Record<FleetGroup, number>>
 }
 
 /** The fleet by where it is; where something is wrong comes first, then where most is. */
 export function placesOf(nodes: readonly NodeView[]): Place[] {
   const places = [...Map.groupBy(nodes, ({ offer }) => placeOf(offer))].map(([name, there]) => {
     const found = Map.groupBy(there, groupOf)
-    const of = (group: Group) => found.get(group)?.length ?? 0
+    const of = (group: FleetGroup) => found.get(group)?.length ?? 0
     const counts = { wrong: of('wrong'), starting: of('starting'), leaving: of('leaving'), ready: of('ready') }
-    return { name, counts, nodes: groups.flatMap((group) => found.get(group) ?? []) }
+    return { name, counts, nodes: fleetGroups.flatMap((group) => found.get(group) ?? []) }
   })
   return places.sort((a, b) => b.counts.wrong - a.counts.wrong || b.nodes.length - a.nodes.length)
 }

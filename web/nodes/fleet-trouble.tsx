@@ -4,7 +4,7 @@ import { meaningOf } from '../../src/core/verdict-table.ts'
 import type { NodeView } from '../../src/wire/views.ts'
 import { Age } from '../parts/time.tsx'
 import { count } from '../words/counts.ts'
-import { markOfNode } from '../words/states.ts'
+import { markedSince, markOfNode } from '../words/states.ts'
 import { groupOf } from './fleet-order.ts'
 import { Disagreement } from './signals.tsx'
 
@@ -46,7 +46,7 @@ function Why({ of }: { readonly of: NodeView }) {
     )
   return (
     <>
-      is <strong>{word}</strong> for <Age at={of.verdictSince ?? of.stateSince} />
+      is <strong>{word}</strong> for <Age at={markedSince(of)} />
       <Disagreement of={of.signals} />. {meaning}
     </>
   )

@@ -5,7 +5,7 @@ import { Money } from '../parts/money.tsx'
 import type { Column } from '../parts/table.tsx'
 import { Age } from '../parts/time.tsx'
 import { billedWords } from '../words/money.ts'
-import { markOfNode, plain } from '../words/states.ts'
+import { markedSince, markOfNode, plain } from '../words/states.ts'
 import { gpuMemoryUse, gpuUse } from './fleet-order.ts'
 import { inFlightOf } from './in-flight.ts'
 import look from './node-columns.module.css'
@@ -64,13 +64,11 @@ export function nodeColumns(
 }
 
 function State({ of }: { readonly of: NodeView }) {
-  const mark = markOfNode(of)
-  const since = of.state === 'ready' && mark.shape !== 'good' && of.verdictSince ? of.verdictSince : of.stateSince
   return (
     <>
-      <MarkedState of={mark} />{' '}
+      <MarkedState of={markOfNode(of)} />{' '}
       <span className="soft">
-        <Age at={since} /> · {plain(of.statusMessage)}
+        <Age at={markedSince(of)} /> · {plain(of.statusMessage)}
       </span>
     </>
   )

@@ -1,11 +1,11 @@
 import { Link } from '@tanstack/react-router'
 import { useCallback, useMemo, useState } from 'react'
-import type { NodeView } from '../../src/wire/views.ts'
+import type { NodeView, StatusView } from '../../src/wire/views.ts'
 import { useFleet } from '../live/fleet.ts'
 import { useStatus } from '../live/status.ts'
 import { FleetFilterBar } from '../nodes/fleet-filter-bar.tsx'
 import { FleetMap } from '../nodes/fleet-map.tsx'
-import { groupOf, narrowed, noFilters } from '../nodes/fleet-order.ts'
+import { narrowed, noFilters } from '../nodes/fleet-order.ts'
 import { FleetTrouble } from '../nodes/fleet-trouble.tsx'
 import { nodeColumns } from '../nodes/node-columns.tsx'
 import { NodeDialog } from '../nodes/node-dialog.tsx'
@@ -70,7 +70,7 @@ function Nodes({ nodes, living }: NodesProps) {
   return (
     <>
       <FleetTrouble nodes={living} />
-      <Figures nodes={living} burnPerHourMicroUsd={status?.burnPerHourMicroUsd ?? null} />
+      {status && <Figures of={status} />}
       <div className="stack">
         <Panel
           title="By place"
@@ -99,34 +99,21 @@ function Nodes({ nodes, living }: NodesProps) {
   )
 }
 
-interface FiguresProps {
-  readonly nodes: readonly NodeView[]
-  readonly burnPerHourMicroUsd: number | null
-}
-
-function Figures({ nodes, burnPerHourMicroUsd }: FiguresProps) {
-  const counts = useMemo(() => {
-    const by = { wrong: 0, starting: 0, ready: 0, leaving: 0, inFlight: 0 }
-    for (const node of nodes) {
-      by[groupOf(node)] += 1
-      by.inFlight += node.inFlight
-    }
-    return by
-  }, [nodes])
+function Figures({ of: { fleet, burnPerHourMicroUsd } }: { readonly of: StatusView }) {
   return (
     <Facts
       of={[
-        ['Ready', count(counts.ready)],
-        ['Starting', count(counts.starting)],
+        ['Ready', count(fleet.ready)],
+        ['Starting', count(fleet.starting)],
         [
           'Needs a look',
-          <span key="wrong" className={counts.wrong > 0 ? 'warn' : undefined}>
-            {count(counts.wrong)}
+          <span key="wrong" className={fleet.wrong > 0 ? 'warn' : undefined}>
+            {count(fleet.wrong)}
           </span>,
         ],
-        ['Leaving', count(counts.leaving)],
-        ['Requests in flight', count(counts.inFlight)],
-        ['Costs now', burnPerHourMicroUsd === null ? '–' : <Money key="burn" microUsd={burnPerHourMicroUsd} perHour />],
+        ['Leaving', count(fleet.leaving)],
+        ['Requests in flight', count(fleet.inFlight)],
+        ['Costs now', <Money key="burn" microUsd={burnPerHourMicroUsd} perHour />],
       ]}
     />
   )

@@ -18,7 +18,7 @@ import { Failed } from '../parts/problem.tsx'
 import { Table } from '../parts/table.tsx'
 import { Age, Clock, Elapsed, Left } from '../parts/time.tsx'
 import { billedWords } from '../words/money.ts'
-import { markOfNode } from '../words/states.ts'
+import { markedSince, markOfNode } from '../words/states.ts'
 import look from './node.module.css'
 
 export function NodePage() {
@@ -97,7 +97,7 @@ function Figures({ of }: { readonly of: NodeDetail }) {
           <span key="state">
             <MarkedState of={markOfNode(of)} />{' '}
             <small>
-              for <Age at={of.stateSince} />
+              for <Age at={markedSince(of)} />
             </small>
           </span>,
         ],

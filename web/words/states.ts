@@ -54,6 +54,14 @@ export function markOfNode({ state, verdict, failure }: Pick<NodeView, 'state' |
   return { shape: ofNode[state], word: plain(state) }
 }
 
+/** Since when its mark says so: an accusation has a time of its own. */
+export function markedSince(
+  node: Pick<NodeView, 'state' | 'verdict' | 'failure' | 'stateSince' | 'verdictSince'>,
+): string {
+  const isAccusation = node.state === 'ready' && markOfNode(node).shape !== 'good'
+  return (isAccusation && node.verdictSince) || node.stateSince
+}
+
 export const markOfVerdict = (verdict: Verdict): Marked => ({ shape: ofVerdict[verdict], word: verdict })
 
 export const markOfLaunch = (state: LaunchState): Marked => ({ shape: ofLaunch[state], word: plain(state) })
