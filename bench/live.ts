@@ -57,11 +57,21 @@ function* roundOf({ client }: FleetPlane, n: number): Generator<Event> {
       ask: async () => client.pauseDeployment({ params: { id: await made.promise }, body: { paused } }),
     }
   }
+  const launched = Promise.withResolvers<string>()
   yield {
     name: 'launch',
     text: `${first}-launched"`,
     onPage: [`${first}-launched`],
-    ask: () => client.createLaunch({ body: { model: 'sim-small', deployment: `${first}-launched` } }),
+    ask: async () => {
+      const launch = await client.createLaunch({ body: { model: 'sim-small', deployment: `${first}-launched` } })
+      if ('deploymentId' in launch) launched.resolve(String(launch.deploymentId))
+    },
+  }
+  // No machine of it ever joins: it would be told of each second to the end of the last round.
+  yield {
+    name: 'scale',
+    onPage: [`${first}-launched`, 'none wanted'],
+    ask: async () => client.scaleDeployment({ params: { id: await launched.promise }, body: { wanted: 0 } }),
   }
   yield {
     name: 'key',
