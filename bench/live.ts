@@ -75,7 +75,7 @@ function* roundOf({ client }: FleetPlane, n: number): Generator<Event> {
   }
   yield {
     name: 'key',
-    text: '"what":["key"]',
+    text: '"key"',
     ask: () => client.createKey({ body: { name: `key-${n}` } }),
   }
   if (n % 2 > 0) return
