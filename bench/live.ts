@@ -64,7 +64,8 @@ function* roundOf({ client }: FleetPlane, n: number): Generator<Event> {
     onPage: [`${first}-launched`],
     ask: async () => {
       const launch = await client.createLaunch({ body: { model: 'sim-small', deployment: `${first}-launched` } })
-      if ('deploymentId' in launch) launched.resolve(String(launch.deploymentId))
+      if ('dryRun' in launch || launch.deploymentId === null) throw new Error('nothing was launched')
+      launched.resolve(launch.deploymentId)
     },
   }
   // No machine of it ever joins: it would be told of each second to the end of the last round.
